@@ -1,0 +1,110 @@
+//! Policy: what may be read, written and reached; which commands are excluded, asked and denied.
+//!
+//! Owns the meaning of settings as one value, [`Policy`]. Pure: it never touches the system, the clock or the
+//! environment; facts come in as arguments. Must not know how a boundary is built (that is `confinement`).
+#![forbid(unsafe_code)]
+
+pub mod environment;
+pub mod files;
+pub mod network;
+pub mod rule;
+
+use crate::settings::{Origin, Sourced};
+use std::path::PathBuf;
+
+pub use environment::EnvironmentPolicy;
+pub use files::{Access, FilePolicy, PathPattern, PathRule};
+pub use network::NetworkPolicy;
+pub use rule::{CommandRule, CommandRules};
+
+/// Whether what runs confined needs approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// What runs confined needs none.
+    AutoAllow,
+    /// Every command goes through the permission flow, and is confined all the same.
+    Regular,
+}
+
+/// The mechanism that draws the boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// The best that this machine has.
+    Auto,
+    /// bubblewrap.
+    Bubblewrap,
+    /// Namespaces set up by sbsh itself (not built yet).
+    Namespaces,
+    /// Landlock and seccomp (not built yet).
+    Landlock,
+    /// macOS (not built yet).
+    Seatbelt,
+}
+
+/// The directory tree that is writable, or why there is none.
+#[derive(Debug, Clone)]
+pub enum WorkingRoot {
+    /// This directory (absolute, symlinks resolved). `broad` holds the reason for a warning if it was named explicitly
+    /// though it is too broad ("is your home directory", ...).
+    At { path: PathBuf, origin: Origin, broad: Option<String> },
+    /// No directory: the one that would be it is too broad to be writable by accident; the text says why.
+    None { candidate: PathBuf, why: String },
+}
+
+impl WorkingRoot {
+    /// The writable directory, if there is one.
+    pub fn path(&self) -> Option<&std::path::Path> {
+        match self {
+            WorkingRoot::At { path, .. } => Some(path),
+            WorkingRoot::None { .. } => None,
+        }
+    }
+}
+
+/// Everything that settings, the built-in lists and the caller decide, as one value.
+#[derive(Debug)]
+pub struct Policy {
+    /// `sandbox.enabled`.
+    pub enabled: Sourced<bool>,
+    /// `sandbox.mode`, or Claude Code's spelling of it.
+    pub mode: Sourced<Mode>,
+    /// `permissions.defaultMode` is `bypassPermissions` in a file that may say so: regular mode does not ask for
+    /// what no rule mentions.
+    pub bypass_permissions: bool,
+    /// Command rules: permissions and exclusions.
+    pub commands: CommandRules,
+    /// Files.
+    pub files: FilePolicy,
+    /// Environment variables inside.
+    pub environment: EnvironmentPolicy,
+    /// Network (until the proxy comes: recorded, and nothing is reachable).
+    pub network: NetworkPolicy,
+    /// `allowUnsandboxedCommands`: the `dangerouslyDisableSandbox` way out exists.
+    pub way_out: Sourced<bool>,
+    /// `backend`.
+    pub backend: Sourced<Backend>,
+    /// `bwrapPath`, managed only.
+    pub bwrap_path: Option<Sourced<PathBuf>>,
+    /// `shell`, the inner shell when the name sbsh was called by does not choose one.
+    pub shell: Option<Sourced<PathBuf>>,
+    /// `failIfUnavailable`.
+    pub fail_if_unavailable: Sourced<bool>,
+    /// `enableWeakerNestedSandbox`.
+    pub weaker_nested: Sourced<bool>,
+    /// The project directory (nearest ancestor with `.claude`), if any.
+    pub project: Option<PathBuf>,
+    /// The writable tree.
+    pub working_root: WorkingRoot,
+    /// One-line notices for the person: ignored widening, unknown keys, broad roots. Complete sentences without
+    /// the `sbsh: ` prefix.
+    pub notices: Vec<Notice>,
+}
+
+/// Something that the person should know though the command goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Stable name, e.g. `untrusted-project`, `unknown-key`, `broad-root`, `broad-socket`.
+    pub kind: &'static str,
+    /// One line.
+    pub text: String,
+}
