@@ -7,6 +7,7 @@
 pub mod environment;
 pub mod files;
 pub mod network;
+pub mod protected;
 pub mod rule;
 
 use crate::settings::{Origin, Sourced};

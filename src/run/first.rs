@@ -28,6 +28,10 @@ use std::path::Path;
 /// is over.
 pub fn main(channel: i32) -> i32 {
     inside::hide_from_others();
+    // bubblewrap unblocks SIGCHLD before it executes us; what the caller had is in the record.
+    if signals::block_all().is_err() {
+        return exit::REFUSED;
+    }
     let Some(channel) = descriptors::own(channel) else { return exit::USAGE };
     descriptors::set_inherited(channel.as_raw_fd(), false);
     let channel = UnixStream::from(channel);

@@ -228,8 +228,7 @@ pub fn end(ending: Ending) -> i32 {
     match ending {
         Ending::Exited(code) => code,
         Ending::Signaled(signal) => {
-            let never = process::die_by(signal);
-            match never {}
+            match process::die_by(signal) {}
         }
     }
 }

@@ -44,6 +44,8 @@ pub fn occupy_closed() -> Vec<i32> {
 /// # Errors
 /// A standard descriptor that leads to a file which the policy does not let the command read.
 pub fn vet(files: &FilePolicy, closed: &[i32]) -> Result<Inherited, RunError> {
+    // Listed before anything is duplicated here.
+    let above = descriptors::above_standard().map_err(RunError::system("list the open descriptors"))?;
     let mut inherited = Inherited::default();
     for number in 0..=2 {
         if closed.contains(&number) {
@@ -52,7 +54,6 @@ pub fn vet(files: &FilePolicy, closed: &[i32]) -> Result<Inherited, RunError> {
             inherited.standard(&descriptor, files)?;
         }
     }
-    let above = descriptors::above_standard().map_err(RunError::system("list the open descriptors"))?;
     for number in above {
         inherited.extra(number, files);
     }
@@ -93,7 +94,7 @@ impl Inherited {
 
     fn extra(&mut self, number: i32, files: &FilePolicy) {
         let Some(descriptor) = descriptors::look(number) else { return };
-        if is_close_on_exec(number) {
+        if descriptors::is_close_on_exec(number) {
             return;
         }
         let goes_inside = match (descriptor.kind, &descriptor.path) {
@@ -116,10 +117,6 @@ impl Inherited {
             descriptors::set_inherited(number, false);
         }
     }
-}
-
-fn is_close_on_exec(number: i32) -> bool {
-    descriptors::is_close_on_exec(number)
 }
 
 fn anew(number: i32, descriptor: &Descriptor) -> Result<Passed, RunError> {

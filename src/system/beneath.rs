@@ -1,14 +1,15 @@
 //! Files beneath one directory, by descriptors and without following any symlink, for trees that hostile code can
 //! change at any time. Owns the calls; decides nothing. openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
 //! RESOLVE_NO_MAGICLINKS (Linux 5.6).
+#![allow(unsafe_code)]
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, readlinkat, renameat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -134,7 +135,20 @@ impl Beneath {
 }
 
 fn rename(from: &impl AsFd, name: &OsStr, to: &impl AsFd, new: &OsStr) -> nix::Result<()> {
-    renameat2(from, name, to, new, RenameFlags::RENAME_NOREPLACE)
+    let text = |name: &OsStr| CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL);
+    let (name, new) = (text(name)?, text(new)?);
+    // SAFETY: both descriptors are open and both names are NUL-terminated for the length of the call.
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            from.as_fd().as_raw_fd(),
+            name.as_ptr(),
+            to.as_fd().as_raw_fd(),
+            new.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    Errno::result(status).map(drop)
 }
 
 #[cfg(test)]

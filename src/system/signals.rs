@@ -1,7 +1,7 @@
 //! Signals: masks, dispositions, and signals as readable events. Owns the calls; decides nothing.
 #![allow(unsafe_code)]
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -21,8 +21,7 @@ pub struct CallerSignals {
 pub fn block_all() -> nix::Result<CallerSignals> {
     let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
     let mask = Signal::iterator().filter(|&s| before.contains(s)).fold(0, |mask, s| mask | bit(s));
-    let child_ignored =
-        super::process::reset(Signal::SIGCHLD) == Some(nix::sys::signal::SigHandler::SigIgn);
+    let child_ignored = matches!(super::process::reset(Signal::SIGCHLD), Some(SigHandler::SigIgn));
     Ok(CallerSignals { mask, child_ignored })
 }
 
