@@ -137,3 +137,70 @@ fn is_snapshot(path: &str, home: Option<&Path>) -> bool {
     let fits = name.strip_suffix(".sh").and_then(|n| n.strip_prefix("snapshot-")).is_some_and(plain);
     fits && path.parent() == Some(&home.join(".claude/shell-snapshots"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SNAPSHOT: &str = "source /home/u/.claude/shell-snapshots/snapshot-bash-17-ab.sh";
+    const END: &str = "&& pwd -P >| /tmp/claude-1a2b-cwd";
+
+    fn seen(text: &str) -> Option<(&'static str, String, Vec<String>)> {
+        let found = recognise(text.as_bytes(), Some(Path::new("/home/u")))?;
+        Some((found.agent, found.inner, found.grants.iter().map(|g| g.display().to_string()).collect()))
+    }
+
+    #[test]
+    fn the_wrapping_of_claude_code_is_taken_off() {
+        let extglob = "shopt -u extglob 2>/dev/null || true";
+        let either = "{ shopt -u extglob || setopt NO_EXTENDED_GLOB; } >/dev/null 2>&1 || true";
+        let forms = [
+            format!("{SNAPSHOT} && eval 'ls -l' < /dev/null {END}"),
+            format!("{SNAPSHOT} 2>/dev/null || true && {extglob} && eval 'ls -l' \\< /dev/null {END}"),
+            format!("{SNAPSHOT} && {either} && eval \"ls -l\" {END}"),
+            format!("eval 'ls -'\"l\" < /dev/null {END}"),
+        ];
+        for form in forms {
+            let wanted = ("claude", "ls -l".to_owned(), vec!["/tmp/claude-1a2b-cwd".to_owned()]);
+            assert_eq!(seen(&form), Some(wanted), "{form}");
+        }
+    }
+
+    #[test]
+    fn what_is_only_like_the_wrapping_is_judged_whole() {
+        let forms = [
+            format!("touch x; {SNAPSHOT} && eval 'ls' < /dev/null {END}"),
+            format!("{SNAPSHOT} && touch x && eval 'ls' < /dev/null {END}"),
+            format!("{SNAPSHOT} && eval 'ls' < /dev/null {END}; touch x"),
+            format!("{SNAPSHOT} && eval 'ls' touch {END}"),
+            format!("{SNAPSHOT} && eval \"$x\" < /dev/null {END}"),
+            format!("{SNAPSHOT} && eval \"$(touch x)\" < /dev/null {END}"),
+            format!("source /tmp/x.sh && eval 'ls' {END}"),
+            format!("source /home/u/.claude/shell-snapshots/../snapshot-x.sh && eval 'ls' {END}"),
+            "eval 'ls' && pwd -P >| /tmp/claude-1/../x-cwd".to_owned(),
+            "eval 'ls' && pwd -P >| /tmp/claude-*-cwd".to_owned(),
+            "echo /tmp/claude-1a2b-cwd".to_owned(),
+            "( trap 'jobs -p > /tmp/gemini-shell-a/b' EXIT; ls ) ; touch x; ( true )".to_owned(),
+            "( trap 'jobs -p > /tmp/gemini-shell-a/b; touch x' EXIT; ls )".to_owned(),
+            "( trap 'jobs -p > /tmp/gemini-shell-a/../b' EXIT; ls )".to_owned(),
+            "{ ls; }; __code=$?; pgrep -g 0 >/tmp/x 2>&1; exit $__code;".to_owned(),
+            "{ ls; }; touch x; { true; }; __code=$?; pgrep -g 0 >/tmp/gemini-shell-a 2>&1; exit $__code;"
+                .to_owned(),
+        ];
+        for form in forms {
+            assert_eq!(seen(&form), None, "{form}");
+        }
+    }
+
+    #[test]
+    fn the_wrappings_of_gemini_are_taken_off() {
+        assert_eq!(
+            seen("( trap 'jobs -p > /tmp/gemini-shell-Ab1/bg.pids' EXIT; ls -l )"),
+            Some(("gemini", "ls -l".into(), vec!["/tmp/gemini-shell-Ab1/bg.pids".into()]))
+        );
+        assert_eq!(
+            seen("{ ls -l; }; __code=$?; pgrep -g 0 >/tmp/gemini-shell-ab.tmp 2>&1; exit $__code;"),
+            Some(("gemini", "ls -l;".into(), vec!["/tmp/gemini-shell-ab.tmp".into()]))
+        );
+    }
+}

@@ -381,3 +381,67 @@ pub(super) fn first_word(text: &[u8]) -> Option<(super::Word, usize)> {
     let word = reader.word(super::word::Place::Ordinary).ok()?;
     Some((word, reader.at))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Word;
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        match read(text.as_bytes()) {
+            Commands::Known(all) => {
+                all.iter().map(|c| c.words.iter().map(Word::shown).collect::<Vec<_>>().join(" ")).collect()
+            }
+            Commands::Unknown(why) => vec![format!("unknown: {why}")],
+        }
+    }
+
+    #[test]
+    fn a_simple_command_is_read_whole() {
+        let unknown = Word::Unknown { source: "\"$B\"x".into(), shape: "\0x".into() };
+        assert_eq!(
+            read(b"A=1 git 'p u'sh \"$B\"x > f"),
+            Commands::Known(vec![SimpleCommand {
+                assignments: vec![("A".into(), Word::Literal("1".into()))],
+                words: vec![Word::Literal("git".into()), Word::Literal("p ush".into()), unknown],
+                redirected: true,
+                alone: true,
+                ..SimpleCommand::default()
+            }])
+        );
+    }
+
+    #[test]
+    fn commands_are_found_however_deep() {
+        assert_eq!(lines("a; b | c && d"), ["a", "b", "c", "d"]);
+        assert_eq!(lines("echo \"$(a; `b`)\""), ["a", "b", "`b`", "echo \"$(a; `b`)\""]);
+        assert_eq!(lines("cat <<E\n$(a)\nE\nb"), ["cat", "a", "b"]);
+        assert_eq!(lines("cat <<'E'\n$(a)\nE\nb"), ["cat", "b"]);
+        assert_eq!(lines("case x in a) b;; *) c;; esac"), ["b", "c"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_unknown() {
+        let texts = [
+            "'",
+            "\"",
+            "$(",
+            "(",
+            "a)",
+            "${x",
+            "{ a",
+            "a (b)",
+            ";;",
+            "if a; then b",
+            "${ a; }",
+            "$[1]",
+            "a\0b",
+        ];
+        for text in texts {
+            assert!(matches!(read(text.as_bytes()), Commands::Unknown(_)), "{text:?}");
+        }
+        assert_eq!(read(b"\xff"), Commands::Unknown("the text is not UTF-8".into()));
+        let long = vec![b'a'; LONGEST + 1];
+        assert_eq!(read(&long), Commands::Unknown("the text is longer than 262144 bytes".into()));
+    }
+}

@@ -9,6 +9,8 @@ use super::{ANYTHING, Commands, SimpleCommand, Word, embedded, hidden};
 
 /// Wrappers inside wrappers are followed this far.
 const DEEPEST: u32 = 12;
+/// At most this many bytes are looked at for one simple command (`find -exec -exec …` would be quadratic).
+const MOST_WORK: usize = 4 << 20;
 /// At most this many lines for one simple command.
 const MOST_LINES: usize = 64;
 
@@ -24,6 +26,8 @@ pub struct Layers {
     pub texts: Vec<String>,
     /// Why more may run than the lines say.
     pub opaque: Option<String>,
+    /// Bytes looked at so far.
+    work: usize,
 }
 
 impl Layers {
@@ -31,6 +35,15 @@ impl Layers {
         if self.opaque.is_none() {
             self.opaque = Some(why.to_owned());
         }
+    }
+
+    /// Counts work; false when there was too much.
+    fn spend(&mut self, bytes: usize) -> bool {
+        self.work = self.work.saturating_add(bytes);
+        if self.work > MOST_WORK {
+            self.opaque("too many commands inside each other");
+        }
+        self.work <= MOST_WORK
     }
 
     fn add(&mut self, line: Line) {
@@ -126,6 +139,9 @@ fn text(word: &Word, depth: u32, layers: &mut Layers) {
         layers.add(ANYTHING.to_string());
         return;
     };
+    if !layers.spend(text.len()) {
+        return;
+    }
     let text = text.strip_prefix('|').unwrap_or(text);
     match read_nested(text.as_bytes(), depth) {
         Commands::Known(commands) if depth < DEEPEST => {
@@ -142,6 +158,9 @@ fn words(words: &[Word], depth: u32, layers: &mut Layers) {
     let Some((name, arguments)) = words.split_first() else { return };
     if depth >= DEEPEST {
         layers.opaque("commands nested too deeply");
+        return;
+    }
+    if !layers.spend(words.iter().map(|w| w.shape().len() + 1).sum()) {
         return;
     }
     layers.add(line(words));
@@ -338,6 +357,7 @@ fn shell_text(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut La
         _ => {}
     }
     let mut after_c = false;
+    let mut operands = 0;
     for (index, word) in arguments.iter().enumerate() {
         let shape = word.shape();
         if after_c && !shape.starts_with(['-', '+']) {
@@ -359,6 +379,13 @@ fn shell_text(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut La
             if let Some(value) = shape.strip_prefix("-c").filter(|v| v.len() > 3) {
                 text(&value_word(word, value), depth + 1, layers);
             }
+            continue;
+        }
+        if !shape.starts_with('-') {
+            operands += 1;
+        }
+        // An unknown option may have taken the first ones as its value.
+        if operands > 3 {
             continue;
         }
         if matches!(wrapper.name, "watch" | "hyperfine") && !shape.starts_with('-') {

@@ -201,6 +201,10 @@ fn glob(pattern: &str, open: bool, line: &str) -> bool {
 
 /// Whether some text in place of each [`ANYTHING`] makes the pattern match.
 fn possible(pattern: &str, open: bool, line: &str) -> bool {
+    // The heads agree already, so text that is open at the end can become whatever the rule wants.
+    if line.find(ANYTHING).is_some_and(|at| at + 1 == line.len()) && !pattern.contains(['*', '\\']) {
+        return pattern.len() >= line.len() - 1;
+    }
     let mut wanted: Vec<Option<char>> = Vec::new();
     for (index, piece) in pieces(pattern).iter().enumerate() {
         if index > 0 {
@@ -262,5 +266,85 @@ fn through_stars(reach: &mut [bool], wanted: &[Option<char>]) {
                 *slot = true;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agrees(rule: &str, line: &str) -> Match {
+        CommandRule::parse(rule, Origin::BuiltIn("test")).unwrap().matches(line)
+    }
+
+    #[test]
+    fn exact_prefix_and_star_rules_match_what_the_settings_say() {
+        let table = [
+            ("ls", "ls", Match::Yes),
+            ("ls", "ls -l", Match::No),
+            ("npm:*", "npm", Match::Yes),
+            ("npm:*", "npm x", Match::Yes),
+            ("npm:*", "npmx", Match::No),
+            ("npm *", "npm", Match::Yes),
+            ("npm *", "npmx", Match::No),
+            ("npm*", "npmx", Match::Yes),
+            ("git * main", "git push main", Match::Yes),
+            ("git * main", "git push mainx", Match::No),
+            ("git * main", "git main", Match::No),
+            ("git * main *", "git push main -f", Match::Yes),
+            ("git * main *", "git push main", Match::Yes),
+            ("* --version", "node --version", Match::Yes),
+            ("echo \\*", "echo *", Match::Yes),
+            ("echo \\*", "echo x", Match::No),
+            ("  git   push  ", "git push", Match::Yes),
+            ("*", "anything", Match::Yes),
+            ("/tmp/ok:*", "/tmp/ok_evil", Match::No),
+            ("a*b*c", "a1b2b3c", Match::Yes),
+            ("a*b*c", "a1c2b3", Match::No),
+        ];
+        for (rule, line, wanted) in table {
+            assert_eq!(agrees(rule, line), wanted, "{rule:?} on {line:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_text_makes_a_match_possible_only_where_it_could_be_one() {
+        let table = [
+            ("touch:*", "\0 M", Match::Possible),
+            ("touch:*", "t\0ch M", Match::Possible),
+            ("touch:*", "x\0", Match::No),
+            ("touch:*", "touch\0", Match::Yes),
+            ("touch:*", "to\0", Match::Possible),
+            ("rm -rf /", "rm -rf\0", Match::Possible),
+            ("rm -rf /", "rm -rf /tmp/\0", Match::No),
+            ("git push:*", "git\0push", Match::Possible),
+            ("git push:*", "git status\0", Match::No),
+            ("ls", "ls\0", Match::Possible),
+            ("a*c", "a\0b", Match::No),
+            ("a*c", "a\0bc", Match::Yes),
+            ("* x y", "a \0y", Match::Possible),
+            ("touch:*", "touch a\0", Match::Yes),
+            ("ls", "ls -l\0", Match::No),
+        ];
+        for (rule, line, wanted) in table {
+            assert_eq!(agrees(rule, line), wanted, "{rule:?} on {line:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_rule_is_refused() {
+        let error = |text: &str| CommandRule::parse(text, Origin::BuiltIn("test")).unwrap_err();
+        assert_eq!(error(""), RuleError::Empty);
+        assert_eq!(error("  "), RuleError::Empty);
+        assert_eq!(error(":*"), RuleError::NoPrefix);
+        assert_eq!(error("ls\0"), RuleError::Control(0));
+    }
+
+    #[test]
+    fn many_stars_take_linear_time() {
+        let rule = "*a".repeat(500) + "b";
+        let started = std::time::Instant::now();
+        assert_eq!(agrees(&rule, &"a".repeat(100_000)), Match::No);
+        assert!(started.elapsed().as_millis() < 1_000);
     }
 }

@@ -18,6 +18,9 @@ pub use show::{escaped, shortened};
 /// The named door for "run this outside".
 pub const WAY_OUT: &str = "dangerouslyDisableSandbox";
 
+/// More simple commands in one text are not judged one by one: ten thousand rules against each would take too long.
+const MOST_COMMANDS: usize = 4_000;
+
 /// A command text together with the agent's wrapping around it.
 #[derive(Debug, Clone)]
 pub struct CommandText<'t> {
@@ -170,6 +173,9 @@ fn judge_unknown(policy: &Policy, why: &str) -> Verdict {
 
 fn judge_known(policy: &Policy, commands: &[SimpleCommand]) -> Verdict {
     let rules = &policy.commands;
+    if commands.len() > MOST_COMMANDS {
+        return judge_unknown(policy, "it has too many commands");
+    }
     let seen: Vec<Layers> = commands.iter().map(wrappers::layers).collect();
     if let Some(decided) = deny_and_ask(rules, &seen) {
         return decided;
