@@ -5,10 +5,12 @@
 //! unknown [`Word`], and stays confined.
 #![forbid(unsafe_code)]
 
+mod allowed;
 mod arithmetic;
 mod compound;
 pub(crate) mod embedded;
 pub mod envelope;
+mod expansion;
 mod heredoc;
 mod hidden;
 mod options;
@@ -17,6 +19,7 @@ mod simple;
 mod word;
 pub mod wrappers;
 
+pub use allowed::allowed_line;
 pub use envelope::Envelope;
 pub use reader::{LONGEST, read};
 

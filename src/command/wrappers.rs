@@ -1,7 +1,6 @@
 //! Looks through wrappers: which commands does `sudo env X=1 sh -c 'curl …'` run.
 //!
-//! Owns two unwrappings: a wide one for deny and ask rules, where too much is found rather than too little, and a
-//! narrow one for allow rules. Must not know rules.
+//! Owns the wide unwrapping, for deny and ask rules: too much is found rather than too little. Must not know rules.
 
 use super::options::{Inner, Wrapper, wrapper_named};
 use super::reader::read_nested;
@@ -156,6 +155,9 @@ fn text(word: &Word, depth: u32, layers: &mut Layers) {
 
 fn words(words: &[Word], depth: u32, layers: &mut Layers) {
     let Some((name, arguments)) = words.split_first() else { return };
+    if layers.work > MOST_WORK {
+        return;
+    }
     if depth >= DEEPEST {
         layers.opaque("commands nested too deeply");
         return;
@@ -200,10 +202,11 @@ fn inner(program: &str, arguments: &[Word], depth: u32, layers: &mut Layers) {
         }
         "mapfile" | "readarray" | "compgen" | "complete" => {
             for pair in arguments.windows(2) {
-                if let [option, value] = pair {
-                    if option.shape().starts_with('-') && option.shape().contains(['C', 'F', 'W']) {
-                        text(value, depth, layers);
-                    }
+                if let [option, value] = pair
+                    && option.shape().starts_with('-')
+                    && option.shape().contains(['C', 'F', 'W'])
+                {
+                    text(value, depth, layers);
                 }
             }
             if arguments.iter().any(|a| a.shape().starts_with("-C") && a.shape().len() > 2) {
@@ -320,7 +323,7 @@ fn split_string(word: &Word, next: Option<&Word>, depth: u32, layers: &mut Layer
 }
 
 /// Whether an option has its value in the next argument; `None` if the option is not known.
-fn takes_value(wrapper: &Wrapper, shape: &str) -> Option<bool> {
+pub(super) fn takes_value(wrapper: &Wrapper, shape: &str) -> Option<bool> {
     if shape.starts_with("--") {
         if shape.contains('=') {
             return Some(false);
@@ -415,6 +418,10 @@ fn after_dashes(arguments: &[Word]) -> &[Word] {
 /// `find … -exec CMD… ;` and its like.
 fn find(arguments: &[Word], depth: u32, layers: &mut Layers) {
     for (index, word) in arguments.iter().enumerate() {
+        // Each `-exec` looks at all that follows.
+        if !layers.spend(1) {
+            return;
+        }
         let shape = word.shape();
         if matches!(shape, "-exec" | "-execdir" | "-ok" | "-okdir" | "-x" | "-X" | "--exec" | "--exec-batch")
         {
@@ -425,68 +432,6 @@ fn find(arguments: &[Word], depth: u32, layers: &mut Layers) {
             layers.add(ANYTHING.to_string());
         }
     }
-}
-
-/// What an allow rule may see through: nothing but `timeout`, `time`, `nice`, `nohup`, `stdbuf` and harmless variables.
-/// `None` if there is more than that, or a word that makes the program unknown.
-pub fn allowed_line(command: &SimpleCommand) -> Option<Line> {
-    let known = hidden::reason(command).is_none() && !command.shadowed;
-    if !known || !command.assignments.iter().all(|(name, value)| harmless(name, value)) {
-        return None;
-    }
-    let mut words = command.words.as_slice();
-    while let Some((name, rest)) = words.split_first() {
-        let Some(name) = name.literal() else { return None };
-        if name.contains([' ', '\t', '\n']) {
-            return None;
-        }
-        if !matches!(name, "timeout" | "time" | "nice" | "nohup" | "stdbuf") {
-            break;
-        }
-        let wrapper = wrapper_named(name)?;
-        let mut index = 0;
-        while let Some(option) = rest.get(index).and_then(Word::literal).filter(|o| o.starts_with('-')) {
-            let plain = matches!(option, "--preserve-status" | "--foreground" | "-v" | "--verbose" | "-p");
-            index += match takes_value(wrapper, option) {
-                // `time -o FILE` writes a file.
-                _ if name == "time" && !plain => return None,
-                Some(true) => 2,
-                Some(false) => 1,
-                None if plain => 1,
-                None => return None,
-            };
-        }
-        if let Inner::After(count) = wrapper.inner {
-            index += count;
-        }
-        words = rest.get(index..).filter(|w| !w.is_empty())?;
-    }
-    if words.is_empty() && !command.words.is_empty() {
-        return None;
-    }
-    Some(line(words))
-}
-
-/// A variable that chooses language, colour, terminal or the like, with a plain value.
-fn harmless(name: &str, value: &Word) -> bool {
-    const NAMES: &[&str] = &[
-        "LANG",
-        "LANGUAGE",
-        "NO_COLOR",
-        "FORCE_COLOR",
-        "CLICOLOR",
-        "CLICOLOR_FORCE",
-        "TERM",
-        "COLORTERM",
-        "CI",
-        "COLUMNS",
-        "LINES",
-        "TZ",
-    ];
-    let plain = value
-        .literal()
-        .is_some_and(|v| v.chars().all(|c| c.is_ascii_alphanumeric() || "._-@:,+".contains(c)));
-    plain && (NAMES.contains(&name) || name.starts_with("LC_"))
 }
 
 /// The text in a word that may be there.

@@ -261,10 +261,11 @@ fn overlap(wanted: &[Option<char>], line: &str) -> bool {
 /// A star may match nothing.
 fn through_stars(reach: &mut [bool], wanted: &[Option<char>]) {
     for (index, element) in wanted.iter().enumerate() {
-        if element.is_none() && reach.get(index).copied().unwrap_or(false) {
-            if let Some(slot) = reach.get_mut(index + 1) {
-                *slot = true;
-            }
+        if element.is_none()
+            && reach.get(index).copied().unwrap_or(false)
+            && let Some(slot) = reach.get_mut(index + 1)
+        {
+            *slot = true;
         }
     }
 }

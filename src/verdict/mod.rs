@@ -55,11 +55,26 @@ impl<'t> CommandText<'t> {
 #[must_use]
 pub enum Verdict {
     /// Run it inside. `note` is worth saying only if it failed.
-    Confined { reason: Reason, note: Option<String> },
+    Confined {
+        /// Why no approval is needed.
+        reason: Reason,
+        /// One line.
+        note: Option<String>,
+    },
     /// Ask first; run where `outside` says.
-    Ask { reason: Reason, outside: Option<DirectCommand> },
+    Ask {
+        /// What asks.
+        reason: Reason,
+        /// The program to run outside if the answer is yes; `None`: the text runs confined.
+        outside: Option<DirectCommand>,
+    },
     /// Run exactly this one program outside, unasked (an allow rule covers it).
-    Outside { reason: Reason, command: DirectCommand },
+    Outside {
+        /// The rule that allows it.
+        reason: Reason,
+        /// The program.
+        command: DirectCommand,
+    },
     /// Do not run it.
     Denied(Reason),
 }
@@ -185,10 +200,10 @@ fn judge_known(policy: &Policy, commands: &[SimpleCommand]) -> Verdict {
         return verdict;
     }
     let excluded = |line: &str| rules.excluded.iter().find(|r| r.matches(line) == Match::Yes);
-    if let (Some(direct), [command]) = (&direct, commands) {
-        if let Some(rule) = excluded(&wrappers::line(&command.words)) {
-            return outside(rules, command, direct, rule);
-        }
+    if let (Some(direct), [command]) = (&direct, commands)
+        && let Some(rule) = excluded(&wrappers::line(&command.words))
+    {
+        return outside(rules, command, direct, rule);
     }
     let inside = seen.iter().flat_map(|l| &l.lines).find_map(|line| excluded(line).map(|r| (line, r)));
     let note = inside.map(|(line, rule)| {
@@ -345,7 +360,7 @@ fn outside(
     direct: &DirectCommand,
     rule: &CommandRule,
 ) -> Verdict {
-    let line = wrappers::allowed_line(command);
+    let line = command::allowed_line(command);
     let allow = line.and_then(|line| rules.allow.iter().find(|r| r.matches(&line) == Match::Yes));
     let shown = format!("'{}'", shortened(&escaped(&wrappers::line(&command.words))));
     match allow {
@@ -371,7 +386,7 @@ fn allowed<'r>(rules: &'r CommandRules, commands: &[SimpleCommand]) -> Option<&'
     }
     let mut by = None;
     for command in commands.iter().filter(|c| !c.elsewhere) {
-        let line = wrappers::allowed_line(command)?;
+        let line = command::allowed_line(command)?;
         if !line.is_empty() {
             by = Some(rules.allow.iter().find(|r| r.matches(&line) == Match::Yes)?);
         }
