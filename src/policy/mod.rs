@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub use environment::EnvironmentPolicy;
 pub use files::{Access, FilePolicy, PathPattern, PathRule};
 pub use network::NetworkPolicy;
-pub use rule::{CommandRule, CommandRules};
+pub use rule::{CommandRule, CommandRules, Match, RuleError};
 
 /// Whether what runs confined needs approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
