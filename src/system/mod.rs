@@ -1,1 +1,4 @@
 //! system.
+
+pub mod terminal;
+pub mod visible;
