@@ -3,9 +3,13 @@
 //! Owns reading and understanding the settings files and the trust store. Must not decide what a value means for a
 //! command: that is `policy`.
 
+pub mod load;
 pub mod origin;
+pub mod parse;
+pub mod schema;
 pub mod values;
 
+pub use load::{SettingsError, load};
 pub use origin::{Origin, Scope, Source, Sourced};
 pub use values::{CredentialMode, Layer, List, Values};
 
