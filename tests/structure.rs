@@ -14,6 +14,9 @@ const ORDER: &[&str] =
 /// Used by all; they use no stage.
 const FOUNDATIONS: &[&str] = &["system", "exit"];
 
+/// The facts about whoever started sbsh. They say where settings lie; only those who drive the stages hold them.
+const CALLER: &str = "caller";
+
 /// Stages that know neither files nor clock nor processes.
 const PURE: &[&str] = &["policy", "command", "verdict", "cli"];
 
@@ -41,7 +44,7 @@ const LONGEST: usize = 450;
 fn may_use(from: &str, to: &str) -> Result<(), String> {
     let place = |stage: &str| ORDER.iter().position(|name| *name == stage);
     let known = |stage: &str| {
-        place(stage).is_some() || FOUNDATIONS.contains(&stage) || ["cli", "pipeline"].contains(&stage)
+        place(stage).is_some() || FOUNDATIONS.contains(&stage) || ["cli", "pipeline", CALLER].contains(&stage)
     };
     if !known(from) || !known(to) {
         let unknown = if known(from) { to } else { from };
@@ -53,7 +56,9 @@ fn may_use(from: &str, to: &str) -> Result<(), String> {
     match (from, to) {
         (_, "pipeline") => Err("pipeline is above all stages: only main.rs calls it".to_owned()),
         ("cli" | "system" | "exit", _) => Err(format!("{from} uses no stage")),
-        ("admin", "cli" | "report") => Ok(()),
+        ("admin", "cli" | "report" | CALLER) | (CALLER, "settings") => Ok(()),
+        (_, CALLER) => Err("caller is used by pipeline and admin only".to_owned()),
+        (CALLER, _) => Err("caller uses settings only".to_owned()),
         (_, "cli") => Err("cli is used by pipeline and admin only".to_owned()),
         (_, "report") => Err("report is used by pipeline and admin only".to_owned()),
         ("run", stage) if !["confinement", "policy", "settings"].contains(&stage) => {
@@ -446,7 +451,7 @@ fn every_stage_of_the_order_is_there_and_no_other() {
     let expected: BTreeSet<String> = ORDER
         .iter()
         .chain(FOUNDATIONS)
-        .chain(&["cli", "pipeline", "lib", "main"])
+        .chain(&["cli", "pipeline", CALLER, "lib", "main"])
         .map(|s| (*s).to_owned())
         .collect();
     assert_eq!(stages, expected);
@@ -529,6 +534,9 @@ fn each_rule_of_the_order_holds() {
         ("settings", "system"),
         ("run", "run"),
         ("confinement", "approval"),
+        ("caller", "settings"),
+        ("admin", "caller"),
+        ("pipeline", "caller"),
     ] {
         assert_eq!(may_use(from, to), Ok(()), "{from} → {to}");
     }
@@ -540,6 +548,8 @@ fn each_rule_of_the_order_holds() {
         ("cli", "policy", "cli uses no stage"),
         ("system", "policy", "system uses no stage"),
         ("exit", "settings", "exit uses no stage"),
+        ("caller", "policy", "caller uses settings only"),
+        ("settings", "caller", "caller is used by pipeline and admin only"),
         ("admin", "pipeline", "pipeline is above"),
         ("report", "admin", "a stage uses earlier ones"),
         ("settings", "policy", "a stage uses earlier ones"),
