@@ -77,7 +77,7 @@ fn asked(listing: &str, caller: &Caller, cwd: &std::path::Path) -> bool {
         origin: None,
         why: "these settings would count".into(),
         argv: None,
-        choices: vec![Choice::Always, Choice::No],
+        choices: vec![Choice::Always],
     };
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
     // Only a terminal: a program that answers by itself is no person.

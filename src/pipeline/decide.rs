@@ -98,7 +98,6 @@ fn ask(
     if rules.is_some() {
         choices.push(Choice::Always);
     }
-    choices.push(Choice::No);
     let why = match program {
         Some(program) => format!("{}; the program is {}", reason.text, program.path.display()),
         None => reason.text.clone(),
