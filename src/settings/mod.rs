@@ -3,7 +3,10 @@
 //! Owns reading and understanding the settings files and the trust store. Must not decide what a value means for a
 //! command: that is `policy`.
 
+pub mod edit;
+pub mod jsonc;
 pub mod origin;
+pub mod trust;
 pub mod values;
 
 pub use origin::{Origin, Scope, Source, Sourced};
