@@ -47,7 +47,9 @@ pub enum EditError {
         what: String,
     },
     /// The file leads out of the directory in which it must be.
-    #[error("cannot add to '{file}': it is a symlink to '{target}', outside '{within}'; edit that file yourself")]
+    #[error(
+        "cannot add to '{file}': it is a symlink to '{target}', outside '{within}'; edit that file yourself"
+    )]
     Elsewhere {
         /// The file as it was named.
         file: String,
@@ -99,7 +101,9 @@ pub fn add(file: &Path, within: Option<&Path>, key_path: &[&str], value: &str) -
             let before = String::from_utf8_lossy(old.content.get(..error.valid_up_to()).unwrap_or_default());
             content_error(file, &before, before.len(), "this is not UTF-8")
         })?;
-        let Some((new, at)) = with_added(file, text, key_path, value)? else { return Ok(Change::AlreadyThere) };
+        let Some((new, at)) = with_added(file, text, key_path, value)? else {
+            return Ok(Change::AlreadyThere);
+        };
         if directory.replace(name, &old, new.as_bytes(), &lock).map_err(system)? {
             return Ok(Change::Added { line: line_column(&new, at).0 });
         }
@@ -153,7 +157,8 @@ pub fn with_added(
     let wrong = |offset: usize, what: &str| content_error(file, text, offset, what);
     let plain = jsonc::blank(text).map_err(|error| wrong(error.offset, error.what))?;
     let mut expected: serde_json::Value = serde_json::from_str(&plain).map_err(|error| {
-        let start = plain.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+        let start =
+            plain.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
         let what = error.to_string();
         let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
         wrong(start + error.column().saturating_sub(1), what)
@@ -168,7 +173,9 @@ pub fn with_added(
                 match element {
                     Value::StringLit(held) if held.value == value => return Ok(None),
                     Value::StringLit(_) => {}
-                    other => return Err(wrong(other.range().start, "a list of strings holds something else here")),
+                    other => {
+                        return Err(wrong(other.range().start, "a list of strings holds something else here"));
+                    }
                 }
             }
             let ranges: Vec<Range> = elements.iter().map(Ranged::range).collect();
@@ -186,7 +193,8 @@ pub fn with_added(
     let (new, at) = apply(text, inserts, &quote(value));
     // The last word: what is written reads as the old settings plus exactly this value.
     push(&mut expected, key_path, value);
-    let read = jsonc::blank(&new).ok().and_then(|plain| serde_json::from_str::<serde_json::Value>(&plain).ok());
+    let read =
+        jsonc::blank(&new).ok().and_then(|plain| serde_json::from_str::<serde_json::Value>(&plain).ok());
     if read != Some(expected) {
         return Err(wrong(at, "no place was found that is surely right; add the value by hand"));
     }
@@ -266,7 +274,9 @@ fn render(keys: &[&str], value: &str, lines: Option<(&str, &str, &str)>) -> Stri
         None => ('[', quote(value), ']'),
     };
     match lines {
-        Some((indent, unit, newline)) => format!("{open}{newline}{indent}{unit}{inner}{newline}{indent}{close}"),
+        Some((indent, unit, newline)) => {
+            format!("{open}{newline}{indent}{unit}{inner}{newline}{indent}{close}")
+        }
         None => format!("{open}{inner}{close}"),
     }
 }
@@ -299,7 +309,8 @@ impl<'t> Layout<'t> {
         let newline = if text.get(..first).is_some_and(|line| line.ends_with('\r')) { "\r\n" } else { "\n" };
         let mut layout = Layout { text, newline, unit: "  " };
         if let Value::Object(object) = root
-            && let Some(unit) = object.properties.first().and_then(|first| layout.starts_line(first.range.start))
+            && let Some(unit) =
+                object.properties.first().and_then(|first| layout.starts_line(first.range.start))
             && !unit.is_empty()
         {
             layout.unit = unit;
@@ -330,7 +341,9 @@ impl<'t> Layout<'t> {
         item: impl Fn(Option<&str>) -> String,
     ) -> Inserts {
         let close = container.end.saturating_sub(1);
-        let Some(last) = held.last() else { return vec![self.first(container.start + 1, close, object, item)] };
+        let Some(last) = held.last() else {
+            return vec![self.first(container.start + 1, close, object, item)];
+        };
         let (comma, line_end) = self.after(last.end, close);
         match self.starts_line(last.start) {
             Some(indent) => {
@@ -349,7 +362,13 @@ impl<'t> Layout<'t> {
     }
 
     /// The first item of an empty container: after the comments in it.
-    fn first(&self, open: usize, close: usize, object: bool, item: impl Fn(Option<&str>) -> String) -> (usize, String) {
+    fn first(
+        &self,
+        open: usize,
+        close: usize,
+        object: bool,
+        item: impl Fn(Option<&str>) -> String,
+    ) -> (usize, String) {
         let inside = self.text.get(open..close).unwrap_or_default();
         let after = inside.trim_end_matches([' ', '\t', '\r', '\n']);
         let at = open + after.len();
@@ -361,7 +380,9 @@ impl<'t> Layout<'t> {
                 text = format!("{text}{}{outer}", self.newline);
             }
             (at, text)
-        } else if object && (open == 1 || self.text.get(..open - 1).is_some_and(|before| self.is_root(before))) {
+        } else if object
+            && (open == 1 || self.text.get(..open - 1).is_some_and(|before| self.is_root(before)))
+        {
             let indent = format!("{outer}{}", self.unit);
             (close, format!("{0}{indent}{1}{0}{outer}", self.newline, item(Some(&indent))))
         } else if after.is_empty() {
@@ -419,4 +440,222 @@ pub fn diff(before: &str, after: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    const ALLOW: &[&str] = &["permissions", "allow"];
+
+    fn added(text: &str) -> String {
+        with_added(Path::new("/s.json"), text, ALLOW, "v").unwrap().unwrap().0
+    }
+
+    fn error(text: &str) -> String {
+        with_added(Path::new("/s.json"), text, ALLOW, "v").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn lists_over_several_lines_get_a_line() {
+        for (before, after) in [
+            (
+                "{\n  \"permissions\": {\n    \"allow\": [\n      \"a\"\n    ]\n  }\n}\n",
+                "{\n  \"permissions\": {\n    \"allow\": [\n      \"a\",\n      \"v\"\n    ]\n  }\n}\n",
+            ),
+            (
+                "{\"permissions\": {\"allow\": [ // here\n\t\"a\", // about a\n\t// \"off\"\n]}} // end",
+                "{\"permissions\": {\"allow\": [ // here\n\t\"a\", // about a\n\t\"v\",\n\t// \"off\"\n]}} // end",
+            ),
+            (
+                "{\r\n\t\"permissions\": {\"allow\": [\r\n\t\t\"a\" // about a\r\n\t]}\r\n}",
+                "{\r\n\t\"permissions\": {\"allow\": [\r\n\t\t\"a\", // about a\r\n\t\t\"v\"\r\n\t]}\r\n}",
+            ),
+            (
+                "{\"permissions\": {\"allow\": [\n  \"a\" /* x\n y */\n  ,\n]}}",
+                "{\"permissions\": {\"allow\": [\n  \"a\" /* x\n y */\n  ,\n  \"v\",\n]}}",
+            ),
+            (
+                "{\n  \"permissions\": {\n    \"allow\": [\n      // none yet\n    ]\n  }\n}",
+                "{\n  \"permissions\": {\n    \"allow\": [\n      // none yet\n      \"v\"\n    ]\n  }\n}",
+            ),
+        ] {
+            assert_eq!(added(before), after);
+        }
+    }
+
+    #[test]
+    fn lists_in_one_line_stay_in_one_line() {
+        for (before, after) in [
+            ("{\"permissions\":{\"allow\":[]}}", "{\"permissions\":{\"allow\":[\"v\"]}}"),
+            ("{\"permissions\":{\"allow\":[/* c */]}}", "{\"permissions\":{\"allow\":[/* c */ \"v\"]}}"),
+            (
+                "{\"permissions\":{\"allow\":[\"a\", \"b\"]}}",
+                "{\"permissions\":{\"allow\":[\"a\", \"b\", \"v\"]}}",
+            ),
+            ("{\"permissions\":{\"allow\":[\"a\",]}}", "{\"permissions\":{\"allow\":[\"a\", \"v\",]}}"),
+            (
+                "\u{feff}{\"permissions\":{\"allow\":[\"ä\"]}}",
+                "\u{feff}{\"permissions\":{\"allow\":[\"ä\", \"v\"]}}",
+            ),
+        ] {
+            assert_eq!(added(before), after);
+        }
+    }
+
+    #[test]
+    fn missing_objects_and_lists_are_made_in_the_style_of_the_file() {
+        for (before, after) in [
+            ("{}\n", "{\n  \"permissions\": {\n    \"allow\": [\n      \"v\"\n    ]\n  }\n}\n"),
+            (
+                "// mine\n{\n\t\"a\": 1\n}\n",
+                "// mine\n{\n\t\"a\": 1,\n\t\"permissions\": {\n\t\t\"allow\": [\n\t\t\t\"v\"\n\t\t]\n\t}\n}\n",
+            ),
+            (
+                "{\n    \"permissions\": {\n        \"deny\": [], // none\n    },\n}",
+                "{\n    \"permissions\": {\n        \"deny\": [], // none\n        \"allow\": [\n            \"v\"\n        \
+                 ],\n    },\n}",
+            ),
+            ("{\"a\": 1}", "{\"a\": 1, \"permissions\": {\"allow\": [\"v\"]}}"),
+            ("{\"permissions\": {}}", "{\"permissions\": {\"allow\": [\"v\"]}}"),
+        ] {
+            assert_eq!(added(before), after);
+        }
+    }
+
+    #[test]
+    fn broken_files_and_wrong_types_are_refused_with_their_place() {
+        let told = |place: &str, what: &str| {
+            format!("cannot add to '/s.json:{place}': {what}; correct the file, then try again")
+        };
+        for (text, place, what) in [
+            ("{\n  \"permissions\": []\n}", "2:18", "permissions must be an object"),
+            ("{\"permissions\": {\"allow\": \"a\"}}", "1:27", "allow must be a list"),
+            (
+                "{\"permissions\": {\"allow\": [\"a\", 1]}}",
+                "1:33",
+                "a list of strings holds something else here",
+            ),
+            ("{\"permissions\": {}, \"permissions\": {}}", "1:21", "'permissions' is said twice; keep one"),
+            ("[]", "1:1", "the file must be an object"),
+            ("{} # no", "1:4", "'#' starts no comment here: use '//' or '/* */'"),
+            ("{}\n/* no", "2:1", "this comment is never closed: '*/' is missing"),
+            ("{\n  \"a\" 1}", "2:7", "expected `:`"),
+            ("{'a': 1}", "1:2", "key must be a string"),
+        ] {
+            assert_eq!(error(text), told(place, what), "{text}");
+        }
+        assert!(error("").contains("'/s.json:1:1'"));
+    }
+
+    #[test]
+    fn nothing_is_added_twice() {
+        let text = r#"{"permissions": {"allow": ["\u0076"]}}"#;
+        assert!(with_added(Path::new("/s"), text, ALLOW, "v").unwrap().is_none());
+    }
+
+    #[test]
+    fn files_are_made_changed_and_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("new/.claude/settings.json");
+        assert_eq!(add(&file, None, &["sandbox", "excludedCommands"], "a\"\u{1b}").unwrap(), Change::Created);
+        let text =
+            "{\n  \"sandbox\": {\n    \"excludedCommands\": [\n      \"a\\\"\\u001b\"\n    ]\n  }\n}\n";
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(
+            add(&file, None, &["sandbox", "excludedCommands"], "b").unwrap(),
+            Change::Added { line: 5 }
+        );
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let before = fs::read_to_string(&file).unwrap();
+        assert_eq!(diff(text, &before), "-      \"a\\\"\\u001b\"\n+      \"a\\\"\\u001b\",\n+      \"b\"\n");
+        assert_eq!(add(&file, None, &["sandbox", "excludedCommands"], "b").unwrap(), Change::AlreadyThere);
+        assert_eq!(fs::read_to_string(&file).unwrap(), before);
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn symlinks_are_followed_but_not_out_of_the_project() {
+        let place = tempfile::tempdir().unwrap();
+        let top = place.path();
+        fs::create_dir_all(top.join("project")).unwrap();
+        fs::write(top.join("mine.json"), "{}").unwrap();
+        let link = top.join("project/settings.json");
+        symlink("../mine.json", &link).unwrap();
+        let refused = add(&link, Some(&top.join("project")), ALLOW, "v").unwrap_err();
+        assert!(matches!(refused, EditError::Elsewhere { .. }), "{refused}");
+        assert_eq!(fs::read_to_string(top.join("mine.json")).unwrap(), "{}");
+        assert_eq!(add(&link, Some(top), ALLOW, "v").unwrap(), Change::Added { line: 4 });
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(fs::read_to_string(top.join("mine.json")).unwrap().contains("\"v\""));
+        let nowhere = top.join("nowhere");
+        symlink("missing", &nowhere).unwrap();
+        for (file, what) in [
+            (&nowhere, "a symlink to a file that does not exist"),
+            (&top.join("project"), "not a regular file"),
+        ] {
+            let told = add(file, None, ALLOW, "v").unwrap_err().to_string();
+            assert!(told.contains(what), "{told}");
+        }
+    }
+
+    #[test]
+    fn many_at_once_lose_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("settings.json");
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let file = &file;
+                scope.spawn(move || add(file, None, ALLOW, &format!("v{number}")).unwrap());
+            }
+        });
+        let value: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert_eq!(value["permissions"]["allow"].as_array().unwrap().len(), 8);
+    }
+
+    fn gap() -> impl Strategy<Value = String> {
+        prop::collection::vec(
+            prop::sample::select(vec![" ", "\t", "\n", "\r\n", "// , c\n", "/* ] , */", ""]),
+            0..4,
+        )
+        .prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn the_value_is_added_and_nothing_else_changes(
+            gaps in prop::collection::vec(gap(), 12),
+            items in 0_usize..3,
+            comma in any::<bool>(),
+            shape in 0_usize..3,
+            value in "\\PC{0,6}|[\"\\\\\n/]{1,4}",
+        ) {
+            let g = |i: usize| gaps[i].as_str();
+            let mut list: Vec<String> = (0..items).map(|i| format!("{}\"//i{i}\"{}", g(i), g(i + 1))).collect();
+            if items == 0 { list.push(g(3).to_string()); }
+            let trailing = if comma && items > 0 { format!(",{}", g(4)) } else { String::new() };
+            let list = format!("[{}{trailing}]", list.join(","));
+            let text = match shape {
+                0 => format!("{}{{{}\"permissions\"{}:{}{{\"allow\":{list}{}}}{}}}{}", g(5), g(6), g(7), g(8), g(9), g(10), g(11)),
+                1 => format!("{}{{{}\"permissions\":{}{{{}}}{}}}", g(5), g(6), g(7), g(8), g(9)),
+                _ => format!("{}{{{}\"x\":{list}{}}}{}", g(5), g(6), g(7), g(8)),
+            };
+            let (new, at) = with_added(Path::new("/s"), &text, ALLOW, &value).unwrap().unwrap();
+            prop_assert!(new[at..].starts_with(&quote(&value)));
+            // Only inserted: the old text is what is left when some characters go.
+            let mut rest = new.chars();
+            prop_assert!(text.chars().all(|old| rest.any(|new| new == old)));
+            let again = with_added(Path::new("/s"), &new, ALLOW, &value).unwrap();
+            prop_assert!(again.is_none());
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in "([\\[\\]{},:/*#\"\\\\\n\r ä1]|\"permissions\"|\"allow\"|//|/\\*|\\*/){0,30}") {
+            let _ = with_added(Path::new("/s"), &text, ALLOW, "v");
+        }
+    }
 }

@@ -23,7 +23,8 @@ const UNCLOSED: &str = "this comment is never closed: '*/' is missing";
 const LONE_SLASH: &str = "a lone '/': comments start with '//' or '/*'";
 const HASH: &str = "'#' starts no comment here: use '//' or '/* */'";
 /// Some programs end the comment there and read on, others do not: what they read must not differ from what we read.
-const LONE_RETURN: &str = "a carriage return without a newline in a comment: where the comment ends is unclear";
+const LONE_RETURN: &str =
+    "a carriage return without a newline in a comment: where the comment ends is unclear";
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// The text with comments, trailing commas and a byte order mark replaced by spaces. Lengths, offsets and newlines stay
@@ -116,7 +117,8 @@ pub(super) fn comment_end(bytes: &[u8], start: usize) -> Result<usize, JsoncErro
     let body = bytes.get(start + 2..).unwrap_or_default();
     match bytes.get(start + 1) {
         Some(b'/') => {
-            let end = body.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |length| start + 2 + length);
+            let end =
+                body.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |length| start + 2 + length);
             let comment = bytes.get(start..end).unwrap_or_default();
             match comment.iter().position(|&byte| byte == b'\r') {
                 Some(found) if start + found + 1 < end || end == bytes.len() => {
@@ -156,7 +158,7 @@ mod tests {
         assert_eq!(plain("// a\r\n{}"), "    \r\n{}");
         assert_eq!(plain("{/* a\n b */}// c"), "{    \n     }    ");
         assert_eq!(plain("[/**/1/***/,/*/ */2]"), "[    1     ,      2]");
-        assert_eq!(plain("[\"ä\" /* ä */]"), "[\"ä\"          ]");
+        assert_eq!(plain("[\"ä\" /* ä */]"), "[\"ä\"         ]");
         assert_eq!(plain("\u{feff}{}"), "   {}");
     }
 

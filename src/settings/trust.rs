@@ -135,7 +135,10 @@ impl TrustStore {
             return Err(io::Error::other("there is no place for the trust store: HOME is not set"));
         };
         let told = |error: io::Error| {
-            io::Error::new(error.kind(), format!("cannot write the trust store in '{}': {error}", path.display()))
+            io::Error::new(
+                error.kind(),
+                format!("cannot write the trust store in '{}': {error}", path.display()),
+            )
         };
         if make {
             make_private(&path).map_err(told)?;
@@ -175,7 +178,8 @@ fn open_private(path: &Path) -> io::Result<Directory> {
 
 fn read(directory: &Directory, path: &Path) -> io::Result<Vec<Entry>> {
     let wrong = |error: String| io::Error::other(format!("'{}': {error}", path.join(FILE).display()));
-    let Some(stored) = directory.read(OsStr::new(FILE), LIMIT).map_err(|error| wrong(error.to_string()))? else {
+    let Some(stored) = directory.read(OsStr::new(FILE), LIMIT).map_err(|error| wrong(error.to_string()))?
+    else {
         return Ok(Vec::new());
     };
     stored.check_private().map_err(|error| wrong(error.to_string()))?;
@@ -297,7 +301,13 @@ impl Found {
             Origin::File { source, offset } => {
                 // Counted once: a file may hold ten thousand entries.
                 let newlines = self.newlines.entry(Arc::as_ptr(source)).or_insert_with(|| {
-                    source.text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at).collect()
+                    source
+                        .text
+                        .bytes()
+                        .enumerate()
+                        .filter(|&(_, byte)| byte == b'\n')
+                        .map(|(at, _)| at)
+                        .collect()
                 });
                 (*offset, newlines.partition_point(|newline| newline < offset) + 1)
             }
@@ -407,7 +417,10 @@ mod tests {
     fn a_store_that_is_not_ours_alone_or_broken_is_empty_and_says_so() {
         type Spoil = fn(&Path);
         let cases: [(Spoil, &str); 7] = [
-            (|state| fs::set_permissions(state, Permissions::from_mode(0o770)).unwrap(), "': others may write to it (mode 770)"),
+            (
+                |state| fs::set_permissions(state, Permissions::from_mode(0o770)).unwrap(),
+                "': others may write to it (mode 770)",
+            ),
             (
                 |state| fs::set_permissions(state.join(FILE), Permissions::from_mode(0o602)).unwrap(),
                 "/trust.json': others may write to it (mode 602)",
@@ -426,7 +439,10 @@ mod tests {
                 },
                 "': ",
             ),
-            (|state| fs::write(state.join(FILE), "{").unwrap(), "EOF while parsing an object at line 1 column 1"),
+            (
+                |state| fs::write(state.join(FILE), "{").unwrap(),
+                "EOF while parsing an object at line 1 column 1",
+            ),
             (
                 |state| fs::write(state.join(FILE), "{\"version\":2,\"entries\":[]}").unwrap(),
                 "it is of version 2, this sbsh reads version 1",
@@ -446,7 +462,10 @@ mod tests {
             spoil(&p.state);
             let mut store = TrustStore::open(Some(&p.state));
             let notice = store.notice().unwrap().text.clone();
-            assert!(notice.starts_with("no project file counts as trusted: cannot use the trust store '"), "{notice}");
+            assert!(
+                notice.starts_with("no project file counts as trusted: cannot use the trust store '"),
+                "{notice}"
+            );
             assert!(notice.contains(said), "{notice}");
             assert!(!store.is_trusted(&p.file, b"{}") && store.list().is_empty());
             assert!(store.record(&p.file, b"{}", 1).is_err(), "{said}: not written over");

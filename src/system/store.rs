@@ -86,7 +86,10 @@ impl Directory {
                 Err((_, error)) => return Err(error.into()),
             }
             if start.elapsed() > PATIENCE {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "another process keeps its directory locked"));
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "another process keeps its directory locked",
+                ));
             }
             std::thread::sleep(BETWEEN_TRIES);
         }
@@ -97,7 +100,8 @@ impl Directory {
     /// # Errors
     /// What open(2) gives; an error for what is no regular file or is longer than `limit`.
     pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Option<Stored>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let flags =
+            OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let file = match openat(&self.0, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::ENOENT) => return Ok(None),
@@ -230,7 +234,10 @@ fn check_private(metadata: &Metadata) -> io::Result<()> {
         return Err(io::Error::other(format!("it belongs to user {}, not to {user}", metadata.uid())));
     }
     if metadata.mode() & 0o022 != 0 {
-        return Err(io::Error::other(format!("others may write to it (mode {:03o})", metadata.mode() & 0o777)));
+        return Err(io::Error::other(format!(
+            "others may write to it (mode {:03o})",
+            metadata.mode() & 0o777
+        )));
     }
     Ok(())
 }
