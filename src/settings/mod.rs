@@ -5,10 +5,14 @@
 
 pub mod edit;
 pub mod jsonc;
+pub mod load;
 pub mod origin;
+pub mod parse;
+pub mod schema;
 pub mod trust;
 pub mod values;
 
+pub use load::{SettingsError, load};
 pub use origin::{Origin, Scope, Source, Sourced};
 pub use values::{CredentialMode, Layer, List, Values};
 
