@@ -75,12 +75,24 @@ pub enum EditError {
 }
 
 /// Adds a string to the list at a key path, e.g. `["permissions", "allow"]`; makes what is missing. A symlink is
-/// followed, its target is changed. With `within`, a file that really lies outside that directory is refused: a cloned
-/// project must not be able to send "always, in this project" into the person's own settings.
+/// followed, its target is changed.
 ///
 /// # Errors
 /// See [`EditError`]; then nothing was written.
-pub fn add(file: &Path, within: Option<&Path>, key_path: &[&str], value: &str) -> Result<Change, EditError> {
+pub fn add(file: &Path, key_path: &[&str], value: &str) -> Result<Change, EditError> {
+    add_to(file, None, key_path, value)
+}
+
+/// As [`add`], but refuses a file that really lies outside the directory `within`: a cloned project must not be able to
+/// send "always, in this project" into the person's own settings.
+///
+/// # Errors
+/// See [`EditError`]; then nothing was written.
+pub fn add_within(within: &Path, file: &Path, key_path: &[&str], value: &str) -> Result<Change, EditError> {
+    add_to(file, Some(within), key_path, value)
+}
+
+fn add_to(file: &Path, within: Option<&Path>, key_path: &[&str], value: &str) -> Result<Change, EditError> {
     let system = |cause: io::Error| EditError::System { file: file.display().to_string(), cause };
     for _ in 0..TRIES {
         let real = resolve(file).map_err(system)?;
@@ -155,7 +167,7 @@ pub fn with_added(
     value: &str,
 ) -> Result<Option<(String, usize)>, EditError> {
     let wrong = |offset: usize, what: &str| content_error(file, text, offset, what);
-    let plain = jsonc::blank(text).map_err(|error| wrong(error.offset, error.what))?;
+    let plain = jsonc::blank(text).map_err(|error| wrong(error.offset, &error.what))?;
     let mut expected: serde_json::Value = serde_json::from_str(&plain).map_err(|error| {
         let start =
             plain.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
@@ -174,7 +186,10 @@ pub fn with_added(
                     Value::StringLit(held) if held.value == value => return Ok(None),
                     Value::StringLit(_) => {}
                     other => {
-                        return Err(wrong(other.range().start, "a list of strings holds something else here"));
+                        return Err(wrong(
+                            other.range().start,
+                            "a list of strings holds something else here",
+                        ));
                     }
                 }
             }
@@ -561,19 +576,16 @@ mod tests {
     fn files_are_made_changed_and_left_alone() {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("new/.claude/settings.json");
-        assert_eq!(add(&file, None, &["sandbox", "excludedCommands"], "a\"\u{1b}").unwrap(), Change::Created);
+        assert_eq!(add(&file, &["sandbox", "excludedCommands"], "a\"\u{1b}").unwrap(), Change::Created);
         let text =
             "{\n  \"sandbox\": {\n    \"excludedCommands\": [\n      \"a\\\"\\u001b\"\n    ]\n  }\n}\n";
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
         fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(
-            add(&file, None, &["sandbox", "excludedCommands"], "b").unwrap(),
-            Change::Added { line: 5 }
-        );
+        assert_eq!(add(&file, &["sandbox", "excludedCommands"], "b").unwrap(), Change::Added { line: 5 });
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let before = fs::read_to_string(&file).unwrap();
         assert_eq!(diff(text, &before), "-      \"a\\\"\\u001b\"\n+      \"a\\\"\\u001b\",\n+      \"b\"\n");
-        assert_eq!(add(&file, None, &["sandbox", "excludedCommands"], "b").unwrap(), Change::AlreadyThere);
+        assert_eq!(add(&file, &["sandbox", "excludedCommands"], "b").unwrap(), Change::AlreadyThere);
         assert_eq!(fs::read_to_string(&file).unwrap(), before);
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
     }
@@ -586,10 +598,10 @@ mod tests {
         fs::write(top.join("mine.json"), "{}").unwrap();
         let link = top.join("project/settings.json");
         symlink("../mine.json", &link).unwrap();
-        let refused = add(&link, Some(&top.join("project")), ALLOW, "v").unwrap_err();
+        let refused = add_within(&top.join("project"), &link, ALLOW, "v").unwrap_err();
         assert!(matches!(refused, EditError::Elsewhere { .. }), "{refused}");
         assert_eq!(fs::read_to_string(top.join("mine.json")).unwrap(), "{}");
-        assert_eq!(add(&link, Some(top), ALLOW, "v").unwrap(), Change::Added { line: 4 });
+        assert_eq!(add_within(top, &link, ALLOW, "v").unwrap(), Change::Added { line: 4 });
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert!(fs::read_to_string(top.join("mine.json")).unwrap().contains("\"v\""));
         let nowhere = top.join("nowhere");
@@ -598,7 +610,7 @@ mod tests {
             (&nowhere, "a symlink to a file that does not exist"),
             (&top.join("project"), "not a regular file"),
         ] {
-            let told = add(file, None, ALLOW, "v").unwrap_err().to_string();
+            let told = add(file, ALLOW, "v").unwrap_err().to_string();
             assert!(told.contains(what), "{told}");
         }
     }
@@ -610,7 +622,7 @@ mod tests {
         std::thread::scope(|scope| {
             for number in 0..8 {
                 let file = &file;
-                scope.spawn(move || add(file, None, ALLOW, &format!("v{number}")).unwrap());
+                scope.spawn(move || add(file, ALLOW, &format!("v{number}")).unwrap());
             }
         });
         let value: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();

@@ -16,7 +16,7 @@ pub struct JsoncError {
     /// Byte offset of the place.
     pub offset: usize,
     /// What is wrong there.
-    pub what: &'static str,
+    pub what: String,
 }
 
 const UNCLOSED: &str = "this comment is never closed: '*/' is missing";
@@ -51,7 +51,9 @@ pub fn blank(text: &str) -> Result<Cow<'_, str>, JsoncError> {
     }
     match String::from_utf8(bytes) {
         Ok(plain) => Ok(Cow::Owned(plain)),
-        Err(error) => Err(JsoncError { offset: error.utf8_error().valid_up_to(), what: "not UTF-8" }),
+        Err(error) => {
+            Err(JsoncError { offset: error.utf8_error().valid_up_to(), what: "not UTF-8".to_string() })
+        }
     }
 }
 
@@ -79,7 +81,7 @@ fn find_blanks(bytes: &[u8], blanks: &mut Vec<(usize, usize)>) -> Result<(), Jso
                 blanks.push((at, end));
                 at = end;
             }
-            b'#' => return Err(JsoncError { offset: at, what: HASH }),
+            b'#' => return Err(JsoncError { offset: at, what: HASH.to_string() }),
             b'[' | b'{' | b':' => {
                 (comma, after_value) = (None, false);
                 at += 1;
@@ -122,7 +124,7 @@ pub(super) fn comment_end(bytes: &[u8], start: usize) -> Result<usize, JsoncErro
             let comment = bytes.get(start..end).unwrap_or_default();
             match comment.iter().position(|&byte| byte == b'\r') {
                 Some(found) if start + found + 1 < end || end == bytes.len() => {
-                    Err(JsoncError { offset: start + found, what: LONE_RETURN })
+                    Err(JsoncError { offset: start + found, what: LONE_RETURN.to_string() })
                 }
                 _ => Ok(end),
             }
@@ -131,8 +133,8 @@ pub(super) fn comment_end(bytes: &[u8], start: usize) -> Result<usize, JsoncErro
             .windows(2)
             .position(|pair| pair == b"*/")
             .map(|length| start + 2 + length + 2)
-            .ok_or(JsoncError { offset: start, what: UNCLOSED }),
-        _ => Err(JsoncError { offset: start, what: LONE_SLASH }),
+            .ok_or_else(|| JsoncError { offset: start, what: UNCLOSED.to_string() }),
+        _ => Err(JsoncError { offset: start, what: LONE_SLASH.to_string() }),
     }
 }
 
@@ -183,7 +185,7 @@ mod tests {
             ("{} // a\rb\n", 7, LONE_RETURN),
             ("{} // a\r", 7, LONE_RETURN),
         ] {
-            assert_eq!(blank(text), Err(JsoncError { offset, what }), "{text}");
+            assert_eq!(blank(text), Err(JsoncError { offset, what: what.to_string() }), "{text}");
         }
     }
 

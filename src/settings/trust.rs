@@ -3,7 +3,7 @@
 //! Owns the trust store. Must not ask anybody and must not decide what an untrusted file still means. Everything that
 //! is wrong with the store makes it count as empty: then nothing is trusted.
 
-use super::{CredentialMode, List, Notice, Origin, Source, Sourced, Values};
+use super::{CredentialMode, List, Origin, Source, Sourced, Values};
 use crate::system::store::{Directory, Lock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -42,7 +42,7 @@ struct Stored {
 pub struct TrustStore {
     directory: Option<PathBuf>,
     entries: Vec<Entry>,
-    notice: Option<Notice>,
+    notice: Option<String>,
 }
 
 impl TrustStore {
@@ -59,15 +59,15 @@ impl TrustStore {
             Ok(entries) => store.entries = entries,
             Err(error) => {
                 let text = format!("no project file counts as trusted: cannot use the trust store {error}");
-                store.notice = Some(Notice { kind: "trust-store", text });
+                store.notice = Some(text);
             }
         }
         store
     }
 
     /// Why the store counts as empty although there is one.
-    pub fn notice(&self) -> Option<&Notice> {
-        self.notice.as_ref()
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
     }
 
     /// Whether the person trusted exactly this content of this file.
@@ -84,12 +84,21 @@ impl TrustStore {
         of_file.any(|entry| entry.sha256 == found)
     }
 
-    /// Trusts this content of this file from now on, and no other content that it had before. `now` is in seconds
-    /// since 1970.
+    /// Trusts this content of this file from now on, and no other content that it had before.
+    ///
+    /// # Errors
+    /// As for [`TrustStore::record_at`].
+    pub fn record(&mut self, file: &Path, content: &[u8]) -> io::Result<()> {
+        // A clock before 1970 is no reason not to trust: the time is only shown.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        self.record_at(file, content, now.map_or(0, |since| since.as_secs()))
+    }
+
+    /// As [`TrustStore::record`], at a given time in seconds since 1970.
     ///
     /// # Errors
     /// When the store cannot be written, is not ours alone or is broken; then nothing changed.
-    pub fn record(&mut self, file: &Path, content: &[u8], now: u64) -> io::Result<()> {
+    pub fn record_at(&mut self, file: &Path, content: &[u8], now: u64) -> io::Result<()> {
         let path = pinned_path(file)?;
         if path.to_str().is_none() {
             return Err(io::Error::other(format!("'{}' is not UTF-8; rename it", path.display())));
@@ -104,7 +113,7 @@ impl TrustStore {
     /// Trusts nothing of this file, or of the files of this project directory, from now on. Says how many entries went.
     ///
     /// # Errors
-    /// As for [`TrustStore::record`].
+    /// As for [`TrustStore::record_at`].
     pub fn revoke(&mut self, path: &Path) -> io::Result<usize> {
         // What is gone can still be revoked, under the name that it had.
         let literal = std::path::absolute(path)?;
@@ -349,7 +358,7 @@ mod tests {
         let p = place();
         let mut store = TrustStore::open(Some(&p.state));
         assert!(store.notice().is_none() && !store.is_trusted(&p.file, b"{}"));
-        store.record(&p.file, b"{}", 7).unwrap();
+        store.record_at(&p.file, b"{}", 7).unwrap();
         for store in [store, TrustStore::open(Some(&p.state))] {
             assert!(store.is_trusted(&p.file, b"{}"));
             assert!(!store.is_trusted(&p.file, b"{} "));
@@ -371,8 +380,8 @@ mod tests {
     fn a_new_content_takes_the_place_of_the_old_one() {
         let p = place();
         let mut store = TrustStore::open(Some(&p.state));
-        store.record(&p.file, b"old", 1).unwrap();
-        store.record(&p.file, b"new", 2).unwrap();
+        store.record_at(&p.file, b"old", 1).unwrap();
+        store.record_at(&p.file, b"new", 2).unwrap();
         assert!(!store.is_trusted(&p.file, b"old") && store.is_trusted(&p.file, b"new"));
         assert_eq!(store.list().iter().map(|entry| entry.time).collect::<Vec<_>>(), [2]);
     }
@@ -381,7 +390,7 @@ mod tests {
     fn another_project_gains_nothing_by_symlinks_to_a_trusted_one() {
         let p = place();
         let mut store = TrustStore::open(Some(&p.state));
-        store.record(&p.file, b"{}", 1).unwrap();
+        store.record_at(&p.file, b"{}", 1).unwrap();
         let hostile = p.project.with_file_name("hostile");
         fs::create_dir(&hostile).unwrap();
         symlink(p.project.join(".claude"), hostile.join(".claude")).unwrap();
@@ -400,12 +409,12 @@ mod tests {
         fs::create_dir_all(nested.parent().unwrap()).unwrap();
         let mut store = TrustStore::open(Some(&p.state));
         for file in [&p.file, &local, &nested] {
-            store.record(file, b"{}", 1).unwrap();
+            store.record_at(file, b"{}", 1).unwrap();
         }
         assert_eq!(store.revoke(&local).unwrap(), 1);
         assert_eq!(store.revoke(&local).unwrap(), 0);
         assert!(store.is_trusted(&p.file, b"{}") && !store.is_trusted(&local, b"{}"));
-        store.record(&local, b"{}", 1).unwrap();
+        store.record_at(&local, b"{}", 1).unwrap();
         assert_eq!(store.revoke(&p.project).unwrap(), 2);
         assert_eq!(TrustStore::open(Some(&p.state)).list(), store.list());
         assert_eq!(store.list().iter().map(|entry| &entry.path).collect::<Vec<_>>(), [&nested]);
@@ -458,17 +467,17 @@ mod tests {
         for (spoil, said) in cases {
             let p = place();
             let mut store = TrustStore::open(Some(&p.state));
-            store.record(&p.file, b"{}", 1).unwrap();
+            store.record_at(&p.file, b"{}", 1).unwrap();
             spoil(&p.state);
             let mut store = TrustStore::open(Some(&p.state));
-            let notice = store.notice().unwrap().text.clone();
+            let notice = store.notice().unwrap().to_string();
             assert!(
                 notice.starts_with("no project file counts as trusted: cannot use the trust store '"),
                 "{notice}"
             );
             assert!(notice.contains(said), "{notice}");
             assert!(!store.is_trusted(&p.file, b"{}") && store.list().is_empty());
-            assert!(store.record(&p.file, b"{}", 1).is_err(), "{said}: not written over");
+            assert!(store.record_at(&p.file, b"{}", 1).is_err(), "{said}: not written over");
         }
     }
 
@@ -478,10 +487,10 @@ mod tests {
             return;
         }
         let p = place();
-        TrustStore::open(Some(&p.state)).record(&p.file, b"{}", 1).unwrap();
+        TrustStore::open(Some(&p.state)).record_at(&p.file, b"{}", 1).unwrap();
         std::os::unix::fs::chown(p.state.join(FILE), Some(12345), None).unwrap();
         let store = TrustStore::open(Some(&p.state));
-        assert!(store.notice().unwrap().text.ends_with("it belongs to user 12345, not to 0"));
+        assert!(store.notice().unwrap().ends_with("it belongs to user 12345, not to 0"));
         assert!(!store.is_trusted(&p.file, b"{}"));
     }
 
@@ -490,7 +499,7 @@ mod tests {
         let p = place();
         let mut store = TrustStore::open(None);
         assert_eq!(
-            store.record(&p.file, b"{}", 1).unwrap_err().to_string(),
+            store.record_at(&p.file, b"{}", 1).unwrap_err().to_string(),
             "there is no place for the trust store: HOME is not set"
         );
         assert_eq!(TrustStore::open(Some(&p.state)).revoke(&p.file).unwrap(), 0);
@@ -507,7 +516,7 @@ mod tests {
                     let mut store = TrustStore::open(Some(&p.state));
                     for turn in 0..4 {
                         let file = p.file.with_file_name(format!("{number}-{turn}.json"));
-                        store.record(&file, b"{}", number).unwrap();
+                        store.record_at(&file, b"{}", number).unwrap();
                     }
                 });
             }
