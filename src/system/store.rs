@@ -185,6 +185,7 @@ impl Directory {
 
     fn write_beside(&self, name: &OsStr, content: &[u8], mode: u32) -> io::Result<Beside<'_>> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        #[allow(clippy::useless_conversion)] // mode_t has 16 bits on macOS.
         let mode = Mode::from_bits_truncate(mode.try_into().unwrap_or(0o600));
         for number in 0..1000 {
             let mut beside = OsString::from(".");
