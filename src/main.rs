@@ -1,2 +1,12 @@
-//! Entry point.
-fn main() {}
+//! The entry point, by the C ABI: Rust's own start-up would set SIGPIPE to ignored and open closed standard
+//! descriptors, and the inner shell must find both as the caller left them.
+#![no_main]
+
+use std::ffi::{c_char, c_int};
+
+// SAFETY: the symbol `main` is defined once, here, with the signature that the C runtime calls.
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    sbsh::pipeline::main(sbsh::system::process::arguments(count, arguments))
+}

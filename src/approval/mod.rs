@@ -1,1 +1,85 @@
-//! approval.
+//! Approval: what did the person (or nobody) answer.
+//!
+//! Owns the question, the answer and the speakers, tried in this order: the caller's terminal, the program named by
+//! `SBSH_ASKPASS`, nobody. Must not decide what to ask (that is `verdict`) nor remember an answer beyond returning
+//! it. Every doubt is a no.
+#![forbid(unsafe_code)]
+
+pub mod askpass;
+pub mod question;
+pub mod terminal;
+
+use std::path::PathBuf;
+
+pub use askpass::Askpass;
+pub use question::{Answer, Choice, Kind, Question};
+pub use terminal::Terminal;
+
+/// Someone who can answer a question.
+pub trait Approver {
+    /// Asks, and waits for the answer.
+    fn ask(&mut self, question: &Question) -> Answer;
+}
+
+/// Nobody is there: no, at once.
+#[derive(Debug, Default)]
+pub struct Nobody {
+    /// Why those who come first could not be asked, e.g. an askpass program that is not acceptable.
+    pub why: Option<String>,
+}
+
+impl Approver for Nobody {
+    fn ask(&mut self, _question: &Question) -> Answer {
+        let by = match &self.why {
+            Some(why) => format!("nobody could be asked ({why})"),
+            None => "nobody could be asked: no terminal, and SBSH_ASKPASS is not set".to_owned(),
+        };
+        Answer::No { by }
+    }
+}
+
+/// The first speaker that is there.
+///
+/// `askpass` is the caller's `SBSH_ASKPASS`, `writable_roots` what confined code can write (an askpass program below
+/// one of them is not used), `colours` whether NO_COLOR and TERM allow colours.
+pub fn speaker(askpass: Option<PathBuf>, writable_roots: &[PathBuf], colours: bool) -> Box<dyn Approver> {
+    if let Some(terminal) = Terminal::of_caller(colours) {
+        return Box::new(terminal);
+    }
+    match askpass.filter(|path| !path.as_os_str().is_empty()) {
+        None => Box::new(Nobody::default()),
+        Some(path) => match Askpass::new(path, writable_roots) {
+            Ok(program) => Box::new(program),
+            Err(error) => Box::new(Nobody { why: Some(error.to_string()) }),
+        },
+    }
+}
+
+/// Whether colours may be used, by the values of NO_COLOR and TERM.
+pub fn colours(no_color: Option<&std::ffi::OsStr>, term: Option<&std::ffi::OsStr>) -> bool {
+    no_color.is_none_or(|value| value.is_empty())
+        && term.is_some_and(|term| term != "dumb" && !term.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn colours_need_a_capable_terminal_and_no_refusal() {
+        assert!(colours(None, Some(OsStr::new("xterm"))));
+        assert!(colours(Some(OsStr::new("")), Some(OsStr::new("xterm"))));
+        assert!(!colours(Some(OsStr::new("1")), Some(OsStr::new("xterm"))));
+        assert!(!colours(None, Some(OsStr::new("dumb"))));
+        assert!(!colours(None, None));
+    }
+
+    #[test]
+    fn nobody_says_no_and_why() {
+        assert_eq!(
+            Nobody { why: Some("x".to_owned()) }.ask(&Question::for_test("ls")),
+            Answer::No { by: "nobody could be asked (x)".to_owned() }
+        );
+    }
+}

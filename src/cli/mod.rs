@@ -1,1 +1,153 @@
-//! cli.
+//! The command line: what was sbsh asked to do.
+//!
+//! Owns reading argv (bytes, not UTF-8) into an [`Invocation`], and the one table of sbshctl's verbs and options
+//! from which help, man page and completions come. Pure: never touches files, environment, processes or terminals,
+//! so whether stdin is a terminal, and which shell the settings choose, is the caller's to add.
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod inner;
+pub mod shell;
+pub mod table;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+pub use admin::{AdminCommand, TrustAction};
+pub use inner::InnerShell;
+pub use shell::{CommandInput, ShellInvocation};
+
+/// sbsh's own version, as `--version` prints it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What sbsh was asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invocation {
+    /// To be a shell.
+    Shell(ShellInvocation),
+    /// One of sbshctl's verbs.
+    Admin(AdminCommand),
+    /// `sbsh --version`.
+    Version,
+    /// `sbsh --help`.
+    Help,
+}
+
+/// sbshctl was called wrongly (status [`crate::exit::USAGE`]). The text is one line without the `sbsh: ` prefix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+impl Invocation {
+    /// Reads argv. The base name of argv0, after the `-` that means login, chooses the door.
+    pub fn from_argv(argv: Vec<OsString>) -> Result<Invocation, UsageError> {
+        let mut words = argv.into_iter();
+        let argv0 = words.next().unwrap_or_else(|| OsString::from("sbsh"));
+        let arguments: Vec<OsString> = words.collect();
+        let (login, name) = door(&argv0);
+        if name == "sbshctl" {
+            return AdminCommand::from_arguments(arguments).map(Invocation::Admin);
+        }
+        let inner = InnerShell::from_name(name);
+        if inner == InnerShell::BySetting {
+            match arguments.first().map(|first| first.as_bytes()) {
+                Some(b"ctl") => {
+                    return AdminCommand::from_arguments(arguments.into_iter().skip(1).collect())
+                        .map(Invocation::Admin);
+                }
+                Some(b"--version") => return Ok(Invocation::Version),
+                Some(b"--help") => return Ok(Invocation::Help),
+                _ => {}
+            }
+        }
+        let input = CommandInput::read(inner, &arguments);
+        Ok(Invocation::Shell(ShellInvocation { inner, argv0, login, arguments, input }))
+    }
+}
+
+/// Whether argv0 means login, and its base name (`-/usr/bin/bash` → login, `bash`).
+fn door(argv0: &OsStr) -> (bool, &OsStr) {
+    let bytes = argv0.as_bytes();
+    let (login, path) = match bytes.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, bytes),
+    };
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    (login, OsStr::from_bytes(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invocation(words: &[&str]) -> Result<Invocation, UsageError> {
+        Invocation::from_argv(words.iter().map(OsString::from).collect())
+    }
+
+    fn shell(words: &[&str]) -> ShellInvocation {
+        match invocation(words) {
+            Ok(Invocation::Shell(shell)) => shell,
+            other => panic!("not a shell: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_base_name_chooses_the_door() {
+        assert_eq!(shell(&["/opt/sbsh/bin/bash"]).inner, InnerShell::Bash);
+        assert_eq!(shell(&["zsh"]).inner, InnerShell::Zsh);
+        assert_eq!(shell(&["sh"]).inner, InnerShell::Sh);
+        assert_eq!(shell(&["fish"]).inner, InnerShell::Fish);
+        assert_eq!(shell(&["bash-5.2"]).inner, InnerShell::BySetting);
+        assert_eq!(shell(&["sbsh"]).inner, InnerShell::BySetting);
+        assert_eq!(shell(&["anything"]).inner, InnerShell::BySetting);
+        assert_eq!(
+            invocation(&["/usr/bin/sbshctl", "status"]),
+            Ok(Invocation::Admin(AdminCommand::Status { json: false }))
+        );
+    }
+
+    #[test]
+    fn a_leading_dash_means_login() {
+        assert!(shell(&["-sbsh"]).login);
+        let full = shell(&["-/usr/bin/bash"]);
+        assert!(full.login);
+        assert_eq!(full.inner, InnerShell::Bash);
+        assert_eq!(full.argv0, "-/usr/bin/bash");
+        assert!(!shell(&["sbsh", "-l"]).login);
+    }
+
+    #[test]
+    fn an_empty_argv_is_a_plain_shell() {
+        let plain = Invocation::from_argv(Vec::new());
+        assert!(matches!(plain, Ok(Invocation::Shell(ShellInvocation { input: CommandInput::Stdin, .. }))));
+    }
+
+    #[test]
+    fn own_options_belong_to_the_own_name_and_the_first_place() {
+        assert_eq!(invocation(&["sbsh", "--version"]), Ok(Invocation::Version));
+        assert_eq!(invocation(&["-sbsh", "--help"]), Ok(Invocation::Help));
+        assert_eq!(shell(&["bash", "--version"]).arguments, ["--version"]);
+        assert_eq!(shell(&["sbsh", "-x", "--version"]).arguments, ["-x", "--version"]);
+        assert_eq!(
+            invocation(&["sbsh", "ctl", "doctor", "--json"]),
+            Ok(Invocation::Admin(AdminCommand::Doctor { json: true }))
+        );
+    }
+
+    #[test]
+    fn a_verb_is_a_script_for_the_shell_door() {
+        for verb in ["explain", "status", "doctor", "trust", "approve"] {
+            assert_eq!(shell(&["sbsh", verb]).input, CommandInput::Script { path: OsString::from(verb) });
+        }
+        assert_eq!(shell(&["bash", "ctl"]).input, CommandInput::Script { path: OsString::from("ctl") });
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_go_through_unchanged() {
+        let text = OsStr::from_bytes(b"echo \xff\xfe");
+        let argv = vec![OsString::from("bash"), OsString::from("-c"), text.to_owned()];
+        let Ok(Invocation::Shell(shell)) = Invocation::from_argv(argv) else { panic!("no shell") };
+        assert_eq!(shell.arguments[1], text);
+        assert!(matches!(shell.input, CommandInput::Text { text: found, .. } if found == text));
+    }
+}

@@ -17,14 +17,19 @@ pub enum PathPattern {
 }
 
 /// A compiled glob.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathGlob {
     /// The whole pattern, absolute.
     pub text: String,
     /// The longest leading directory without glob characters: where an expansion starts.
     pub base: PathBuf,
-    /// Matches a whole absolute path (`literal_separator`).
-    pub matcher: globset::GlobMatcher,
+}
+
+impl PathGlob {
+    /// Whether the pattern matches the whole of an absolute path. Nothing is compiled, so unused globs cost nothing.
+    pub fn matches(&self, path: &Path) -> bool {
+        fast_glob::glob_match(self.text.as_bytes(), path.as_os_str().as_encoded_bytes())
+    }
 }
 
 impl PathPattern {
@@ -32,7 +37,7 @@ impl PathPattern {
     pub fn names(&self, path: &Path) -> bool {
         match self {
             PathPattern::Literal(literal) => literal == path,
-            PathPattern::Glob(glob) => glob.matcher.is_match(path),
+            PathPattern::Glob(glob) => glob.matches(path),
         }
     }
 }

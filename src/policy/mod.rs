@@ -7,15 +7,16 @@
 pub mod environment;
 pub mod files;
 pub mod network;
+pub mod protected;
 pub mod rule;
 
-use crate::settings::{Origin, Sourced};
+use crate::settings::{Notice, Origin, Sourced};
 use std::path::PathBuf;
 
 pub use environment::EnvironmentPolicy;
 pub use files::{Access, FilePolicy, PathPattern, PathRule};
 pub use network::NetworkPolicy;
-pub use rule::{CommandRule, CommandRules};
+pub use rule::{CommandRule, CommandRules, Match, RuleError};
 
 /// Whether what runs confined needs approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,13 +99,4 @@ pub struct Policy {
     /// One-line notices for the person: ignored widening, unknown keys, broad roots. Complete sentences without
     /// the `sbsh: ` prefix.
     pub notices: Vec<Notice>,
-}
-
-/// Something that the person should know though the command goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// Stable name, e.g. `untrusted-project`, `unknown-key`, `broad-root`, `broad-socket`.
-    pub kind: &'static str,
-    /// One line.
-    pub text: String,
 }

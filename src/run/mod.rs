@@ -1,1 +1,104 @@
-//! run.
+//! Run: a plan becomes processes, and processes become an outcome.
+//!
+//! Owns spawning, the first code inside, signals, survivors and clean-up. Must not decide policy: what is mounted,
+//! refused or removed was decided before.
+//!
+//! ```text
+//! caller ── front (this process: the caller's contract: status, signals, stops)
+//!             ├── bwrap ── first (process 1 inside) ── the inner shell and all that it starts
+//!             └── caretaker (own session: sweeps when the front was killed or has left jobs behind)
+//! ```
+//! One stream socket joins front and first; its end is how first notices that the front is gone.
+
+#[cfg(target_os = "linux")]
+pub mod caretaker;
+#[cfg(target_os = "linux")]
+pub mod channel;
+#[cfg(target_os = "linux")]
+pub mod first;
+#[cfg(target_os = "linux")]
+pub mod front;
+#[cfg(target_os = "linux")]
+pub mod gitconfig;
+#[cfg(target_os = "linux")]
+pub mod grants;
+#[cfg(target_os = "linux")]
+pub mod hostfile;
+#[cfg(target_os = "linux")]
+pub mod inherited;
+#[cfg(target_os = "linux")]
+pub mod record;
+#[cfg(target_os = "linux")]
+pub mod sweep;
+
+use std::path::PathBuf;
+
+/// The word that makes the sbsh binary the first process inside. Called from anywhere else it finds no channel and
+/// ends.
+pub const FIRST_INSIDE: &str = "--sbsh-first-inside";
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With this exit status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Outcome {
+    /// How the inner shell ended.
+    pub ending: Ending,
+    /// Protected names that appeared and were taken away, and what could not be.
+    pub swept: Vec<Swept>,
+}
+
+/// One protected name that the sweep found changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swept {
+    /// Where it stood.
+    pub path: PathBuf,
+    /// Why it may not stand there.
+    pub why: String,
+    /// Where it was moved, or why it could not be.
+    pub moved: Result<PathBuf, String>,
+}
+
+/// Why a command did not run.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RunError {
+    /// The mechanism could not build the boundary.
+    #[error("cannot confine the command: {mechanism}: {cause}")]
+    Boundary {
+        /// `bubblewrap`.
+        mechanism: &'static str,
+        /// What it said, one line.
+        cause: String,
+    },
+    /// A system call of our own failed.
+    #[error("cannot {verb}: {cause}")]
+    System {
+        /// What was wanted.
+        verb: &'static str,
+        /// The kernel's reason.
+        cause: String,
+    },
+    /// A standard descriptor leads where the policy does not.
+    #[error("cannot pass {name} on: {cause}")]
+    Descriptor {
+        /// `standard input`, …
+        name: String,
+        /// Why.
+        cause: String,
+    },
+}
+
+impl RunError {
+    /// For `map_err` on our own calls.
+    pub fn system<E: std::fmt::Display>(verb: &'static str) -> impl FnOnce(E) -> RunError {
+        move |cause| RunError::System { verb, cause: cause.to_string() }
+    }
+}

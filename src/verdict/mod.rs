@@ -1,20 +1,94 @@
 //! Verdict: policy × command → confined, outside, asked or denied, each with its reason. Pure.
+//!
+//! Owns the order deny > ask > outside > allow. Must not widen by what it does not understand: an unknown command is
+//! confined, and with a deny or ask rule that could match it, asked about.
 #![forbid(unsafe_code)]
 
-use crate::settings::Origin;
+mod show;
+
+use crate::command::wrappers::{self, Layers};
+use crate::command::{self, Commands, Envelope, SimpleCommand, Word, embedded};
+use crate::policy::{CommandRule, CommandRules, Match, Mode, Policy};
+use crate::settings::{Origin, Sourced};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+pub use show::{escaped, shortened};
+
+/// The named door for "run this outside".
+pub const WAY_OUT: &str = "dangerouslyDisableSandbox";
+
+/// More simple commands in one text are not judged one by one: ten thousand rules against each would take too long.
+const MOST_COMMANDS: usize = 4_000;
+
+/// A command text together with the agent's wrapping around it.
+#[derive(Debug, Clone)]
+pub struct CommandText<'t> {
+    whole: &'t [u8],
+    envelope: Option<Envelope>,
+}
+
+impl<'t> CommandText<'t> {
+    /// Looks for an agent's envelope; `home` is the caller's home directory.
+    pub fn new(whole: &'t [u8], home: Option<&Path>) -> Self {
+        CommandText { whole, envelope: command::envelope::recognise(whole, home) }
+    }
+
+    /// What the person or the model asked for: what is judged and shown.
+    pub fn asked(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.envelope.as_ref().map_or(self.whole, |e| e.inner.as_bytes()))
+    }
+
+    /// The agent whose wrapping was recognised.
+    pub fn agent(&self) -> Option<&'static str> {
+        self.envelope.as_ref().map(|e| e.agent)
+    }
+
+    /// Files that the wrapping itself writes.
+    pub fn grants(&self) -> &[PathBuf] {
+        self.envelope.as_ref().map_or(&[], |e| e.grants.as_slice())
+    }
+}
 
 /// What is to be done with a command text.
 #[derive(Debug, Clone)]
 #[must_use]
 pub enum Verdict {
-    /// Run it inside.
-    Confined(Reason),
+    /// Run it inside. `note` is worth saying only if it failed.
+    Confined {
+        /// Why no approval is needed.
+        reason: Reason,
+        /// One line.
+        note: Option<String>,
+    },
     /// Ask first; run where `outside` says.
-    Ask { reason: Reason, outside: Option<DirectCommand> },
+    Ask {
+        /// What asks.
+        reason: Reason,
+        /// The program to run outside if the answer is yes; `None`: the text runs confined.
+        outside: Option<DirectCommand>,
+    },
     /// Run exactly this one program outside, unasked (an allow rule covers it).
-    Outside { reason: Reason, command: DirectCommand },
+    Outside {
+        /// The rule that allows it.
+        reason: Reason,
+        /// The program.
+        command: DirectCommand,
+    },
     /// Do not run it.
     Denied(Reason),
+}
+
+impl Verdict {
+    /// Why.
+    pub fn reason(&self) -> &Reason {
+        match self {
+            Verdict::Confined { reason, .. }
+            | Verdict::Ask { reason, .. }
+            | Verdict::Outside { reason, .. }
+            | Verdict::Denied(reason) => reason,
+        }
+    }
 }
 
 /// A line that is nothing but one simple command of literal words: what may run outside.
@@ -33,4 +107,289 @@ pub struct Reason {
     pub rule: Option<String>,
     /// Where the rule stands.
     pub origin: Option<Origin>,
+}
+
+impl Reason {
+    fn plain(text: impl Into<String>) -> Reason {
+        Reason { text: text.into(), rule: None, origin: None }
+    }
+
+    fn rule(rule: &CommandRule, does: &str, what: &str) -> Reason {
+        let shown = escaped(&rule.shown());
+        Reason {
+            text: format!("rule {} {does} {what}", shortened(&shown)),
+            rule: Some(rule.shown()),
+            origin: Some(rule.origin.clone()),
+        }
+    }
+
+    fn setting<T>(setting: &Sourced<T>, text: String) -> Reason {
+        Reason { text, rule: None, origin: Some(setting.origin.clone()) }
+    }
+}
+
+/// The verdict on a command text.
+pub fn judge(policy: &Policy, text: &CommandText<'_>) -> Verdict {
+    let rules = &policy.commands;
+    let asked = text.asked();
+    if policy.mode.value == Mode::AutoAllow && no_rules(rules) && !mentions(&asked, WAY_OUT.as_bytes()) {
+        return confined(policy, None);
+    }
+    if let Some(rule) = rules.deny.iter().find(|r| r.is_all()) {
+        return Verdict::Denied(Reason::rule(rule, "denies", "every command"));
+    }
+    match command::read(&asked) {
+        Commands::Known(commands) => judge_known(policy, &commands),
+        Commands::Unknown(why) => judge_unknown(policy, &why),
+    }
+}
+
+fn no_rules(rules: &CommandRules) -> bool {
+    rules.deny.is_empty() && rules.ask.is_empty() && rules.excluded.is_empty()
+}
+
+fn mentions(text: &[u8], word: &[u8]) -> bool {
+    // A way to write it that is not literal is seen neither here nor by the way out itself.
+    String::from_utf8_lossy(text).contains(&*String::from_utf8_lossy(word))
+}
+
+fn confined(policy: &Policy, note: Option<String>) -> Verdict {
+    let reason = Reason::setting(&policy.mode, "runs confined, so no approval is needed".to_owned());
+    Verdict::Confined { reason, note }
+}
+
+/// The end of the flow: no deny or ask rule spoke, and it is not for outside.
+fn flow(policy: &Policy, allowed: Option<&CommandRule>, note: Option<String>) -> Verdict {
+    if policy.mode.value == Mode::AutoAllow {
+        return confined(policy, note);
+    }
+    if let Some(rule) = allowed {
+        return Verdict::Confined { reason: Reason::rule(rule, "allows", "it"), note };
+    }
+    if policy.bypass_permissions {
+        return Verdict::Confined {
+            reason: Reason::plain("permissions.defaultMode is bypassPermissions"),
+            note,
+        };
+    }
+    let reason =
+        Reason::setting(&policy.mode, "no rule allows it and sandbox.mode is \"regular\"".to_owned());
+    Verdict::Ask { reason, outside: None }
+}
+
+fn judge_unknown(policy: &Policy, why: &str) -> Verdict {
+    let rules = &policy.commands;
+    if let Some(rule) = rules.deny.iter().chain(&rules.ask).next() {
+        let reason = Reason::rule(rule, "could match", &format!("a command that cannot be read: {why}"));
+        return Verdict::Ask { reason, outside: None };
+    }
+    flow(policy, rules.allow.iter().find(|r| r.is_all()), None)
+}
+
+fn judge_known(policy: &Policy, commands: &[SimpleCommand]) -> Verdict {
+    let rules = &policy.commands;
+    if commands.len() > MOST_COMMANDS {
+        return judge_unknown(policy, "it has too many commands");
+    }
+    let seen: Vec<Layers> = commands.iter().map(wrappers::layers).collect();
+    if let Some(decided) = deny_and_ask(rules, &seen) {
+        return decided;
+    }
+    let direct = direct(commands);
+    if let Some(verdict) = direct.as_ref().and_then(|d| way_out(policy, d)) {
+        return verdict;
+    }
+    let excluded = |line: &str| rules.excluded.iter().find(|r| r.matches(line) == Match::Yes);
+    if let (Some(direct), [command]) = (&direct, commands)
+        && let Some(rule) = excluded(&wrappers::line(&command.words))
+    {
+        return outside(rules, command, direct, rule);
+    }
+    let inside = seen.iter().flat_map(|l| &l.lines).find_map(|line| excluded(line).map(|r| (line, r)));
+    let note = inside.map(|(line, rule)| {
+        let (line, entry) = (shortened(&escaped(line)), shortened(&escaped(&rule.text)));
+        format!("excludedCommands entry \"{entry}\" names '{line}', but it ran confined: only a line that is nothing but this one command, without redirections, assignments or expansions, runs outside")
+    });
+    let note = note.or_else(|| way_out_note(&seen));
+    flow(policy, allowed(rules, commands), note)
+}
+
+fn way_out_note(seen: &[Layers]) -> Option<String> {
+    let used = seen.iter().flat_map(|l| &l.lines).any(|line| line.split(' ').next() == Some(WAY_OUT));
+    used.then(|| {
+        format!("{WAY_OUT} works only as the first word of a line that is one command of literal words")
+    })
+}
+
+/// What deny and ask rules say, deny first.
+fn deny_and_ask(rules: &CommandRules, seen: &[Layers]) -> Option<Verdict> {
+    let mut possible = None;
+    for (rule, does) in
+        rules.deny.iter().map(|r| (r, "denies")).chain(rules.ask.iter().map(|r| (r, "asks about")))
+    {
+        for line in seen.iter().flat_map(|l| &l.lines) {
+            let what = || format!("'{}'", shortened(&escaped(line)));
+            match rule.matches(line) {
+                Match::Yes if does == "denies" => {
+                    return Some(Verdict::Denied(Reason::rule(rule, does, &what())));
+                }
+                Match::Yes if possible.is_none() => possible = Some(Reason::rule(rule, does, &what())),
+                Match::Possible if possible.is_none() => {
+                    possible = Some(Reason::rule(rule, "could match", &what()));
+                }
+                Match::Yes | Match::Possible | Match::No => {}
+            }
+        }
+        if possible.is_none() {
+            possible = named_in_text(rule, seen);
+        }
+    }
+    let opaque = || {
+        let why = seen.iter().find_map(|l| l.opaque.as_deref())?;
+        let rule = rules.deny.iter().chain(&rules.ask).next()?;
+        Some(Reason::rule(rule, "could match", &format!("what the line does not show: {}", escaped(why))))
+    };
+    possible.or_else(opaque).map(|reason| Verdict::Ask { reason, outside: None })
+}
+
+/// A rule's program named in a text that another interpreter runs.
+fn named_in_text(rule: &CommandRule, seen: &[Layers]) -> Option<Reason> {
+    let text = seen.iter().flat_map(|l| &l.texts).find(|text| match rule.program() {
+        Some(program) => embedded::names(text, program),
+        None => true,
+    })?;
+    Some(Reason::rule(rule, "could match what runs inside", &format!("'{}'", shortened(&escaped(text)))))
+}
+
+/// The one command of literal words that a text is, if it is nothing else.
+fn direct(commands: &[SimpleCommand]) -> Option<DirectCommand> {
+    const BUILTINS: &[&str] = &[
+        ".",
+        ":",
+        "alias",
+        "bg",
+        "bind",
+        "break",
+        "builtin",
+        "caller",
+        "cd",
+        "command",
+        "compgen",
+        "complete",
+        "compopt",
+        "continue",
+        "declare",
+        "dirs",
+        "disown",
+        "enable",
+        "eval",
+        "exec",
+        "exit",
+        "export",
+        "fc",
+        "fg",
+        "getopts",
+        "hash",
+        "help",
+        "history",
+        "jobs",
+        "let",
+        "local",
+        "logout",
+        "mapfile",
+        "popd",
+        "pushd",
+        "read",
+        "readarray",
+        "readonly",
+        "return",
+        "set",
+        "shift",
+        "shopt",
+        "source",
+        "suspend",
+        "times",
+        "trap",
+        "type",
+        "typeset",
+        "ulimit",
+        "umask",
+        "unalias",
+        "unset",
+        "wait",
+    ];
+    let [command] = commands else { return None };
+    let plain = command.alone
+        && !command.redirected
+        && !command.shadowed
+        && !command.elsewhere
+        && command.assignments.is_empty()
+        && command.opaque.is_none();
+    if !plain {
+        return None;
+    }
+    let argv: Vec<String> =
+        command.words.iter().map(|w| w.literal().map(str::to_owned)).collect::<Option<_>>()?;
+    let name = argv.first()?;
+    let found = !name.is_empty() && (!name.contains('/') || name.starts_with('/'));
+    (found && !BUILTINS.contains(&name.as_str())).then_some(DirectCommand { argv })
+}
+
+fn way_out(policy: &Policy, direct: &DirectCommand) -> Option<Verdict> {
+    let (name, rest) = direct.argv.split_first()?;
+    if name != WAY_OUT {
+        return None;
+    }
+    if !policy.way_out.value {
+        let text = format!("{WAY_OUT} does not exist here: allowUnsandboxedCommands is false");
+        return Some(Verdict::Denied(Reason::setting(&policy.way_out, text)));
+    }
+    if rest.is_empty() {
+        return Some(Verdict::Denied(Reason::plain(format!("{WAY_OUT} needs a command behind it"))));
+    }
+    let words: Vec<Word> = rest.iter().cloned().map(Word::Literal).collect();
+    let line = shortened(&escaped(&wrappers::line(&words)));
+    let reason = Reason::plain(format!("{WAY_OUT} asks to run '{line}' outside the sandbox"));
+    Some(Verdict::Ask { reason, outside: Some(DirectCommand { argv: rest.to_vec() }) })
+}
+
+/// An excluded command on a line of its own.
+fn outside(
+    rules: &CommandRules,
+    command: &SimpleCommand,
+    direct: &DirectCommand,
+    rule: &CommandRule,
+) -> Verdict {
+    let line = command::allowed_line(command);
+    let allow = line.and_then(|line| rules.allow.iter().find(|r| r.matches(&line) == Match::Yes));
+    let shown = format!("'{}'", shortened(&escaped(&wrappers::line(&command.words))));
+    match allow {
+        Some(allow) => Verdict::Outside {
+            reason: Reason::rule(allow, "allows", &format!("{shown} outside the sandbox")),
+            command: direct.clone(),
+        },
+        None => {
+            let entry = shortened(&escaped(&rule.text));
+            let text = format!(
+                "excludedCommands entry \"{entry}\" runs {shown} outside the sandbox, and no rule allows it"
+            );
+            let reason = Reason { text, rule: Some(rule.text.clone()), origin: Some(rule.origin.clone()) };
+            Verdict::Ask { reason, outside: Some(direct.clone()) }
+        }
+    }
+}
+
+/// A rule that allows the text, if every command of it is allowed.
+fn allowed<'r>(rules: &'r CommandRules, commands: &[SimpleCommand]) -> Option<&'r CommandRule> {
+    if let Some(rule) = rules.allow.iter().find(|r| r.is_all()) {
+        return Some(rule);
+    }
+    let mut by = None;
+    for command in commands.iter().filter(|c| !c.elsewhere) {
+        let line = command::allowed_line(command)?;
+        if !line.is_empty() {
+            by = Some(rules.allow.iter().find(|r| r.matches(&line) == Match::Yes)?);
+        }
+    }
+    by
 }

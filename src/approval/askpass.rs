@@ -1,0 +1,236 @@
+//! The program named by `SBSH_ASKPASS` as a speaker. Owns which programs are acceptable and how one is asked.
+
+use super::Approver;
+use super::question::{Answer, Question};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Longer silence is a no.
+const SILENCE: Duration = Duration::from_secs(120);
+/// More output than this is no answer.
+const LONGEST_ANSWER: u64 = 4096;
+
+/// Why a program is not asked.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskpassError {
+    /// Not absolute.
+    #[error("SBSH_ASKPASS '{0}' is not an absolute path")]
+    Relative(String),
+    /// Missing or unreadable.
+    #[error("cannot use SBSH_ASKPASS '{path}': {cause}")]
+    Unreachable {
+        /// Its path.
+        path: String,
+        /// The system's words.
+        cause: String,
+    },
+    /// A directory, a device, ...
+    #[error("SBSH_ASKPASS '{0}' is not an executable regular file")]
+    NotExecutable(String),
+    /// Confined code could have written it.
+    #[error("SBSH_ASKPASS '{path}' lies in '{root}', which confined commands can write")]
+    Writable {
+        /// Its path.
+        path: String,
+        /// The writable root.
+        root: String,
+    },
+}
+
+/// A program that asks the person in its own way.
+#[derive(Debug)]
+pub struct Askpass {
+    program: PathBuf,
+    silence: Duration,
+}
+
+impl Askpass {
+    /// The program, if it is acceptable. Symlinks are resolved here once, and the resolved file is what is run.
+    pub fn new(path: PathBuf, writable_roots: &[PathBuf]) -> Result<Askpass, AskpassError> {
+        let shown = show(&path);
+        if !path.is_absolute() {
+            return Err(AskpassError::Relative(shown));
+        }
+        let unreachable = |error: std::io::Error| AskpassError::Unreachable {
+            path: shown.clone(),
+            cause: error.to_string(),
+        };
+        let program = path.canonicalize().map_err(unreachable)?;
+        let facts = program.metadata().map_err(unreachable)?;
+        if !facts.is_file() || facts.permissions().mode() & 0o111 == 0 {
+            return Err(AskpassError::NotExecutable(shown));
+        }
+        for root in writable_roots {
+            let resolved = root.canonicalize().unwrap_or_else(|_| root.clone());
+            // The name itself, too: a symlink in a writable root is chosen by whoever can write there.
+            if program.starts_with(&resolved) || path.starts_with(root) || path.starts_with(&resolved) {
+                return Err(AskpassError::Writable { path: shown, root: show(root) });
+            }
+        }
+        Ok(Askpass { program, silence: SILENCE })
+    }
+
+    fn start(&self, question: &Question) -> std::io::Result<Child> {
+        Command::new(&self.program)
+            .arg(question.lines().join("\n"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+    }
+
+    fn no(&self, what: &str) -> Answer {
+        Answer::No { by: format!("the askpass program '{}' {what}", show(&self.program)) }
+    }
+}
+
+impl Approver for Askpass {
+    fn ask(&mut self, question: &Question) -> Answer {
+        let mut child = match self.start(question) {
+            Ok(child) => child,
+            Err(error) => return self.no(&format!("could not be started: {error}")),
+        };
+        let said = listen(&mut child, question.json().to_string(), self.silence);
+        // Not reaped yet, so the group's number is still its own.
+        if let Ok(id) = i32::try_from(child.id()) {
+            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+        let status = child.wait();
+        let Some(said) = said else {
+            return self.no(&format!("did not answer within {} s", self.silence.as_secs()));
+        };
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => {
+                let how = status.signal().map_or(String::new(), |signal| format!(" by signal {signal}"));
+                let code = status.code().map_or(String::new(), |code| format!(" with status {code}"));
+                return self.no(&format!("ended{how}{code}"));
+            }
+            Err(error) => return self.no(&format!("could not be waited for: {error}")),
+        }
+        let line = said.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if let Some(choice) = question.choices.iter().find(|choice| choice.name().as_bytes() == line) {
+            return choice.answer();
+        }
+        if line == b"no" { self.no("said no") } else { self.no("gave no answer that was offered") }
+    }
+}
+
+/// Hands over the JSON and collects the output until the program has ended; `None` after too long a silence. Both
+/// ways have their own thread, because the program may read or write in any order, or not at all.
+fn listen(child: &mut Child, json: String, silence: Duration) -> Option<Vec<u8>> {
+    if let Some(mut stdin) = child.stdin.take() {
+        std::thread::spawn(move || {
+            // A program that does not read its input is free to.
+            let _ = stdin.write_all(json.as_bytes());
+        });
+    }
+    let stdout = child.stdout.take()?;
+    let id = Pid::from_raw(i32::try_from(child.id()).ok()?);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let mut limited = stdout.take(LONGEST_ANSWER + 1);
+        let read = limited.read_to_end(&mut said);
+        let acceptable = read.is_ok() && said.len() as u64 <= LONGEST_ANSWER;
+        drop(limited);
+        // Waits without reaping, so that the process group can still be killed by its number.
+        while let Err(nix::errno::Errno::EINTR) =
+            waitid(Id::Pid(id), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+        {}
+        let _ = sender.send(if acceptable { said } else { Vec::new() });
+    });
+    receiver.recv_timeout(silence).ok()
+}
+
+fn show(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    crate::system::visible::visible(path.as_os_str().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("ask");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        (place, path)
+    }
+
+    fn said(text: &str) -> Answer {
+        let (_place, path) = program(text);
+        let mut askpass = Askpass::new(path, &[]).unwrap();
+        askpass.silence = Duration::from_secs(20);
+        askpass.ask(&Question::for_test("git push"))
+    }
+
+    #[test]
+    fn the_first_line_is_the_answer() {
+        assert_eq!(said("echo once"), Answer::Once);
+        assert_eq!(said("echo session; echo no"), Answer::Session);
+        assert_eq!(said("echo always"), Answer::Always);
+    }
+
+    #[test]
+    fn everything_else_is_no() {
+        for text in
+            ["echo no", "echo yes", "echo ' once'", "true", "echo once; exit 1", "echo once; kill -9 $$"]
+        {
+            assert!(matches!(said(text), Answer::No { .. }), "{text}");
+        }
+        assert!(matches!(said("yes once | head -c 100000"), Answer::No { .. }));
+    }
+
+    #[test]
+    fn the_question_comes_as_argument_and_as_json() {
+        let answer = said(
+            r#"input=$(cat); [ $# = 1 ] || exit 3
+case $1 in *"  | git push"*) ;; *) exit 4;; esac
+case $input in '{"kind":"command","command":"git push",'*) echo once;; *) exit 5;; esac"#,
+        );
+        assert_eq!(answer, Answer::Once);
+    }
+
+    #[test]
+    fn silence_is_no_and_the_group_is_killed() {
+        let (place, path) = program("echo $$ > \"${0%/*}/pid\"; cat; exec 0</dev/zero; cat > /dev/null");
+        let mut askpass = Askpass::new(path, &[]).unwrap();
+        askpass.silence = Duration::from_millis(500);
+        let answer = askpass.ask(&Question::for_test("ls"));
+        assert!(matches!(&answer, Answer::No { by } if by.contains("did not answer")), "{answer:?}");
+        if let Ok(text) = std::fs::read_to_string(place.path().join("pid")) {
+            let pid: i32 = text.trim().parse().unwrap();
+            assert_eq!(nix::sys::signal::kill(Pid::from_raw(pid), None), Err(nix::errno::Errno::ESRCH));
+        }
+    }
+
+    #[test]
+    fn only_acceptable_programs_are_asked() {
+        let (place, path) = program("echo once");
+        let root = place.path().to_path_buf();
+        let error = |path: &Path, roots: &[PathBuf]| Askpass::new(path.to_path_buf(), roots).err().unwrap();
+        assert_eq!(error(Path::new("ask"), &[]), AskpassError::Relative("ask".to_owned()));
+        assert!(matches!(error(&root.join("missing"), &[]), AskpassError::Unreachable { .. }));
+        assert!(matches!(error(&root, &[]), AskpassError::NotExecutable(_)));
+        assert!(matches!(error(&path, std::slice::from_ref(&root)), AskpassError::Writable { .. }));
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = elsewhere.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(error(&link, &[root]), AskpassError::Writable { .. }));
+        assert!(matches!(error(&link, &[elsewhere.path().to_path_buf()]), AskpassError::Writable { .. }));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(error(&path, &[]), AskpassError::NotExecutable(_)));
+    }
+}

@@ -1,0 +1,216 @@
+//! What a text may run without showing it as a command: quoted subscripts, escapes, builtins that load code.
+
+use super::{SimpleCommand, Word};
+
+/// Whether a quoted text holds `name[…$(…)…]`, which `[[ -v ]]`, `read`, `let`, `test -v`, `printf -v` and every
+/// arithmetic evaluation would run.
+pub(super) fn subscript(text: &[u8]) -> bool {
+    let mut open = false;
+    let mut previous = 0u8;
+    for (index, &byte) in text.iter().enumerate() {
+        match byte {
+            b'[' if previous.is_ascii_alphanumeric() || previous == b'_' => open = true,
+            b'`' if open => return true,
+            b'$' if open && matches!(text.get(index + 1), Some(b'(')) => return true,
+            b'\n' => open = false,
+            _ => {}
+        }
+        previous = byte;
+    }
+    false
+}
+
+/// Whether the inside of `$'…'` would end earlier in a shell that does not know it, and something could follow.
+pub(super) fn ends_early(inside: &[u8]) -> bool {
+    inside.contains(&b'\'') && inside.iter().any(|b| b";&|\n`$(".contains(b))
+}
+
+/// Decodes the inside of `$'…'`; `None` if the result is no text.
+pub(super) fn decode_ansi(inside: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(inside.len());
+    let mut rest = inside;
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte != b'\\' {
+            out.push(byte);
+            rest = after;
+            continue;
+        }
+        let (&kind, after) = after.split_first()?;
+        rest = after;
+        match kind {
+            b'a' => out.push(7),
+            b'b' => out.push(8),
+            b'e' | b'E' => out.push(27),
+            b'f' => out.push(12),
+            b'n' => out.push(b'\n'),
+            b'r' => out.push(b'\r'),
+            b't' => out.push(b'\t'),
+            b'v' => out.push(11),
+            b'\\' | b'\'' | b'"' | b'?' => out.push(kind),
+            b'0'..=b'7' => {
+                let (value, length) = digits(inside_from(inside, rest.len() + 1), 8, 3);
+                out.push(u8::try_from(value & 0xff).ok().filter(|&b| b != 0)?);
+                rest = inside_from(inside, rest.len() + 1 - length);
+            }
+            b'x' | b'u' | b'U' => {
+                let most = if kind == b'x' {
+                    2
+                } else if kind == b'u' {
+                    4
+                } else {
+                    8
+                };
+                let (value, length) = digits(rest, 16, most);
+                if length == 0 || value == 0 {
+                    return None;
+                }
+                rest = rest.get(length..)?;
+                if kind == b'x' {
+                    out.push(u8::try_from(value).ok()?);
+                } else {
+                    out.extend_from_slice(char::from_u32(value)?.to_string().as_bytes());
+                }
+            }
+            b'c' => return None,
+            other => out.extend([b'\\', other]),
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// The last `length` bytes.
+fn inside_from(inside: &[u8], length: usize) -> &[u8] {
+    inside.get(inside.len() - length.min(inside.len())..).unwrap_or_default()
+}
+
+/// The number that at most `most` digits spell, and how many there were.
+fn digits(text: &[u8], radix: u32, most: usize) -> (u32, usize) {
+    let mut value = 0u32;
+    let mut length = 0;
+    for &byte in text.iter().take(most) {
+        let Some(digit) = char::from(byte).to_digit(radix) else { break };
+        value = value.wrapping_mul(radix).wrapping_add(digit);
+        length += 1;
+    }
+    (value, length)
+}
+
+/// Variables whose value the shell or the loader runs, or that decide which program a name is.
+const RUNS: &[&str] = &[
+    "BASH_ENV",
+    "ENV",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "LD_AUDIT",
+    "PATH",
+    "BASH_CMDS",
+    "BASH_ALIASES",
+    "PROMPT_COMMAND",
+    "PS0",
+    "PS4",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "ZDOTDIR",
+    "fpath",
+    "FPATH",
+    "path",
+    "precmd_functions",
+    "functions",
+    "aliases",
+    "galiases",
+    "saliases",
+    "commands",
+    "dis_functions",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_EXEC_PATH",
+    "PERL5OPT",
+    "PERL5DB",
+    "RUBYOPT",
+    "PYTHONSTARTUP",
+    "PYTHONINSPECT",
+    "command_not_found_handle",
+    "DYLD_INSERT_LIBRARIES",
+    "IFS",
+];
+
+/// Whether setting this variable makes what follows unknown. `PATH` that only grows behind what it was does not.
+pub(super) fn variable(name: &str, value: &Word) -> Option<&'static str> {
+    let harmless_prompt =
+        name == "PS4" && value.literal().is_some_and(|v| !v.contains('$') && !v.contains('`'));
+    let unset = value.literal().is_some_and(str::is_empty) && name != "PATH";
+    // `IFS=,` splits words that are known not to be known; only an unquoted expansion could be built of it.
+    if name == "IFS" || harmless_prompt || unset {
+        return None;
+    }
+    let known = RUNS.contains(&name) || name.starts_with("BASH_FUNC_") || name.starts_with("GIT_CONFIG_KEY_");
+    known.then_some("a variable that chooses what programs run")
+}
+
+/// Why more may run here than the words say, by the command word.
+pub(super) fn builtin(words: &[Word]) -> Option<&'static str> {
+    let name = words.first().and_then(Word::literal)?;
+    let arguments = words.get(1..).unwrap_or_default();
+    let has = |letter: char| {
+        arguments.iter().any(|w| {
+            let shape = w.shape();
+            (shape.starts_with('-') && !shape.starts_with("--") && shape.contains(letter))
+                || (matches!(w, Word::Unknown { .. }) && (shape.starts_with('-') || shape.starts_with('\0')))
+        })
+    };
+    match name {
+        "." | "source" => Some("a file that is sourced"),
+        "alias" if arguments.iter().any(|w| w.shape().contains('=') || w.literal().is_none()) => {
+            Some("an alias")
+        }
+        "hash" if has('p') || arguments.iter().any(|w| w.shape().contains('=')) => Some("a hashed program"),
+        "enable" if has('f') => Some("a loaded builtin"),
+        "fc" | "r" => Some("a command from the history"),
+        "repeat" | "always" | "foreach" | "zmodload" | "autoload" | "sched" | "zle" | "zstyle" | "vared"
+        | "bindkey" | "zcompile" | "emulate" | "functions" | "bind" | "compdef" => {
+            Some("a command of another shell or of the editor")
+        }
+        "complete" | "compgen" if has('C') || has('F') || has('W') => Some("a completion that runs commands"),
+        "export" | "declare" | "typeset" | "local" | "readonly" | "set" | "env" => declared(arguments),
+        "read" | "unset" | "let" | "test" | "[" | "printf" => unknown_subscript(arguments),
+        _ => None,
+    }
+}
+
+/// The same by what a declaration sets.
+fn declared(arguments: &[Word]) -> Option<&'static str> {
+    arguments.iter().find_map(|word| {
+        let (name, value) = word.shape().split_once('=')?;
+        let name = name.trim_end_matches('+').split('[').next().unwrap_or_default();
+        let value = if word.literal().is_some() {
+            Word::Literal(value.to_owned())
+        } else {
+            Word::Unknown { source: String::new(), shape: value.to_owned() }
+        };
+        variable(name, &value)
+    })
+}
+
+/// An operand such as `"a[$i]"`: the value of `$i` would be evaluated.
+fn unknown_subscript(arguments: &[Word]) -> Option<&'static str> {
+    let evaluated = |w: &&Word| {
+        let Word::Unknown { shape, .. } = w else { return false };
+        shape.split_once('[').is_some_and(|(name, rest)| {
+            !name.is_empty()
+                && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())
+                && rest.contains('\0')
+                && rest.contains(']')
+        })
+    };
+    arguments.iter().find(evaluated).map(|_| "a subscript that is evaluated")
+}
+
+/// Why more may run here than the words say, by assignments and the command word.
+pub(super) fn reason(command: &SimpleCommand) -> Option<&'static str> {
+    command
+        .opaque
+        .or_else(|| command.assignments.iter().find_map(|(name, value)| variable(name, value)))
+        .or_else(|| builtin(&command.words))
+}

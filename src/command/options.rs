@@ -1,0 +1,160 @@
+//! Which programs run another command that their arguments name, and how their options look.
+
+/// Where the inner command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inner {
+    /// Behind the options.
+    Rest,
+    /// Behind the options and this many further operands.
+    After(usize),
+    /// A text for a shell: the value of `-c`, or where the program has none, its operands joined.
+    Text,
+}
+
+/// A program that runs another command.
+pub(super) struct Wrapper {
+    pub(super) name: &'static str,
+    /// Short options with a value in the same or the next argument.
+    pub(super) short: &'static str,
+    /// Long options with a value in the next argument.
+    pub(super) long: &'static [&'static str],
+    pub(super) inner: Inner,
+    /// Whether `NAME=value` may stand before the command.
+    pub(super) assignments: bool,
+}
+
+const fn wrapper(name: &'static str, short: &'static str, inner: Inner) -> Wrapper {
+    Wrapper { name, short, long: &[], inner, assignments: false }
+}
+
+const fn with_long(
+    name: &'static str,
+    short: &'static str,
+    long: &'static [&'static str],
+    inner: Inner,
+) -> Wrapper {
+    Wrapper { name, short, long, inner, assignments: false }
+}
+
+/// Sorted by nothing; looked up once per layer.
+pub(super) const WRAPPERS: &[Wrapper] = &[
+    Wrapper {
+        name: "env",
+        short: "uCa",
+        long: &["--unset", "--chdir", "--argv0"],
+        inner: Inner::Rest,
+        assignments: true,
+    },
+    Wrapper {
+        name: "sudo",
+        short: "ugpCrtThUDRaRc",
+        long: &[
+            "--user",
+            "--group",
+            "--prompt",
+            "--chdir",
+            "--close-from",
+            "--role",
+            "--type",
+            "--host",
+            "--other-user",
+            "--chroot",
+            "--command-timeout",
+            "--auth-type",
+            "--login-class",
+        ],
+        inner: Inner::Rest,
+        assignments: true,
+    },
+    Wrapper { name: "doas", short: "uaC", long: &[], inner: Inner::Rest, assignments: true },
+    with_long("nice", "n", &["--adjustment"], Inner::Rest),
+    wrapper("dangerouslyDisableSandbox", "", Inner::Rest),
+    wrapper("nohup", "", Inner::Rest),
+    with_long("timeout", "ks", &["--kill-after", "--signal"], Inner::After(1)),
+    wrapper("gtimeout", "ks", Inner::After(1)),
+    with_long("time", "fo", &["--format", "--output"], Inner::Rest),
+    with_long("stdbuf", "ioe", &["--input", "--output", "--error"], Inner::Rest),
+    wrapper("setsid", "", Inner::Rest),
+    with_long(
+        "xargs",
+        "aEIdLnPsilJR",
+        &[
+            "--arg-file",
+            "--eof",
+            "--replace",
+            "--delimiter",
+            "--max-lines",
+            "--max-args",
+            "--max-procs",
+            "--max-chars",
+            "--process-slot-var",
+        ],
+        Inner::Rest,
+    ),
+    wrapper("command", "", Inner::Rest),
+    wrapper("builtin", "", Inner::Rest),
+    wrapper("exec", "a", Inner::Rest),
+    wrapper("noglob", "", Inner::Rest),
+    wrapper("nocorrect", "", Inner::Rest),
+    wrapper("-", "", Inner::Rest),
+    with_long("watch", "nd", &["--interval", "--equexit"], Inner::Text),
+    with_long("flock", "wE", &["--timeout", "--wait", "--conflict-exit-code"], Inner::After(1)),
+    with_long("ionice", "cnpPu", &["--class", "--classdata"], Inner::Rest),
+    with_long("chrt", "TPDp", &["--sched-runtime", "--sched-period", "--sched-deadline"], Inner::After(1)),
+    with_long("taskset", "", &[], Inner::After(1)),
+    with_long(
+        "unshare",
+        "SGRw",
+        &["--setuid", "--setgid", "--root", "--wd", "--map-user", "--map-group"],
+        Inner::Rest,
+    ),
+    with_long("nsenter", "tSG", &["--target", "--setuid", "--setgid"], Inner::Rest),
+    with_long("chroot", "", &[], Inner::After(1)),
+    with_long("strace", "abeEIoOpPsSuX", &["--output", "--trace", "--env", "--user"], Inner::Rest),
+    wrapper("ltrace", "aAeFlnoprsSuwx", Inner::Rest),
+    wrapper("prlimit", "", Inner::Rest),
+    with_long("setpriv", "", &["--reuid", "--regid", "--groups"], Inner::Rest),
+    wrapper("setarch", "", Inner::After(1)),
+    wrapper("linux64", "", Inner::Rest),
+    wrapper("linux32", "", Inner::Rest),
+    wrapper("busybox", "", Inner::Rest),
+    wrapper("toybox", "", Inner::Rest),
+    wrapper("coproc", "", Inner::Rest),
+    wrapper("repeat", "", Inner::After(1)),
+    wrapper("chronic", "", Inner::Rest),
+    wrapper("unbuffer", "", Inner::Rest),
+    wrapper("dbus-run-session", "", Inner::Rest),
+    wrapper("systemd-run", "puHMGE", Inner::Rest),
+    wrapper("fakeroot", "", Inner::Rest),
+    wrapper("proot", "rbwq", Inner::Rest),
+    wrapper("bwrap", "", Inner::Rest),
+    wrapper("firejail", "", Inner::Rest),
+    wrapper("caffeinate", "tw", Inner::Rest),
+    wrapper("pkexec", "", Inner::Rest),
+    wrapper("run0", "ugD", Inner::Rest),
+    wrapper("dumb-init", "r", Inner::Rest),
+    wrapper("tini", "", Inner::Rest),
+    wrapper("parallel", "jNnLasSdE", Inner::Rest),
+    wrapper("entr", "", Inner::Rest),
+    wrapper("hyperfine", "wrpmMLnsSN", Inner::Text),
+    wrapper("script", "OIBTmoE", Inner::Text),
+    wrapper("su", "gGswT", Inner::Text),
+    wrapper("runuser", "ugGswT", Inner::Text),
+    wrapper("sh", "oO", Inner::Text),
+    wrapper("bash", "oO", Inner::Text),
+    wrapper("zsh", "oO", Inner::Text),
+    wrapper("dash", "o", Inner::Text),
+    wrapper("ash", "o", Inner::Text),
+    wrapper("ksh", "o", Inner::Text),
+    wrapper("mksh", "o", Inner::Text),
+    wrapper("rbash", "oO", Inner::Text),
+    wrapper("fish", "oO", Inner::Text),
+    wrapper("sbsh", "oO", Inner::Text),
+    wrapper("eval", "", Inner::Text),
+    wrapper("trap", "", Inner::Text),
+];
+
+/// The wrapper of this name.
+pub(super) fn wrapper_named(name: &str) -> Option<&'static Wrapper> {
+    WRAPPERS.iter().find(|w| w.name == name)
+}

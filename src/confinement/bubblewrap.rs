@@ -1,0 +1,73 @@
+//! What bubblewrap is told: its arguments, from the plan. Pure.
+//!
+//! The arguments go to bubblewrap through a descriptor (`--args`), so their length has no limit and nothing of them
+//! shows in a process list.
+
+use super::plan::{Mount, Plan};
+use crate::policy::Access;
+use crate::system::inside::MARKER;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Things outside that the arguments name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fittings {
+    /// A directory with mode 000 that stands in for hidden directories.
+    pub blind_directory: PathBuf,
+    /// A file with mode 000 that stands in for hidden files.
+    pub blind_file: PathBuf,
+    /// A descriptor of `/dev/null`: the marker's content.
+    pub marker_content: i32,
+}
+
+/// The arguments up to, but without, the command.
+pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
+    let mut all = Arguments::default();
+    all.words(&[
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        // For root too: bubblewrap leaves root its capabilities unless told.
+        "--cap-drop",
+        "ALL",
+        // Our helper is the first process inside, so bubblewrap needs no reaper of its own.
+        "--as-pid-1",
+    ]);
+    let root = if plan.root_access == Access::Write { "--bind" } else { "--ro-bind" };
+    all.words(&[root, "/", "/", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]);
+    let content = fittings.marker_content.to_string();
+    all.words(&["--ro-bind-data", &content, MARKER, "--remount-ro", "/dev", "--proc", "/proc"]);
+    for mount in &plan.mounts {
+        match mount {
+            Mount::Writable(path) => all.bind("--bind", path, path),
+            Mount::ReadOnly(path) => all.bind("--ro-bind", path, path),
+            Mount::HiddenDirectory(path) => all.bind("--ro-bind", &fittings.blind_directory, path),
+            Mount::HiddenFile(path) => all.bind("--ro-bind", &fittings.blind_file, path),
+            Mount::Hollow(path) => {
+                all.words(&["--perms", "0111", "--tmpfs"]);
+                all.0.push(path.into());
+            }
+            Mount::Seal(path) => {
+                all.words(&["--remount-ro"]);
+                all.0.push(path.into());
+            }
+        }
+    }
+    all.0
+}
+
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn words(&mut self, words: &[&str]) {
+        self.0.extend(words.iter().map(OsString::from));
+    }
+
+    fn bind(&mut self, kind: &str, source: &Path, target: &Path) {
+        self.0.extend([OsStr::new(kind), source.as_os_str(), target.as_os_str()].map(OsStr::to_os_string));
+    }
+}

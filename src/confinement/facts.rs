@@ -1,0 +1,294 @@
+//! Facts: what exists of what the policy names. The only part of confinement that looks at the file system.
+//!
+//! Owns resolving symlinks, expanding globs and finding repositories. Decides nothing: it turns rules into
+//! [`Places`], and an error here means that the command does not run.
+
+use super::plan::{Before, Guard, Place, Places};
+use super::repositories::{self, Repository};
+use crate::policy::files::{FilePolicy, PathGlob, PathPattern, PathRule};
+use crate::policy::protected;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// Entries that one glob may look at before the command is refused.
+const GLOB_ENTRIES: usize = 1_000_000;
+
+/// Why the facts could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// A glob would have to look at too much.
+    #[error("cannot expand the path '{pattern}' ({origin}): more than {GLOB_ENTRIES} files below '{base}'; start the pattern deeper")]
+    TooMany {
+        /// The glob.
+        pattern: String,
+        /// Where it stands.
+        origin: String,
+        /// Where the search began.
+        base: String,
+    },
+}
+
+/// What exists, and the repositories that were there at the start.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// For the plan.
+    pub places: Places,
+    /// `.git` entries at the start, for the sweep.
+    pub repositories: Vec<PathBuf>,
+    /// The writable directories at whose tops names are protected.
+    pub roots: Vec<PathBuf>,
+}
+
+/// Looks at everything that the policy names. `unguarded` are writable directories (TMPDIR, an agent's own files)
+/// at whose tops nothing is read as configuration.
+///
+/// # Errors
+/// [`FactsError`].
+pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsError> {
+    let mut resolver = Resolver::default();
+    let mut facts = Facts::default();
+    let places = &mut facts.places;
+    for (rules, list) in [
+        (&files.writable, &mut places.writable),
+        (&files.read_denied, &mut places.read_denied),
+        (&files.read_allowed, &mut places.read_allowed),
+        (&files.write_denied, &mut places.write_denied),
+    ] {
+        for rule in rules {
+            resolver.expand(rule, list)?;
+        }
+    }
+    let mut roots: Vec<PathBuf> = places.writable.iter().filter(|p| p.directory).map(|p| p.path.clone()).collect();
+    roots.retain(|r| !unguarded.contains(r));
+    roots.sort();
+    roots.dedup();
+    guard_missing(files, &roots, places, &mut resolver);
+    let mut seen = HashSet::new();
+    for root in &roots {
+        protect_top(root, places, &mut resolver);
+        for entry in repositories::find(root) {
+            if seen.insert(entry.clone()) {
+                protect_repository(&entry, root, &roots, files, places, &mut resolver);
+                facts.repositories.push(entry);
+            }
+        }
+        if !seen.contains(&root.join(".git")) {
+            places.guards.push(guard(root, ".git", Before::NoRepository));
+        }
+    }
+    facts.roots = roots;
+    Ok(facts)
+}
+
+fn guard(root: &Path, name: impl Into<PathBuf>, before: Before) -> Guard {
+    Guard { root: root.into(), name: name.into(), before }
+}
+
+/// Literal paths that must not be written and do not exist: no mount can hold them.
+fn guard_missing(files: &FilePolicy, roots: &[PathBuf], places: &mut Places, resolver: &mut Resolver) {
+    for rule in &files.write_denied {
+        let PathPattern::Literal(path) = &rule.pattern else { continue };
+        if fs::symlink_metadata(path).is_ok() {
+            if let Some((root, name, target)) = link_in(path, roots) {
+                places.guards.push(guard(&root, name, Before::Link(target)));
+            }
+            continue;
+        }
+        let Some(full) = resolver.missing(path) else { continue };
+        if let Some(root) = roots.iter().find(|r| full.starts_with(r))
+            && let Ok(name) = full.strip_prefix(root)
+        {
+            places.guards.push(guard(root, name, Before::Missing));
+        }
+    }
+}
+
+/// A symlink inside a writable directory: its root, name and target.
+fn link_in(path: &Path, roots: &[PathBuf]) -> Option<(PathBuf, PathBuf, PathBuf)> {
+    let target = fs::read_link(path).ok()?;
+    let parent = fs::canonicalize(path.parent()?).ok()?;
+    let full = parent.join(path.file_name()?);
+    let root = roots.iter().find(|r| full.starts_with(r))?;
+    Some((root.clone(), full.strip_prefix(root).ok()?.into(), target))
+}
+
+/// List 2 of the always-protected names, and the names that would make the tree a bare repository.
+fn protect_top(root: &Path, places: &mut Places, resolver: &mut Resolver) {
+    for name in protected::AT_TOP {
+        protect_name(root, Path::new(name), places, resolver);
+    }
+    let bare = protected::BARE_REPOSITORY;
+    let existing = bare.iter().filter(|n| fs::symlink_metadata(root.join(n)).is_ok()).count();
+    if existing == bare.len() {
+        for name in bare.iter().filter(|n| matches!(**n, "hooks" | "config")) {
+            protect_name(root, Path::new(name), places, resolver);
+        }
+    } else {
+        for name in bare.iter().filter(|n| fs::symlink_metadata(root.join(n)).is_err()) {
+            places.guards.push(guard(root, *name, Before::NoBareRepository));
+        }
+    }
+}
+
+fn protect_name(root: &Path, name: &Path, places: &mut Places, resolver: &mut Resolver) {
+    let full = root.join(name);
+    match fs::symlink_metadata(&full) {
+        Err(_) => places.guards.push(guard(root, name, Before::Missing)),
+        Ok(metadata) => {
+            if metadata.is_symlink()
+                && let Ok(target) = fs::read_link(&full)
+            {
+                places.guards.push(guard(root, name, Before::Link(target)));
+            }
+            places.write_denied.extend(resolver.place(&full));
+        }
+    }
+}
+
+/// List 1: what a repository's `.git` leads to.
+fn protect_repository(
+    entry: &Path,
+    root: &Path,
+    roots: &[PathBuf],
+    files: &FilePolicy,
+    places: &mut Places,
+    resolver: &mut Resolver,
+) {
+    if fs::symlink_metadata(entry).is_ok_and(|m| !m.is_dir())
+        && let Ok(name) = entry.strip_prefix(root)
+    {
+        // A `.git` file or symlink decides where git looks for everything else.
+        protect_name(root, name, places, resolver);
+    }
+    let Some(Repository { directory, common, linked, .. }) = repositories::read(entry) else { return };
+    if linked && entry.parent() == Some(root) {
+        places.writable.push(Place { path: common.clone(), directory: true });
+    }
+    for base in HashSet::from([directory, common]) {
+        let holder = roots.iter().find(|r| base.starts_with(r)).unwrap_or(&base);
+        let Ok(inner) = base.strip_prefix(holder).map(Path::to_path_buf) else { continue };
+        for name in protected::IN_REPOSITORY {
+            if *name == "config" && files.allow_git_config && entry.parent() == Some(root) {
+                continue;
+            }
+            protect_name(holder, &inner.join(name), places, resolver);
+        }
+    }
+}
+
+/// Resolves paths, remembering parents: most of what is asked for shares a few.
+#[derive(Default)]
+struct Resolver {
+    parents: HashMap<PathBuf, Option<PathBuf>>,
+}
+
+impl Resolver {
+    fn parent(&mut self, parent: &Path) -> Option<PathBuf> {
+        if let Some(known) = self.parents.get(parent) {
+            return known.clone();
+        }
+        let canonical = fs::canonicalize(parent).ok();
+        self.parents.insert(parent.into(), canonical.clone());
+        canonical
+    }
+
+    /// The place that a path leads to; `None` if there is nothing.
+    fn place(&mut self, path: &Path) -> Option<Place> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        if metadata.is_symlink() {
+            let path = fs::canonicalize(path).ok()?;
+            let directory = fs::metadata(&path).is_ok_and(|m| m.is_dir());
+            return Some(Place { path, directory });
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Some(Place { path: "/".into(), directory: true });
+        };
+        Some(Place { path: self.parent(parent)?.join(name), directory: metadata.is_dir() })
+    }
+
+    /// A path that does not exist, with what does exist of it resolved.
+    fn missing(&mut self, path: &Path) -> Option<PathBuf> {
+        let existing = path.ancestors().skip(1).find(|a| fs::symlink_metadata(a).is_ok())?;
+        let rest = path.strip_prefix(existing).ok()?;
+        Some(self.parent(existing)?.join(rest))
+    }
+
+    fn expand(&mut self, rule: &PathRule, into: &mut Vec<Place>) -> Result<(), FactsError> {
+        match &rule.pattern {
+            PathPattern::Literal(path) => into.extend(self.place(path)),
+            PathPattern::Glob(glob) => {
+                let mut walk = Walk { glob, entries: 0, found: Vec::new() };
+                if !walk.below(&glob.base.clone(), glob.base.components().count()) {
+                    return Err(FactsError::TooMany {
+                        pattern: glob.text.clone(),
+                        origin: rule.origin.to_string(),
+                        base: glob.base.display().to_string(),
+                    });
+                }
+                for path in walk.found {
+                    into.extend(self.place(&path));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Walk<'a> {
+    glob: &'a PathGlob,
+    entries: usize,
+    found: Vec<PathBuf>,
+}
+
+impl Walk<'_> {
+    /// Looks below a directory at `depth` components; false when there is too much.
+    fn below(&mut self, directory: &Path, depth: usize) -> bool {
+        let Ok(listing) = fs::read_dir(directory) else { return true };
+        for entry in listing.flatten() {
+            self.entries += 1;
+            if self.entries > GLOB_ENTRIES {
+                return false;
+            }
+            let path = entry.path();
+            if !self.possible(&path, depth) {
+                continue;
+            }
+            if self.glob.matches(&path) {
+                self.found.push(path.clone());
+            }
+            if self.may_go_deeper(depth)
+                && entry.file_type().is_ok_and(|t| t.is_dir())
+                && !self.below(&path, depth + 1)
+            {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether the pattern's component at this depth admits the name; beyond `**` or braces everything is possible.
+    fn possible(&self, path: &Path, depth: usize) -> bool {
+        let (Some(name), Some(parts)) = (path.file_name(), self.plain_parts(depth)) else { return true };
+        parts.is_some_and(|part| {
+            fast_glob::glob_match(part.as_encoded_bytes(), name.as_encoded_bytes())
+        })
+    }
+
+    /// `None`: no plain component here, anything is possible. `Some(None)`: the pattern is shorter than this.
+    fn plain_parts(&self, depth: usize) -> Option<Option<&std::ffi::OsStr>> {
+        if self.glob.text.contains('{') {
+            return None;
+        }
+        let components: Vec<Component<'_>> = Path::new(&self.glob.text).components().collect();
+        if components.iter().take(depth + 1).any(|c| c.as_os_str() == "**") {
+            return None;
+        }
+        Some(components.get(depth).map(|c| c.as_os_str()))
+    }
+
+    fn may_go_deeper(&self, depth: usize) -> bool {
+        let text = &self.glob.text;
+        text.contains("**") || text.contains('{') || Path::new(text).components().count() > depth + 1
+    }
+}

@@ -1,0 +1,158 @@
+//! Git repositories in a writable tree: where they are and which directories their `.git` leads to.
+//!
+//! Owns the bounded search and the reading of `gitdir:` and `commondir`. Reads files, changes none. The search has a
+//! fixed budget, so it does not grow with the tree; what lies beyond it is the gatekeeper's business.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// Directories that are looked into.
+const DIRECTORIES: usize = 48;
+/// Directory entries that are looked at, over all.
+const ENTRIES: usize = 1500;
+/// Where repositories are seldom and entries are many: looked into last.
+const CROWDED: &[&str] = &["node_modules", "target", ".venv", "venv", "vendor", "build", "dist"];
+
+/// One repository as its `.git` describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The `.git` entry itself.
+    pub entry: PathBuf,
+    /// Where its HEAD and index are; the entry itself unless that is a `gitdir:` file.
+    pub directory: PathBuf,
+    /// Where its config, hooks and objects are.
+    pub common: PathBuf,
+    /// A linked worktree whose administrative directory names this very entry: the link was made by git and not
+    /// by somebody who can only write here.
+    pub linked: bool,
+}
+
+/// The `.git` entries (whatever their case) at the top of `root` and below, nearest first, within the budget.
+/// Symlinked directories are not followed.
+pub fn find(root: &Path) -> Vec<PathBuf> {
+    let (mut found, mut crowded) = (Vec::new(), Vec::new());
+    let (mut directories, mut entries) = (0, 0);
+    let mut waiting = VecDeque::from([root.to_path_buf()]);
+    while let Some(directory) = waiting.pop_front().or_else(|| crowded.pop()) {
+        directories += 1;
+        if directories > DIRECTORIES || entries > ENTRIES {
+            break;
+        }
+        let Ok(listing) = fs::read_dir(&directory) else { continue };
+        for entry in listing.flatten() {
+            entries += 1;
+            if entries > ENTRIES {
+                break;
+            }
+            let name = entry.file_name();
+            if name.eq_ignore_ascii_case(".git") {
+                found.push(entry.path());
+            } else if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                if CROWDED.iter().any(|c| name == *c) {
+                    crowded.push(entry.path());
+                } else {
+                    waiting.push_back(entry.path());
+                }
+            }
+        }
+        // A directory of very many entries may end the budget before its `.git` came up.
+        let own = directory.join(".git");
+        if entries > ENTRIES && !found.contains(&own) && fs::symlink_metadata(&own).is_ok() {
+            found.push(own);
+        }
+    }
+    found
+}
+
+/// Reads one `.git` entry. `None` if it leads nowhere.
+pub fn read(entry: &Path) -> Option<Repository> {
+    let metadata = fs::metadata(entry).ok()?;
+    if metadata.is_dir() {
+        let directory = fs::canonicalize(entry).ok()?;
+        let common = follow(&directory, "commondir").unwrap_or_else(|| directory.clone());
+        return Some(Repository { entry: entry.into(), common, directory, linked: false });
+    }
+    let text = small_file(entry)?;
+    let target = text.strip_prefix("gitdir:")?.trim();
+    let parent = entry.parent()?;
+    let directory = fs::canonicalize(parent.join(target)).ok()?;
+    let common = follow(&directory, "commondir").unwrap_or_else(|| directory.clone());
+    let linked = is_linked(entry, &directory, &common);
+    Some(Repository { entry: entry.into(), directory, common, linked })
+}
+
+/// `git worktree add` writes the way back into `<common>/worktrees/<name>/gitdir`. A `.git` file that was only made
+/// to point at somebody else's repository has no such way back.
+fn is_linked(entry: &Path, directory: &Path, common: &Path) -> bool {
+    let in_worktrees = directory
+        .strip_prefix(common)
+        .ok()
+        .map(|rest| rest.components().collect::<Vec<_>>())
+        .is_some_and(|c| c.len() == 2 && c.first() == Some(&Component::Normal("worktrees".as_ref())));
+    let back = small_file(&directory.join("gitdir")).and_then(|t| fs::canonicalize(t.trim()).ok());
+    in_worktrees && back.is_some() && back == fs::canonicalize(entry).ok()
+}
+
+fn follow(directory: &Path, name: &str) -> Option<PathBuf> {
+    let text = small_file(&directory.join(name))?;
+    fs::canonicalize(directory.join(text.trim())).ok()
+}
+
+/// The text of a regular file of at most 8 KiB: these files hold one path.
+fn small_file(path: &Path) -> Option<String> {
+    let metadata = fs::metadata(path).ok()?;
+    if !metadata.is_file() || metadata.len() > 8192 {
+        return None;
+    }
+    fs::read_to_string(path).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_repositories_are_found_nearest_first() {
+        let root = tempfile::tempdir().unwrap();
+        for path in [".git", "a/b/.git", "node_modules/x/.git", "c/.GIT"] {
+            fs::create_dir_all(root.path().join(path)).unwrap();
+        }
+        let mut found: Vec<PathBuf> =
+            find(root.path()).iter().map(|p| p.strip_prefix(root.path()).unwrap().into()).collect();
+        assert_eq!(found.first(), Some(&PathBuf::from(".git")));
+        found.sort();
+        assert_eq!(found, [".git", "a/b/.git", "c/.GIT", "node_modules/x/.git"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_crowded_directory_does_not_hide_its_own_repository() {
+        let root = tempfile::tempdir().unwrap();
+        (0..2 * ENTRIES).for_each(|n| fs::write(root.path().join(format!("f{n}")), "").unwrap());
+        fs::create_dir(root.path().join(".git")).unwrap();
+        assert_eq!(find(root.path()), [root.path().join(".git")]);
+    }
+
+    #[test]
+    fn a_linked_worktree_needs_the_way_back() {
+        let top = tempfile::tempdir().unwrap();
+        let top = fs::canonicalize(top.path()).unwrap();
+        let admin = top.join("main/.git/worktrees/w");
+        fs::create_dir_all(&admin).unwrap();
+        fs::create_dir(top.join("w")).unwrap();
+        fs::write(admin.join("commondir"), "../..\n").unwrap();
+        fs::write(top.join("w/.git"), format!("gitdir: {}\n", admin.display())).unwrap();
+        let common = top.join("main/.git");
+        let expected = |linked| Repository {
+            entry: top.join("w/.git"),
+            directory: admin.clone(),
+            common: common.clone(),
+            linked,
+        };
+        assert_eq!(read(&top.join("w/.git")), Some(expected(false)));
+        fs::write(admin.join("gitdir"), format!("{}\n", top.join("w/.git").display())).unwrap();
+        assert_eq!(read(&top.join("w/.git")), Some(expected(true)));
+        fs::write(admin.join("gitdir"), "/somewhere/else/.git\n").unwrap();
+        assert_eq!(read(&top.join("w/.git")), Some(expected(false)));
+    }
+}

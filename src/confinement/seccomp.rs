@@ -1,0 +1,320 @@
+//! The seccomp program: which system calls the inside does without. Pure; `system::seccomp` installs it.
+//!
+//! Written here and not by a crate because each refusal has its own errno, x32 numbers must be caught on x86_64,
+//! and the gatekeeper will need notifying actions, which the known crate does not offer together.
+//!
+//! Refused with EPERM unless a row says otherwise; ENOSYS where programs have a fallback for old kernels.
+
+use crate::system::seccomp::Instruction;
+
+/// What varies from command to command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// `network.allowAllUnixSockets`: sockets of the Unix family may be made. Without it connecting to a host
+    /// daemon's socket is impossible, because a read-only bind does not stop connect(2).
+    pub unix_sockets: bool,
+    /// The command shares its process group with the caller's own processes, so `kill(0, …)` would reach them.
+    pub shared_group: bool,
+}
+
+/// A test on the low 32 bits of an argument; every argument tested here is an `int` or flags below 2^32 for the
+/// kernel, which ignores the upper half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Test {
+    Is(u8, u32),
+    IsNot(u8, u32),
+    HasAnyOf(u8, u32),
+}
+
+/// One refusal: the call, the tests that must all hold, and the errno.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    call: i64,
+    tests: Vec<Test>,
+    errno: i32,
+}
+
+const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
+/// CLONE_NEWTIME; for clone(2) the same bit belongs to the exit signal, so it counts for unshare only.
+const NEW_TIME: u32 = 0x80;
+const TIOCSTI: u32 = 0x5412;
+const TIOCCONS: u32 = 0x541d;
+const TIOCLINUX: u32 = 0x541c;
+/// READ_IMPLIES_EXEC | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO: what personality(2) can weaken.
+const WEAKENING_PERSONALITY: u32 = 0x0040_0000 | 0x0020_0000 | 0x0010_0000;
+const PERSONALITY_QUERY: u32 = 0xffff_ffff;
+
+/// Calls that are refused whatever their arguments.
+const NEVER: &[i64] = &[
+    // New views of the file system, and handles that step around them.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_setns,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_quotactl,
+    // Kernel interfaces with a large surface that commands do without.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_kexec_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_syslog,
+    libc::SYS_acct,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_reboot,
+    libc::SYS_vhangup,
+    // Keyrings are not namespaced: session keys of the caller would be readable.
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+];
+
+/// io_uring performs opens and connects that no later filter would see; clone3's flags lie in memory.
+const ABSENT: &[i64] = &[
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_clone3,
+];
+
+fn refusals(options: Options) -> Vec<Refusal> {
+    use Test::{HasAnyOf, Is, IsNot};
+    let refuse = |call, tests: &[Test], errno| Refusal { call, tests: tests.to_vec(), errno };
+    let mut all: Vec<Refusal> = Vec::with_capacity(NEVER.len() + ABSENT.len() + 16);
+    all.extend(NEVER.iter().map(|&call| refuse(call, &[], libc::EPERM)));
+    all.extend(ABSENT.iter().map(|&call| refuse(call, &[], libc::ENOSYS)));
+    // Typing into the caller's terminal (CVE-2017-5226) and its selection buffer.
+    for request in [TIOCSTI, TIOCLINUX, TIOCCONS] {
+        all.push(refuse(libc::SYS_ioctl, &[Is(1, request)], libc::EPERM));
+    }
+    all.push(refuse(libc::SYS_clone, &[HasAnyOf(0, NEW_NAMESPACES)], libc::EPERM));
+    all.push(refuse(libc::SYS_unshare, &[HasAnyOf(0, NEW_NAMESPACES | NEW_TIME)], libc::EPERM));
+    let weaker = [HasAnyOf(0, WEAKENING_PERSONALITY), IsNot(0, PERSONALITY_QUERY)];
+    all.push(refuse(libc::SYS_personality, &weaker, libc::EPERM));
+    if options.shared_group {
+        all.push(refuse(libc::SYS_kill, &[Is(0, 0), IsNot(1, 0)], libc::EPERM));
+    }
+    let family = |family: i32| family as u32;
+    if !options.unix_sockets {
+        all.push(refuse(libc::SYS_socket, &[Is(0, family(libc::AF_UNIX))], libc::EPERM));
+    }
+    // getifaddrs(3) and friends need NETLINK_ROUTE (0); everything else speaks to the host's kernel.
+    let netlink = [Is(0, family(libc::AF_NETLINK)), IsNot(2, 0)];
+    all.push(refuse(libc::SYS_socket, &netlink, libc::EPERM));
+    let known = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    let foreign: Vec<Test> = known.iter().map(|&f| IsNot(0, family(f))).collect();
+    all.push(refuse(libc::SYS_socket, &foreign, libc::EAFNOSUPPORT));
+    all
+}
+
+const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const JUMP_AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
+const JUMP_ANY_BIT: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
+const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+const NUMBER: u32 = 0; // offsetof(struct seccomp_data, nr)
+const ARCHITECTURE: u32 = 4; // offsetof(struct seccomp_data, arch)
+const ALLOW: u32 = 0x7fff_0000;
+const ERRNO: u32 = 0x0005_0000;
+const KILL_PROCESS: u32 = 0x8000_0000;
+const X32: u32 = 0x4000_0000;
+
+#[cfg(target_arch = "x86_64")]
+const NATIVE: u32 = 0xc000_003e; // AUDIT_ARCH_X86_64
+#[cfg(target_arch = "aarch64")]
+const NATIVE: u32 = 0xc000_00b7; // AUDIT_ARCH_AARCH64
+
+/// The program for seccomp(2).
+pub fn program(options: Options) -> Vec<Instruction> {
+    let mut code = vec![
+        load(ARCHITECTURE),
+        // A foreign ABI (i386 on x86_64) numbers its calls otherwise: nothing of it can be judged.
+        jump(JUMP_EQUAL, NATIVE, 1, 0),
+        stop(KILL_PROCESS),
+        load(NUMBER),
+    ];
+    if cfg!(target_arch = "x86_64") {
+        // x32 calls carry the native architecture and a bit in their number.
+        code.extend([jump(JUMP_AT_LEAST, X32, 0, 1), stop(ERRNO | libc::ENOSYS as u32)]);
+    }
+    let mut refusals = refusals(options);
+    refusals.sort_by_key(|r| r.call);
+    for group in refusals.chunk_by(|a, b| a.call == b.call) {
+        let Some(call) = group.first().and_then(|r| u32::try_from(r.call).ok()) else { continue };
+        let mut block: Vec<Instruction> = group.iter().flat_map(rule).collect();
+        if group.iter().all(|r| !r.tests.is_empty()) {
+            block.push(stop(ALLOW));
+        }
+        // A block has at most a few dozen instructions; `tests` below hold it under the limit of 255.
+        let length = u8::try_from(block.len()).unwrap_or(u8::MAX);
+        code.push(jump(JUMP_EQUAL, call, 0, length));
+        code.extend(block);
+    }
+    code.push(stop(ALLOW));
+    code
+}
+
+fn rule(refusal: &Refusal) -> Vec<Instruction> {
+    let mut code = Vec::new();
+    let count = refusal.tests.len();
+    for (index, test) in refusal.tests.iter().enumerate() {
+        // What follows within this rule: two instructions for each later test, and the return.
+        let rest = u8::try_from((count - index - 1) * 2 + 1).unwrap_or(u8::MAX);
+        let (argument, operation, value, on_true, on_false) = match *test {
+            Test::Is(argument, value) => (argument, JUMP_EQUAL, value, 0, rest),
+            Test::IsNot(argument, value) => (argument, JUMP_EQUAL, value, rest, 0),
+            Test::HasAnyOf(argument, bits) => (argument, JUMP_ANY_BIT, bits, 0, rest),
+        };
+        // Both supported architectures are little-endian: the low half comes first.
+        code.push(load(16 + 8 * u32::from(argument)));
+        code.push(jump(operation, value, on_true, on_false));
+    }
+    code.push(stop(ERRNO | refusal.errno as u32));
+    code
+}
+
+fn load(offset: u32) -> Instruction {
+    Instruction { code: LOAD, jt: 0, jf: 0, k: offset }
+}
+
+fn jump(code: u16, k: u32, jt: u8, jf: u8) -> Instruction {
+    Instruction { code, jt, jf, k }
+}
+
+fn stop(action: u32) -> Instruction {
+    Instruction { code: RETURN, jt: 0, jf: 0, k: action }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel would answer: an interpreter for the five operations used.
+    fn answer(program: &[Instruction], architecture: u32, call: u32, arguments: [u64; 6]) -> u32 {
+        let mut data = Vec::new();
+        data.extend(call.to_le_bytes());
+        data.extend(architecture.to_le_bytes());
+        data.extend(0u64.to_le_bytes());
+        arguments.iter().for_each(|a| data.extend(a.to_le_bytes()));
+        let (mut at, mut accumulator) = (0, 0u32);
+        loop {
+            let i = program[at];
+            at += 1;
+            let taken = match i.code {
+                LOAD => {
+                    let from = i.k as usize;
+                    accumulator = u32::from_le_bytes(data[from..from + 4].try_into().unwrap());
+                    continue;
+                }
+                RETURN => return i.k,
+                JUMP_EQUAL => accumulator == i.k,
+                JUMP_AT_LEAST => accumulator >= i.k,
+                JUMP_ANY_BIT => accumulator & i.k != 0,
+                other => panic!("unknown operation {other:#x}"),
+            };
+            at += usize::from(if taken { i.jt } else { i.jf });
+        }
+    }
+
+    fn ask(options: Options, call: i64, arguments: [u64; 6]) -> u32 {
+        answer(&program(options), NATIVE, call as u32, arguments)
+    }
+
+    const PLAIN: Options = Options { unix_sockets: false, shared_group: false };
+    const REFUSED: u32 = ERRNO | libc::EPERM as u32;
+
+    #[test]
+    fn ordinary_calls_are_allowed() {
+        for call in [libc::SYS_read, libc::SYS_openat, libc::SYS_execve, libc::SYS_socketpair, libc::SYS_ptrace] {
+            assert_eq!(ask(PLAIN, call, [0; 6]), ALLOW);
+        }
+    }
+
+    #[test]
+    fn typing_into_the_terminal_is_refused_also_with_upper_bits_set() {
+        assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0]), REFUSED);
+        assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0xdead_beef_0000_5412, 0, 0, 0, 0]), REFUSED);
+        assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0x541c, 0, 0, 0, 0]), REFUSED);
+        assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0x5413, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn namespaces_are_refused_threads_and_forks_are_not() {
+        assert_eq!(ask(PLAIN, libc::SYS_clone, [libc::CLONE_NEWUSER as u64 | 17, 0, 0, 0, 0, 0]), REFUSED);
+        assert_eq!(ask(PLAIN, libc::SYS_clone, [0x003d_0f00, 0, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(ask(PLAIN, libc::SYS_unshare, [libc::CLONE_NEWNS as u64, 0, 0, 0, 0, 0]), REFUSED);
+        assert_eq!(ask(PLAIN, libc::SYS_unshare, [libc::CLONE_FILES as u64, 0, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(ask(PLAIN, libc::SYS_clone3, [0; 6]), ERRNO | libc::ENOSYS as u32);
+    }
+
+    #[test]
+    fn socket_families() {
+        let socket = |options, family: i32, protocol| {
+            ask(options, libc::SYS_socket, [family as u64, 1, protocol, 0, 0, 0])
+        };
+        assert_eq!(socket(PLAIN, libc::AF_INET, 0), ALLOW);
+        assert_eq!(socket(PLAIN, libc::AF_UNIX, 0), REFUSED);
+        assert_eq!(socket(Options { unix_sockets: true, ..PLAIN }, libc::AF_UNIX, 0), ALLOW);
+        assert_eq!(socket(PLAIN, libc::AF_NETLINK, 0), ALLOW);
+        assert_eq!(socket(PLAIN, libc::AF_NETLINK, 15), REFUSED);
+        for family in [libc::AF_VSOCK, libc::AF_PACKET, libc::AF_ALG, 0, 45, 200] {
+            assert_eq!(socket(PLAIN, family, 0), ERRNO | libc::EAFNOSUPPORT as u32);
+        }
+    }
+
+    #[test]
+    fn personality_may_be_asked_but_not_weakened() {
+        let personality = |value| ask(PLAIN, libc::SYS_personality, [value, 0, 0, 0, 0, 0]);
+        assert_eq!(personality(0xffff_ffff), ALLOW);
+        assert_eq!(personality(0x0004_0000), ALLOW);
+        assert_eq!(personality(0x0040_0000), REFUSED);
+    }
+
+    #[test]
+    fn killing_the_callers_group_is_refused_only_where_it_is_shared() {
+        let shared = Options { shared_group: true, ..PLAIN };
+        assert_eq!(ask(shared, libc::SYS_kill, [0, 9, 0, 0, 0, 0]), REFUSED);
+        assert_eq!(ask(shared, libc::SYS_kill, [0, 0, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(ask(shared, libc::SYS_kill, [7, 9, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(ask(PLAIN, libc::SYS_kill, [0, 9, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn foreign_abis_are_refused() {
+        let all = program(PLAIN);
+        assert_eq!(answer(&all, 0x4000_0003, 5, [0; 6]), KILL_PROCESS);
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(answer(&all, NATIVE, X32 | 2, [0; 6]), ERRNO | libc::ENOSYS as u32);
+        }
+    }
+
+    #[test]
+    fn every_unconditional_refusal_refuses() {
+        for &call in NEVER {
+            assert_eq!(ask(PLAIN, call, [0; 6]), REFUSED, "call {call}");
+        }
+    }
+
+    #[test]
+    fn jumps_stay_short_enough_for_their_byte() {
+        assert!(program(Options { unix_sockets: false, shared_group: true }).iter().all(|i| i.jf < 200));
+    }
+}

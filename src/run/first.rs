@@ -1,0 +1,265 @@
+//! The first process inside: process 1 of the sandbox's process namespace.
+//!
+//! Owns putting descriptors, directory and signals back as the caller had them, installing the seccomp filter,
+//! starting the inner shell, delivering signals, and staying as long as anything that the shell started lives. It
+//! runs before any code that is not ours and hides itself from what comes after.
+//!
+//! Signals: this process is in the caller's process group and has everything blocked. What the front received and
+//! this process received too went to the whole group, so the shell has it already; what only the front received is
+//! delivered here. So a signal never arrives twice and never fails to arrive.
+
+use super::channel::{self, News, Order};
+use super::record::{Passed, Record};
+use crate::confinement::seccomp;
+use crate::exit;
+use crate::system::{descriptors, inside, process, seccomp as install, signals};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// Runs as the first process inside; `channel` is the number of the inherited socket. Returns only when everything
+/// is over.
+pub fn main(channel: i32) -> i32 {
+    inside::hide_from_others();
+    // bubblewrap unblocks SIGCHLD before it executes us; what the caller had is in the record.
+    if signals::block_all().is_err() {
+        return exit::REFUSED;
+    }
+    let Some(channel) = descriptors::own(channel) else { return exit::USAGE };
+    descriptors::set_inherited(channel.as_raw_fd(), false);
+    let channel = UnixStream::from(channel);
+    let Ok(record) = Record::receive(&channel) else { return exit::REFUSED };
+    descriptors::set_inherited(record.alive, false);
+    match start(&record, &channel) {
+        Ok(shell) => {
+            keep(&record, &channel);
+            let _ = channel::send_news(&channel, &News::Started);
+            attend(shell, &record, &channel)
+        }
+        Err(text) => {
+            let _ = channel::send_news(&channel, &News::Failed(text));
+            exit::REFUSED
+        }
+    }
+}
+
+/// Opens what is opened anew, then starts the shell.
+fn start(record: &Record, channel: &UnixStream) -> Result<Pid, String> {
+    let mut opened = Vec::new();
+    for passed in &record.passed {
+        if let Passed::Anew { number, .. } = passed {
+            let file = open_anew(passed).map_err(|cause| format!("descriptor {number}: {cause}"))?;
+            opened.push((*number, file));
+        }
+    }
+    // In place before the fork, so that this process can tell the final positions.
+    for (number, file) in opened {
+        descriptors::put(file.as_raw_fd(), number).map_err(|e| format!("descriptor {number}: {e}"))?;
+        if file.as_raw_fd() == number {
+            std::mem::forget(file);
+        }
+    }
+    match process::fork().map_err(|e| format!("fork: {e}"))? {
+        process::Fork::Parent(shell) => Ok(shell),
+        process::Fork::Child => {
+            let text = become_shell(record, channel.as_raw_fd());
+            complain(&text.0);
+            process::exit_now(text.1)
+        }
+    }
+}
+
+fn open_anew(passed: &Passed) -> Result<std::fs::File, String> {
+    let Passed::Anew { path, position, device, inode, directory, .. } = passed else {
+        return Err("not a file".into());
+    };
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | if *directory { libc::O_DIRECTORY } else { libc::O_NONBLOCK };
+    let name = Path::new(path);
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(name)
+        .map_err(|e| format!("cannot open '{}' inside: {e}", name.display()))?;
+    if descriptors::identity(file.as_raw_fd()) != Some((*device, *inode)) {
+        return Err(format!("'{}' is another file inside", name.display()));
+    }
+    descriptors::clear_nonblocking(file.as_raw_fd());
+    if !directory {
+        descriptors::set_position(file.as_raw_fd(), *position);
+    }
+    Ok(file)
+}
+
+/// In the child: everything as the caller had it, then the shell. Returns only on failure, with the text and the
+/// status.
+fn become_shell(record: &Record, channel: i32) -> (String, i32) {
+    let refused = |text: String| (text, exit::REFUSED);
+    enter_directory(record);
+    for passed in &record.passed {
+        if let Passed::As { number, carried } = passed
+            && let Err(error) = descriptors::put(*carried, *number)
+        {
+            return refused(format!("cannot place descriptor {number}: {error}"));
+        }
+    }
+    let mut kept: Vec<i32> = record
+        .passed
+        .iter()
+        .filter_map(|p| match p {
+            Passed::As { number, .. } | Passed::Anew { number, .. } => Some(*number),
+            Passed::Closed { .. } => None,
+        })
+        .collect();
+    kept.sort_unstable();
+    kept.dedup();
+    debug_assert!(!kept.contains(&channel));
+    descriptors::close_all_but(&kept);
+    // The last thing before the shell's own code.
+    if let Err(error) = install::install(&seccomp::program(record.filter)) {
+        return refused(format!("cannot install the seccomp filter: {error}"));
+    }
+    signals::restore(record.signals);
+    let error = process::exec(&record.shell, &record.arguments, &record.environment);
+    let status = if error == Errno::ENOENT { exit::NOT_FOUND } else { exit::REFUSED };
+    let shell = Path::new(OsStr::from_bytes(record.shell.as_bytes())).display().to_string();
+    (format!("cannot start '{shell}': {}", error.desc()), status)
+}
+
+/// Goes to the caller's directory. Where that is gone, into one that is gone too; where it cannot be entered, into
+/// one that cannot be read: so that the shell behaves as it would have there, and writes nowhere.
+fn enter_directory(record: &Record) {
+    if let Some(directory) = &record.directory
+        && std::env::set_current_dir(directory).is_ok()
+    {
+        return;
+    }
+    let stand_in = Path::new(&record.scratch).join(format!("gone-{}", std::process::id()));
+    let entered = std::fs::create_dir(&stand_in).is_ok() && std::env::set_current_dir(&stand_in).is_ok();
+    let _ = std::fs::remove_dir(&stand_in);
+    if !entered {
+        let _ = std::env::set_current_dir("/");
+    }
+}
+
+/// From the child, after its descriptors are in place: the caller's standard error is descriptor 2, if it has one.
+fn complain(text: &str) {
+    let message = format!("sbsh: {text}\n");
+    let _ = nix::unistd::write(descriptors::borrow(2), message.as_bytes());
+}
+
+/// Closes everything but the channel, the sign of life, and files whose positions are to be told.
+fn keep(record: &Record, channel: &UnixStream) {
+    let mut kept = vec![channel.as_raw_fd(), record.alive];
+    kept.extend(record.passed.iter().filter_map(|p| match p {
+        Passed::Anew { number, directory: false, .. } => Some(*number),
+        _ => None,
+    }));
+    kept.sort_unstable();
+    kept.dedup();
+    descriptors::close_all_but(&kept);
+}
+
+/// Attends to the shell until it and everything that it started is gone.
+fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
+    let Ok(arrivals) = signals::Arrivals::new() else { return exit::REFUSED };
+    let mut household = Household { shell, ended: false, own: HashSet::new() };
+    loop {
+        match household.reap(record, channel) {
+            Life::Over => return 0,
+            Life::GoesOn => {}
+        }
+        let mut events = vec![PollFd::new(arrivals.descriptor(), PollFlags::POLLIN)];
+        if !household.ended {
+            events.push(PollFd::new(channel.as_fd(), PollFlags::POLLIN));
+        }
+        if poll(&mut events, PollTimeout::NONE).is_err() {
+            continue;
+        }
+        let orders = events.get(1).and_then(PollFd::any).unwrap_or(false);
+        household.collect(&arrivals);
+        if orders {
+            match channel::receive_order(channel) {
+                Ok(Some(Order::Signal(number))) => {
+                    // The kernel delivers to a group one process after the other: look again.
+                    household.collect(&arrivals);
+                    if !household.own.remove(&number) {
+                        signals::send(shell, number);
+                    }
+                }
+                // The front was killed: the end of process 1 is the end of all.
+                Ok(None) | Err(_) => return 128 + libc::SIGKILL,
+            }
+        }
+    }
+}
+
+enum Life {
+    GoesOn,
+    Over,
+}
+
+struct Household {
+    shell: Pid,
+    ended: bool,
+    /// Signals that this process itself received: the whole group did.
+    own: HashSet<i32>,
+}
+
+impl Household {
+    fn collect(&mut self, arrivals: &signals::Arrivals) {
+        while let Some(number) = arrivals.next() {
+            if number != libc::SIGCHLD {
+                self.own.insert(number);
+            }
+        }
+    }
+
+    fn reap(&mut self, record: &Record, channel: &UnixStream) -> Life {
+        let mut ending = None;
+        let alone = loop {
+            match process::next_change() {
+                Ok(Some(WaitStatus::Exited(pid, code))) if pid == self.shell => ending = Some((false, code)),
+                Ok(Some(WaitStatus::Signaled(pid, signal, _))) if pid == self.shell => {
+                    ending = Some((true, signal as i32));
+                }
+                Ok(Some(WaitStatus::Stopped(pid, signal))) if pid == self.shell => {
+                    let _ = channel::send_news(channel, &News::Stopped(signal as i32));
+                }
+                Ok(Some(_)) | Err(Errno::EINTR) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        if let Some((signaled, code)) = ending {
+            self.ended = true;
+            let positions = positions(record);
+            let _ = channel::send_news(channel, &News::Ended { signaled, code, jobs: !alone, positions });
+            // Jobs that live on must not hold the caller's files through this process.
+            for passed in &record.passed {
+                if let Passed::Anew { number, directory: false, .. } = passed {
+                    descriptors::close(*number);
+                }
+            }
+        }
+        if alone { Life::Over } else { Life::GoesOn }
+    }
+}
+
+fn positions(record: &Record) -> Vec<(i32, i64)> {
+    record
+        .passed
+        .iter()
+        .filter_map(|p| match p {
+            Passed::Anew { number, directory: false, .. } => Some((*number, descriptors::position(*number)?)),
+            _ => None,
+        })
+        .collect()
+}

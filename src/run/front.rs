@@ -1,0 +1,245 @@
+//! The front: the process that the caller started, and sees, waits for and kills.
+//!
+//! Owns the caller's contract: one process with the inner shell's status, signals and stops. Spawns bubblewrap,
+//! hands over the launch record, mirrors what happens inside, and cleans up.
+
+use super::caretaker::{self, Caretaker};
+use super::channel::{self, News, Order};
+use super::inherited::Inherited;
+use super::record::{Passed, Record};
+use super::sweep::{self, Watch};
+use super::{Ending, FIRST_INSIDE, Outcome, RunError};
+use crate::system::signals::{Arrivals, CallerSignals};
+use crate::system::{descriptors, process, signals};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::ffi::{CString, OsString};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+/// Everything that one run needs, decided before.
+#[derive(Debug)]
+pub struct Launch {
+    /// The bubblewrap binary.
+    pub bubblewrap: PathBuf,
+    /// Its arguments up to the command; `{marker}` was already filled in.
+    pub boundary: Vec<OsString>,
+    /// What the first process inside is told; `alive` is filled in here.
+    pub record: Record,
+    /// The caller's descriptors.
+    pub inherited: Inherited,
+    /// What to look at afterwards.
+    pub watch: Watch,
+}
+
+/// Runs one command to its end. Every signal must be blocked.
+///
+/// # Errors
+/// [`RunError`]; then nothing of the command ran.
+pub fn run(launch: Launch) -> Result<Outcome, RunError> {
+    let Launch { bubblewrap, boundary, mut record, inherited, watch } = launch;
+    let (ours, theirs) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
+    let (alive, alive_inside) = pipe()?;
+    let (complaints, complaints_inside) = pipe()?;
+    let (arguments_inside, arguments) = pipe()?;
+    let binary = std::fs::File::open("/proc/self/exe").map_err(RunError::system("open sbsh's own binary"))?;
+    record.alive = alive_inside.as_raw_fd();
+    for number in
+        [theirs.as_raw_fd(), alive_inside.as_raw_fd(), arguments_inside.as_raw_fd(), binary.as_raw_fd()]
+    {
+        descriptors::set_inherited(number, true);
+    }
+    let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
+    let terminal = Terminal::remember();
+    let mut command = vec![CString::from(c"bwrap"), CString::from(c"--args")];
+    command.push(number_text(arguments_inside.as_raw_fd()));
+    command.push(text(&format!("/proc/self/fd/{}", binary.as_raw_fd())));
+    command.push(text(FIRST_INSIDE));
+    command.push(number_text(theirs.as_raw_fd()));
+    let path = CString::new(bubblewrap.as_os_str().as_bytes())
+        .map_err(RunError::system("start bubblewrap"))?;
+    let standard = process::Standard { error: complaints_inside.as_raw_fd() };
+    let child = process::spawn_masked(&path, &command, standard).map_err(RunError::system("start bubblewrap"))?;
+    drop((theirs, alive_inside, complaints_inside, arguments_inside, binary));
+    drop(inherited.carried);
+    // From here on bubblewrap works beside us; a failure of it shows as the channel's end.
+    let _ = write_arguments(arguments, &boundary);
+    let _ = record.send(&ours);
+    let caretaker = caretaker::start(&watch, &alive).ok();
+    let front = Front { channel: ours, arrivals, passed: record.passed, bubblewrap: child, watch };
+    let result = front.attend(caretaker, complaints);
+    terminal.take_back();
+    result
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd), RunError> {
+    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(RunError::system("make a pipe"))
+}
+
+fn text(text: &str) -> CString {
+    // None of ours contains a NUL.
+    CString::new(text).unwrap_or_default()
+}
+
+fn number_text(number: i32) -> CString {
+    text(&number.to_string())
+}
+
+/// bubblewrap's `--args`: each one ended by a NUL.
+fn write_arguments(to: OwnedFd, arguments: &[OsString]) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    for argument in arguments {
+        bytes.extend_from_slice(argument.as_bytes());
+        bytes.push(0);
+    }
+    std::fs::File::from(to).write_all(&bytes)
+}
+
+struct Front {
+    channel: UnixStream,
+    arrivals: Arrivals,
+    passed: Vec<Passed>,
+    bubblewrap: Pid,
+    watch: Watch,
+}
+
+impl Front {
+    fn attend(self, caretaker: Option<Caretaker>, complaints: OwnedFd) -> Result<Outcome, RunError> {
+        let mut started = false;
+        loop {
+            let mut events = [
+                PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.arrivals.descriptor(), PollFlags::POLLIN),
+            ];
+            if poll(&mut events, PollTimeout::NONE).is_err() {
+                continue;
+            }
+            let [news, _] = events.map(|e| e.any().unwrap_or(false));
+            self.pass_signals_on();
+            if !news {
+                continue;
+            }
+            match channel::receive_news(&self.channel) {
+                Ok(Some(News::Started)) => started = true,
+                Ok(Some(News::Stopped(signal))) => mirror_stop(signal),
+                Ok(Some(News::Ended { signaled, code, jobs, positions })) => {
+                    let ending = if signaled { Ending::Signaled(code) } else { Ending::Exited(code) };
+                    return Ok(self.finish(ending, jobs, &positions, caretaker));
+                }
+                Ok(Some(News::Failed(cause))) => {
+                    self.clear(caretaker);
+                    return Err(RunError::Boundary { mechanism: "inside", cause });
+                }
+                // Process 1 was killed from outside, and with it everything.
+                Ok(None) | Err(_) if started => {
+                    return Ok(self.finish(Ending::Signaled(libc::SIGKILL), false, &[], caretaker));
+                }
+                Ok(None) | Err(_) => {
+                    self.clear(caretaker);
+                    return Err(RunError::Boundary { mechanism: "bubblewrap", cause: read_complaints(complaints) });
+                }
+            }
+        }
+    }
+
+    fn pass_signals_on(&self) {
+        while let Some(signal) = self.arrivals.next() {
+            if signal != libc::SIGCHLD {
+                let _ = channel::send_order(&self.channel, Order::Signal(signal));
+            }
+        }
+    }
+
+    fn finish(self, ending: Ending, jobs: bool, positions: &[(i32, i64)], caretaker: Option<Caretaker>) -> Outcome {
+        for passed in &self.passed {
+            if let Passed::Anew { number, directory: false, .. } = passed
+                && let Some((_, position)) = positions.iter().find(|(n, _)| n == number)
+            {
+                // What was read inside is read for the caller too, as if the descriptor had been shared.
+                descriptors::set_position(*number, *position);
+            }
+        }
+        let swept = sweep::sweep(&self.watch);
+        if !jobs {
+            self.clear(caretaker);
+        }
+        Outcome { ending, swept }
+    }
+
+    /// Nothing lives inside any more: collect what is ours.
+    fn clear(self, caretaker: Option<Caretaker>) {
+        drop(self.channel);
+        if let Some(caretaker) = caretaker {
+            caretaker.dismiss();
+        }
+        process::reap(self.bubblewrap);
+    }
+}
+
+/// Stops as the shell was stopped. The caller that continues this process continues the group or this process
+/// alone; the SIGCONT arrives as any signal and is passed on.
+fn mirror_stop(signal: i32) {
+    if let Ok(signal) = Signal::try_from(signal) {
+        process::stop_by(signal);
+    }
+}
+
+/// bubblewrap's own words, on one line.
+fn read_complaints(from: OwnedFd) -> String {
+    let mut words = String::new();
+    let _ = std::fs::File::from(from).take(4096).read_to_string(&mut words);
+    let line = words.lines().map(|l| l.trim_start_matches("bwrap: ")).collect::<Vec<_>>().join("; ");
+    if line.is_empty() { "it ended without saying why".into() } else { line }
+}
+
+/// The caller's terminal: job control inside may have made a group of its own the foreground one.
+struct Terminal(Option<(OwnedFd, Pid)>);
+
+impl Terminal {
+    fn remember() -> Terminal {
+        let found = (0..=2).find_map(|number| {
+            let group = nix::unistd::tcgetpgrp(descriptors::borrow(number)).ok()?;
+            if group != nix::unistd::getpgrp() {
+                return None;
+            }
+            Some((descriptors::duplicate(number, 10).ok()?, group))
+        });
+        Terminal(found)
+    }
+
+    fn take_back(self) {
+        if let Some((terminal, group)) = self.0
+            && nix::unistd::tcgetpgrp(&terminal) != Ok(group)
+        {
+            // SIGTTOU is blocked, so a background process may do this (tcsetpgrp(3)).
+            let _ = nix::unistd::tcsetpgrp(&terminal, group);
+        }
+    }
+}
+
+/// Ends this process as the inner shell ended.
+pub fn end(ending: Ending) -> i32 {
+    match ending {
+        Ending::Exited(code) => code,
+        Ending::Signaled(signal) => {
+            match process::die_by(signal) {}
+        }
+    }
+}
+
+/// Whether the process group holds more than this command: then `kill(0, …)` inside would reach others.
+pub fn shares_group() -> bool {
+    nix::unistd::getpgrp() != nix::unistd::getpid()
+}
+
+/// Blocks every signal for the rest of this process's life.
+///
+/// # Errors
+/// [`RunError`].
+pub fn block_signals() -> Result<CallerSignals, RunError> {
+    signals::block_all().map_err(RunError::system("block signals"))
+}

@@ -1,0 +1,124 @@
+//! Which git configurations name a program or another file. Owns that list and a scanner that errs on the side of
+//! finding: it must see every key that git would, and may see one that git would not.
+
+/// Keys (lower case; `*` stands for any subsection) whose value is run, read as a path, or sends data elsewhere.
+const DANGEROUS: &[&str] = &[
+    "core.fsmonitor", "core.hookspath", "core.sshcommand", "core.pager", "core.editor", "core.gitproxy",
+    "core.askpass", "core.worktree", "core.attributesfile", "core.excludesfile", "core.alternaterefscommand",
+    "sequence.editor", "gpg.program", "gpg.*.program", "gpg.ssh.defaultkeycommand", "credential.helper",
+    "credential.*.helper", "diff.external", "diff.*.command", "diff.*.textconv", "merge.*.driver",
+    "filter.*.clean", "filter.*.smudge", "filter.*.process", "alias.*", "pager.*", "include.path",
+    "includeif.*.path", "url.*.insteadof", "url.*.pushinsteadof", "protocol.*", "protocol.*.allow",
+    "uploadpack.packobjectshook", "remote.*.uploadpack", "remote.*.receivepack", "remote.*.vcs",
+    "submodule.*.update", "mergetool.*.cmd", "mergetool.*.path", "difftool.*.cmd", "difftool.*.path",
+    "man.*.cmd", "man.*.path", "browser.*.cmd", "browser.*.path", "interactive.difffilter",
+    "sendemail.*", "trailer.*.command", "trailer.*.cmd", "http.proxy", "http.*.proxy", "http.sslverify",
+    "remote.*.proxy", "safe.directory", "extensions.worktreeconfig", "instaweb.httpd", "web.browser",
+    "init.templatedir", "commit.template", "user.signingkey", "tar.*.command", "receive.procreceiverefs",
+    "guitool.*.cmd", "imap.tunnel", "sendpack.sideband", "ssh.variant",
+];
+
+/// The first dangerous key, as `section.name`, or a word for what cannot be understood.
+pub fn dangerous_key(text: &[u8]) -> Option<String> {
+    let Ok(text) = std::str::from_utf8(text) else { return Some("something that is not text".into()) };
+    let mut section = String::new();
+    // A backslash at the end of a line continues a value; a line that looks like a key is judged all the same.
+    for line in text.lines() {
+        let mut rest = line.trim();
+        while let Some(inner) = rest.strip_prefix('[') {
+            let Some(end) = closing_bracket(inner) else { return Some(rest.into()) };
+            section = normal_section(inner.get(..end).unwrap_or(""));
+            rest = inner.get(end + 1..).unwrap_or("").trim_start();
+        }
+        let name: String =
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>().to_lowercase();
+        if name.is_empty() || rest.starts_with(['#', ';']) {
+            continue;
+        }
+        let key = format!("{section}.{name}");
+        let harmless_value = key == "core.fsmonitor" && is_boolean(rest);
+        if !harmless_value && DANGEROUS.iter().any(|pattern| matches(pattern, &key)) {
+            return Some(key);
+        }
+    }
+    None
+}
+
+fn is_boolean(line: &str) -> bool {
+    let value = line.split_once('=').map_or("true", |(_, v)| v.trim());
+    matches!(value.to_lowercase().as_str(), "true" | "false" | "yes" | "no" | "on" | "off" | "1" | "0")
+}
+
+fn closing_bracket(text: &str) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ']' if !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `Section "Sub"` and the old `section.sub` become `section.sub`; only the first part is case-insensitive.
+fn normal_section(text: &str) -> String {
+    match text.split_once('"') {
+        Some((name, sub)) => {
+            let sub = sub.strip_suffix('"').unwrap_or(sub);
+            format!("{}.{sub}", name.trim().to_lowercase())
+        }
+        None => text.trim().to_lowercase(),
+    }
+}
+
+/// A pattern's `*` stands for any subsection, dots included; a key without one has one dot.
+fn matches(pattern: &str, key: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == key,
+        Some((before, after)) => {
+            key.len() >= before.len() + after.len() && key.starts_with(before) && key.ends_with(after)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_init_and_clone_write_is_harmless() {
+        let text = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\
+            [remote \"origin\"]\n\turl = https://example.com/x.git\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n\
+            [branch \"main\"]\n\tremote = origin\n\tmerge = refs/heads/main\n\
+            [user]\n\tname = A\n\temail = a@example.com\n";
+        assert_eq!(dangerous_key(text), None);
+    }
+
+    #[test]
+    fn keys_that_name_programs_are_found_however_they_are_written() {
+        for (text, key) in [
+            ("[core]\nfsmonitor = ./evil\n", "core.fsmonitor"),
+            ("[CORE] hooksPath=x", "core.hookspath"),
+            ("[core]\n\tsshCommand", "core.sshcommand"),
+            ("[filter \"a.b]c\"]\n clean = x", "filter.a.b]c.clean"),
+            ("[diff.x]\ncommand = y", "diff.x.command"),
+            ("[alias]\n st = !sh", "alias.st"),
+            ("[include]\npath = ../other", "include.path"),
+            ("[user]\nname = a \\\n[alias] x = !y", "alias.x"),
+            ("[core][alias]x=!y", "alias.x"),
+            ("[url \"ssh://x/\"]\ninsteadOf = https://", "url.ssh://x/.insteadof"),
+            ("[core", "[core"),
+        ] {
+            assert_eq!(dangerous_key(text.as_bytes()).as_deref(), Some(key), "{text}");
+        }
+        assert_eq!(dangerous_key(b"[core]\n\xff"), Some("something that is not text".into()));
+    }
+
+    #[test]
+    fn comments_and_booleans_are_not_keys_that_run() {
+        assert_eq!(dangerous_key(b"[core]\n# pager = x\n;editor = y\nfsmonitor = true\n"), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! Which of the caller's descriptors go inside, and how.
+//!
+//! Owns the rule of DROP-IN.md: pipes, terminals, plain devices and files that the policy would let the command
+//! open the same way. A descriptor carries the mount that it was opened on: through `/proc/self/fd` a read-only
+//! descriptor could be opened again for writing, past every read-only mount. So a file that the policy does not let
+//! the command write is opened anew inside, at the same position.
+
+use super::RunError;
+use super::record::Passed;
+use crate::policy::{Access, FilePolicy};
+use crate::system::descriptors::{self, Descriptor, Kind};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+
+/// What goes inside.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// For the launch record.
+    pub passed: Vec<Passed>,
+    /// Duplicates of the standard descriptors, kept until the spawn.
+    pub carried: Vec<OwnedFd>,
+    /// What was not passed on and might be missed, as sentences.
+    pub notices: Vec<String>,
+}
+
+/// Standard descriptors that the caller had closed are opened on `/dev/null`, so that none of ours takes their
+/// place; returns which. To be called before anything else is opened.
+pub fn occupy_closed() -> Vec<i32> {
+    let mut closed = Vec::new();
+    for number in 0..=2 {
+        if descriptors::look(number).is_none() {
+            closed.push(number);
+            // The lowest free number is taken; lower ones are occupied by now.
+            if let Ok(file) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") {
+                std::mem::forget(file);
+            }
+        }
+    }
+    closed
+}
+
+/// Decides for every descriptor. Those above 2 that do not go inside are marked close-on-exec.
+///
+/// # Errors
+/// A standard descriptor that leads to a file which the policy does not let the command read.
+pub fn vet(files: &FilePolicy, closed: &[i32]) -> Result<Inherited, RunError> {
+    // Listed before anything is duplicated here.
+    let above = descriptors::above_standard().map_err(RunError::system("list the open descriptors"))?;
+    let mut inherited = Inherited::default();
+    for number in 0..=2 {
+        if closed.contains(&number) {
+            inherited.passed.push(Passed::Closed { number });
+        } else if let Some(descriptor) = descriptors::look(number) {
+            inherited.standard(&descriptor, files)?;
+        }
+    }
+    for number in above {
+        inherited.extra(number, files);
+    }
+    Ok(inherited)
+}
+
+impl Inherited {
+    fn standard(&mut self, descriptor: &Descriptor, files: &FilePolicy) -> Result<(), RunError> {
+        let number = descriptor.number;
+        match (descriptor.kind, &descriptor.path) {
+            // What is open for writing was given to the command to be written.
+            (Kind::File, Some(path)) if !descriptor.writable && files.access(path) != Access::Write => {
+                if files.access(path) == Access::None {
+                    return Err(RunError::Descriptor {
+                        name: standard_name(number).into(),
+                        cause: format!("the policy does not let the command read '{}'", path.display()),
+                    });
+                }
+                self.passed.push(anew(number, descriptor)?);
+            }
+            (Kind::Directory, Some(_)) => self.passed.push(anew(number, descriptor)?),
+            (Kind::Other, _) => {
+                return Err(RunError::Descriptor {
+                    name: standard_name(number).into(),
+                    cause: "it is a device or a handle that leads past the sandbox".into(),
+                });
+            }
+            _ => {
+                let copy = descriptors::duplicate(number, 10).map_err(RunError::system("copy a descriptor"))?;
+                let carried = descriptors::number(&copy);
+                descriptors::set_inherited(carried, true);
+                self.passed.push(Passed::As { number, carried });
+                self.carried.push(copy);
+            }
+        }
+        Ok(())
+    }
+
+    fn extra(&mut self, number: i32, files: &FilePolicy) {
+        let Some(descriptor) = descriptors::look(number) else { return };
+        if descriptors::is_close_on_exec(number) {
+            return;
+        }
+        let goes_inside = match (descriptor.kind, &descriptor.path) {
+            (Kind::Pipe | Kind::Terminal | Kind::PlainDevice | Kind::Nameless, _) => true,
+            (Kind::File, Some(path)) => match files.access(path) {
+                Access::Write => true,
+                Access::Read if !descriptor.writable => {
+                    if let Ok(passed) = anew(number, &descriptor) {
+                        self.passed.push(passed);
+                    }
+                    false
+                }
+                Access::Read | Access::None => false,
+            },
+            _ => false,
+        };
+        if goes_inside {
+            self.passed.push(Passed::As { number, carried: number });
+        } else {
+            descriptors::set_inherited(number, false);
+        }
+    }
+}
+
+fn anew(number: i32, descriptor: &Descriptor) -> Result<Passed, RunError> {
+    let refuse = |cause: String| RunError::Descriptor { name: standard_name(number).into(), cause };
+    let path = descriptor.path.clone().ok_or_else(|| refuse("its path is unknown".into()))?;
+    let (device, inode) =
+        descriptors::identity(number).ok_or_else(|| refuse("it cannot be looked at".into()))?;
+    let there = std::fs::metadata(&path).ok().map(|m| (m.dev(), m.ino()));
+    if there != Some((device, inode)) {
+        return Err(refuse(format!("'{}' is not the file that was opened", path.display())));
+    }
+    Ok(Passed::Anew {
+        number,
+        path: path.into_os_string(),
+        position: descriptors::position(number).unwrap_or(0),
+        device,
+        inode,
+        directory: descriptor.kind == Kind::Directory,
+    })
+}
+
+fn standard_name(number: i32) -> &'static str {
+    match number {
+        0 => "standard input",
+        1 => "standard output",
+        2 => "standard error",
+        _ => "a descriptor",
+    }
+}

@@ -1,0 +1,96 @@
+//! What one settings file says, key by key, each value with its place. Owns the shape; the meaning is `policy`'s.
+
+use super::{Origin, Source, Sourced};
+use std::sync::Arc;
+
+/// A list whose every entry knows its place.
+pub type List = Vec<Sourced<String>>;
+
+/// One file's values. `None` and empty mean that the file does not say.
+#[derive(Debug, Default)]
+pub struct Values {
+    /// `sandbox.enabled`.
+    pub enabled: Option<Sourced<bool>>,
+    /// `sandbox.mode`: `auto-allow` or `regular` (checked).
+    pub mode: Option<Sourced<String>>,
+    /// `sandbox.autoAllowBashIfSandboxed`.
+    pub auto_allow: Option<Sourced<bool>>,
+    /// `sandbox.allowedDomains` and `sandbox.network.allowedDomains`.
+    pub allowed_domains: List,
+    /// `sandbox.network.deniedDomains`.
+    pub denied_domains: List,
+    /// `sandbox.network.allowManagedDomainsOnly`.
+    pub managed_domains_only: Option<Sourced<bool>>,
+    /// `sandbox.allowUnixSockets` and `sandbox.network.allowUnixSockets`.
+    pub unix_sockets: List,
+    /// `sandbox.network.allowAllUnixSockets`.
+    pub all_unix_sockets: Option<Sourced<bool>>,
+    /// `sandbox.filesystem.allowWrite`.
+    pub allow_write: List,
+    /// `sandbox.filesystem.denyWrite`.
+    pub deny_write: List,
+    /// `sandbox.filesystem.denyRead`.
+    pub deny_read: List,
+    /// `sandbox.filesystem.allowRead`.
+    pub allow_read: List,
+    /// `sandbox.filesystem.allowGitConfig`.
+    pub allow_git_config: Option<Sourced<bool>>,
+    /// `sandbox.filesystem.allowManagedReadPathsOnly`.
+    pub managed_read_paths_only: Option<Sourced<bool>>,
+    /// `sandbox.allowUnsandboxedCommands`.
+    pub way_out: Option<Sourced<bool>>,
+    /// `sandbox.excludedCommands`.
+    pub excluded: List,
+    /// `sandbox.enableWeakerNestedSandbox`.
+    pub weaker_nested: Option<Sourced<bool>>,
+    /// `sandbox.failIfUnavailable`.
+    pub fail_if_unavailable: Option<Sourced<bool>>,
+    /// `sandbox.credentials.files`: path and mode (`deny` or `allow`, checked).
+    pub credential_files: Vec<Sourced<(String, CredentialMode)>>,
+    /// `sandbox.credentials.envVars`: name and mode.
+    pub credential_variables: Vec<Sourced<(String, CredentialMode)>>,
+    /// `sandbox.backend` (checked against the known names).
+    pub backend: Option<Sourced<String>>,
+    /// `sandbox.bwrapPath`.
+    pub bwrap_path: Option<Sourced<String>>,
+    /// `sandbox.shell`.
+    pub shell: Option<Sourced<String>>,
+    /// `permissions.allow`.
+    pub allow: List,
+    /// `permissions.ask`.
+    pub ask: List,
+    /// `permissions.deny`.
+    pub deny: List,
+    /// `permissions.defaultMode`.
+    pub default_mode: Option<Sourced<String>>,
+    /// `permissions.additionalDirectories`.
+    pub additional_directories: List,
+    /// `allowManagedPermissionRulesOnly` (top level).
+    pub managed_rules_only: Option<Sourced<bool>>,
+}
+
+/// `credentials.*.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialMode {
+    /// Unreadable, or removed from the environment.
+    Deny,
+    /// Kept although a built-in list names it.
+    Allow,
+}
+
+/// One settings file as it counts.
+#[derive(Debug)]
+pub struct Layer {
+    /// The file.
+    pub source: Arc<Source>,
+    /// What it says.
+    pub values: Values,
+    /// Whether what widens counts. Managed and user files: yes, unless confined code could have written them;
+    /// project files: once trusted.
+    pub may_widen: bool,
+}
+
+/// A value of a file at a byte offset of its text.
+pub fn sourced<T>(source: &Arc<Source>, offset: usize, value: T) -> Sourced<T> {
+    Sourced { value, origin: Origin::File { source: Arc::clone(source), offset } }
+}

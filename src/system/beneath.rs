@@ -1,0 +1,187 @@
+//! Files beneath one directory, by descriptors and without following any symlink, for trees that hostile code can
+//! change at any time. Owns the calls; decides nothing. openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+//! RESOLVE_NO_MAGICLINKS (Linux 5.6).
+#![allow(unsafe_code)]
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// A directory beneath which everything happens.
+#[derive(Debug)]
+pub struct Beneath(OwnedFd);
+
+impl Beneath {
+    /// Opens the top.
+    ///
+    /// # Errors
+    /// What open(2) gives.
+    pub fn open(top: &Path) -> io::Result<Beneath> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_PATH;
+        Ok(Beneath(nix::fcntl::open(top, flags, Mode::empty())?))
+    }
+
+    fn at(&self, name: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+        let resolve = ResolveFlag::RESOLVE_BENEATH
+            | ResolveFlag::RESOLVE_NO_SYMLINKS
+            | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
+        openat2(&self.0, name, how)
+    }
+
+    /// The directory that holds a name, and the name's last part.
+    fn holder<'a>(&self, name: &'a Path) -> nix::Result<(OwnedFd, &'a OsStr)> {
+        let last = name.file_name().ok_or(Errno::EINVAL)?;
+        let parent = name.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok((self.at(parent, OFlag::O_DIRECTORY | OFlag::O_PATH)?, last))
+    }
+
+    fn stat(&self, name: &Path) -> nix::Result<FileStat> {
+        let (holder, last) = self.holder(name)?;
+        fstatat(holder, last, AtFlags::AT_SYMLINK_NOFOLLOW)
+    }
+
+    /// Whether something stands there (a symlink counts as itself).
+    pub fn exists(&self, name: &Path) -> bool {
+        self.stat(name).is_ok()
+    }
+
+    /// Whether a directory stands there.
+    pub fn is_directory(&self, name: &Path) -> bool {
+        self.stat(name).is_ok_and(|s| s.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits())
+    }
+
+    /// Where a symlink points; `None` if there is none.
+    pub fn read_link(&self, name: &Path) -> Option<PathBuf> {
+        let (holder, last) = self.holder(name).ok()?;
+        readlinkat(holder, last).ok().map(PathBuf::from)
+    }
+
+    /// Makes a symlink.
+    ///
+    /// # Errors
+    /// What symlinkat(2) gives.
+    pub fn make_link(&self, target: &Path, name: &Path) -> io::Result<()> {
+        let (holder, last) = self.holder(name)?;
+        Ok(nix::unistd::symlinkat(target, holder, last)?)
+    }
+
+    /// The names in a directory, without `.` and `..`; none if it is no directory.
+    pub fn names(&self, directory: &Path) -> Vec<OsString> {
+        let Ok(opened) = self.at(directory, OFlag::O_DIRECTORY | OFlag::O_RDONLY) else { return Vec::new() };
+        let Ok(mut listing) = Dir::from_fd(opened) else { return Vec::new() };
+        listing
+            .iter()
+            .flatten()
+            .map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_os_string())
+            .filter(|name| name != "." && name != "..")
+            .collect()
+    }
+
+    /// The content of a regular file, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// What open(2) gives; an error for what is no regular file or is longer.
+    pub fn read(&self, name: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let file = std::fs::File::from(self.at(name, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.len() > limit {
+            return Err(io::Error::other("not a small regular file"));
+        }
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// Moves a name into `target` (a directory outside, made if missing, of which nobody else can write), under a name
+    /// that is free there. Where a rename cannot cross, it is moved aside within its own directory instead, under a
+    /// name that no program looks for.
+    ///
+    /// # Errors
+    /// What rename(2) gives.
+    pub fn move_out(&self, name: &Path, target: &Path) -> io::Result<PathBuf> {
+        use std::os::unix::fs::DirBuilderExt;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(target)?;
+        let (holder, last) = self.holder(name)?;
+        let outside = Beneath::open(target)?;
+        let mut error = Errno::EEXIST;
+        for number in 0..1000 {
+            let mut free = OsString::from(format!("{}-{number}-", std::process::id()));
+            free.push(last);
+            error = match rename(&holder, last, &outside.0, &free) {
+                Ok(()) => return Ok(target.join(free)),
+                Err(Errno::EXDEV) => {
+                    let mut aside = OsString::from(format!(".sbsh-quarantine-{number}-"));
+                    aside.push(last);
+                    match rename(&holder, last, &holder, &aside) {
+                        Ok(()) => return Ok(name.with_file_name(aside)),
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            if error != Errno::EEXIST {
+                break;
+            }
+        }
+        Err(error.into())
+    }
+}
+
+fn rename(from: &impl AsFd, name: &OsStr, to: &impl AsFd, new: &OsStr) -> nix::Result<()> {
+    let text = |name: &OsStr| CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL);
+    let (name, new) = (text(name)?, text(new)?);
+    // SAFETY: both descriptors are open and both names are NUL-terminated for the length of the call.
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            from.as_fd().as_raw_fd(),
+            name.as_ptr(),
+            to.as_fd().as_raw_fd(),
+            new.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    Errno::result(status).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn symlinks_on_the_way_are_not_followed() {
+        let top = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("settings.json"), "mine").unwrap();
+        std::os::unix::fs::symlink(outside.path(), top.path().join(".claude")).unwrap();
+        let beneath = Beneath::open(top.path()).unwrap();
+        let name = Path::new(".claude/settings.json");
+        assert!(!beneath.exists(name));
+        assert!(beneath.read(name, 100).is_err());
+        assert!(beneath.move_out(name, &outside.path().join("q")).is_err());
+        assert!(outside.path().join("settings.json").exists());
+        assert!(!beneath.exists(Path::new("../x")));
+    }
+
+    #[test]
+    fn what_is_moved_out_never_replaces_anything() {
+        let top = tempfile::tempdir().unwrap();
+        let target = top.path().join("quarantine");
+        let beneath = Beneath::open(top.path()).unwrap();
+        let mut places = Vec::new();
+        for content in ["one", "two"] {
+            fs::write(top.path().join("f"), content).unwrap();
+            places.push(beneath.move_out(Path::new("f"), &target).unwrap());
+        }
+        let contents: Vec<String> = places.iter().map(|p| fs::read_to_string(p).unwrap()).collect();
+        assert_eq!(contents, ["one", "two"]);
+    }
+}

@@ -1,0 +1,208 @@
+//! File descriptors: what they are, where they lead, passing them on. Owns the calls; decides nothing.
+#![allow(unsafe_code)]
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::stat::SFlag;
+use nix::unistd::Whence;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+/// What a descriptor leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A pipe or a named FIFO.
+    Pipe,
+    /// A terminal.
+    Terminal,
+    /// `/dev/null`, `/dev/zero`, `/dev/full`, `/dev/random`, `/dev/urandom`.
+    PlainDevice,
+    /// A regular file that has a name.
+    File,
+    /// A regular file without a name: deleted, or memory.
+    Nameless,
+    /// A directory.
+    Directory,
+    /// A socket.
+    Socket,
+    /// Any other device, an anonymous inode, an O_PATH descriptor.
+    Other,
+}
+
+/// One open descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Descriptor {
+    /// Its number.
+    pub number: RawFd,
+    /// What it leads to.
+    pub kind: Kind,
+    /// Whether it can be written to.
+    pub writable: bool,
+    /// Whether it can be read from.
+    pub readable: bool,
+    /// The path of a [`Kind::File`] or [`Kind::Directory`], as the kernel gives it.
+    pub path: Option<PathBuf>,
+}
+
+/// Looks at one descriptor; `None` if it is closed.
+pub fn look(number: RawFd) -> Option<Descriptor> {
+    let descriptor = borrow(number);
+    let stat = nix::sys::stat::fstat(descriptor).ok()?;
+    let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL).ok()?);
+    let link = || std::fs::read_link(format!("/proc/self/fd/{number}")).ok();
+    let kind = match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
+        _ if flags.contains(OFlag::O_PATH) => Kind::Other,
+        SFlag::S_IFIFO => Kind::Pipe,
+        SFlag::S_IFCHR if nix::unistd::isatty(descriptor).unwrap_or(false) => Kind::Terminal,
+        SFlag::S_IFCHR if is_plain_device(stat.st_rdev) => Kind::PlainDevice,
+        SFlag::S_IFREG if stat.st_nlink == 0 => Kind::Nameless,
+        SFlag::S_IFREG => Kind::File,
+        SFlag::S_IFDIR => Kind::Directory,
+        SFlag::S_IFSOCK => Kind::Socket,
+        _ => Kind::Other,
+    };
+    let path = match kind {
+        Kind::File | Kind::Directory => link(),
+        _ => None,
+    };
+    let access = flags & OFlag::O_ACCMODE;
+    Some(Descriptor {
+        number,
+        kind,
+        writable: access != OFlag::O_RDONLY,
+        readable: access != OFlag::O_WRONLY,
+        path,
+    })
+}
+
+/// Linux's memory devices that carry nothing out: null 3, zero 5, full 7, random 8, urandom 9 of major 1.
+fn is_plain_device(device: libc::dev_t) -> bool {
+    libc::major(device) == 1 && matches!(libc::minor(device), 3 | 5 | 7 | 8 | 9)
+}
+
+/// Numbers of all open descriptors above 2.
+///
+/// # Errors
+/// When `/proc/self/fd` cannot be read.
+pub fn above_standard() -> std::io::Result<Vec<RawFd>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        if let Some(number) = entry?.file_name().to_str().and_then(|n| n.parse::<RawFd>().ok())
+            && number > 2
+        {
+            numbers.push(number);
+        }
+    }
+    // The descriptor that read_dir itself used is closed by now.
+    numbers.retain(|&n| fcntl(borrow(n), FcntlArg::F_GETFD).is_ok());
+    Ok(numbers)
+}
+
+/// A raw number as something that calls accept. Closed numbers are answered with EBADF by the kernel.
+pub fn borrow(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the number is only handed to system calls, which answer EBADF if it is closed; nothing is ever
+    // closed through it. -1, the one forbidden value, does not occur: numbers come from the kernel.
+    unsafe { BorrowedFd::borrow_raw(number.max(0)) }
+}
+
+/// Takes ownership of a number that this process inherited and nobody else here owns.
+pub fn own(number: RawFd) -> Option<OwnedFd> {
+    if fcntl(borrow(number), FcntlArg::F_GETFD).is_err() || number < 0 {
+        return None;
+    }
+    // SAFETY: it is open (checked) and, by the caller's contract, owned by nothing else in this process.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Sets or clears close-on-exec.
+pub fn set_inherited(number: RawFd, inherited: bool) {
+    let flag = if inherited { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    let _ = fcntl(borrow(number), FcntlArg::F_SETFD(flag));
+}
+
+/// A duplicate at or above `lowest`, closed on exec.
+///
+/// # Errors
+/// What fcntl(2) gives (EMFILE, EBADF).
+pub fn duplicate(number: RawFd, lowest: RawFd) -> nix::Result<OwnedFd> {
+    let new = fcntl(borrow(number), FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+    own(new).ok_or(Errno::EBADF)
+}
+
+/// Makes `target` the same as `source`, inherited.
+///
+/// # Errors
+/// What dup2(2) gives.
+pub fn put(source: RawFd, target: RawFd) -> nix::Result<()> {
+    if source == target {
+        set_inherited(target, true);
+        return Ok(());
+    }
+    // SAFETY: dup2 has no memory preconditions; what `target` was is meant to be replaced.
+    Errno::result(unsafe { libc::dup2(source, target) }).map(drop)
+}
+
+/// Closes a number that no owner here holds.
+pub fn close(number: RawFd) {
+    // SAFETY: by the caller's contract no OwnedFd holds it.
+    let _ = unsafe { libc::close(number) };
+}
+
+/// Closes every descriptor but the ones named, which must be sorted.
+pub fn close_all_but(kept: &[RawFd]) {
+    let mut first = 0;
+    for &number in kept {
+        if number > first {
+            close_range(first, number - 1);
+        }
+        first = number + 1;
+    }
+    close_range(first, RawFd::MAX);
+}
+
+fn close_range(first: RawFd, last: RawFd) {
+    let (Ok(from), Ok(to)) = (u32::try_from(first), u32::try_from(last)) else { return };
+    // SAFETY: close_range(2) has no memory preconditions; callers close what no owner uses afterwards.
+    let status = unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+    if status != 0 {
+        // Kernels before 5.9: one by one, up to the soft limit.
+        let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
+        let limit = limit.map_or(1024, |(soft, _)| RawFd::try_from(soft).unwrap_or(65_536));
+        (first..=last.min(limit)).for_each(close);
+    }
+}
+
+/// Whether a descriptor closes on exec.
+pub fn is_close_on_exec(number: RawFd) -> bool {
+    fcntl(borrow(number), FcntlArg::F_GETFD)
+        .is_ok_and(|flags| FdFlag::from_bits_retain(flags).contains(FdFlag::FD_CLOEXEC))
+}
+
+/// Lets reads and writes wait, after an open that must not.
+pub fn clear_nonblocking(number: RawFd) {
+    if let Ok(flags) = fcntl(borrow(number), FcntlArg::F_GETFL) {
+        let flags = OFlag::from_bits_retain(flags) - OFlag::O_NONBLOCK;
+        let _ = fcntl(borrow(number), FcntlArg::F_SETFL(flags));
+    }
+}
+
+/// Device and inode behind a descriptor.
+pub fn identity(number: RawFd) -> Option<(u64, u64)> {
+    let stat = nix::sys::stat::fstat(borrow(number)).ok()?;
+    Some((stat.st_dev, stat.st_ino))
+}
+
+/// The position of a file's descriptor.
+pub fn position(number: RawFd) -> Option<i64> {
+    nix::unistd::lseek(borrow(number), 0, Whence::SeekCur).ok()
+}
+
+/// Moves the position of a file's descriptor.
+pub fn set_position(number: RawFd, position: i64) {
+    let _ = nix::unistd::lseek(borrow(number), position, Whence::SeekSet);
+}
+
+/// The number behind an owner, for tables that are sent to another process.
+pub fn number(owner: &OwnedFd) -> RawFd {
+    owner.as_raw_fd()
+}

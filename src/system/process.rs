@@ -1,0 +1,153 @@
+//! Processes: spawn, fork, exec, wait, death by signal. Owns the calls; decides nothing.
+#![allow(unsafe_code)]
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::sys::stat::Mode;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::convert::Infallible;
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStringExt;
+
+/// The arguments that the C runtime handed to `main`, as bytes.
+pub fn arguments(count: c_int, vector: *const *const c_char) -> Vec<OsString> {
+    let count = usize::try_from(count).unwrap_or(0);
+    (0..count)
+        .map_while(|index| {
+            // SAFETY: the C runtime guarantees `count` valid, NUL-terminated strings followed by a null pointer,
+            // all alive for the whole process (C17 5.1.2.2.1).
+            let pointer = unsafe { *vector.add(index) };
+            if pointer.is_null() {
+                return None;
+            }
+            // SAFETY: as above; not null.
+            let text = unsafe { CStr::from_ptr(pointer) };
+            Some(OsString::from_vec(text.to_bytes().to_vec()))
+        })
+        .collect()
+}
+
+/// How a started program's standard descriptors are set. Everything above them is inherited unless close-on-exec.
+#[derive(Debug, Clone, Copy)]
+pub struct Standard {
+    /// What becomes its descriptor 2; 0 and 1 become `/dev/null`.
+    pub error: RawFd,
+}
+
+/// Starts a program with every signal blocked and an empty environment. posix_spawn(3) shares memory until the
+/// exec, so its cost does not grow with ours.
+///
+/// # Errors
+/// What posix_spawn(3) gives.
+pub fn spawn_masked(path: &CStr, arguments: &[CString], standard: Standard) -> nix::Result<Pid> {
+    let mut actions = PosixSpawnFileActions::init()?;
+    actions.add_dup2(standard.error, 2)?;
+    actions.add_open(0, c"/dev/null", OFlag::O_RDONLY, Mode::empty())?;
+    actions.add_open(1, c"/dev/null", OFlag::O_WRONLY, Mode::empty())?;
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
+    attributes.set_sigmask(&SigSet::all())?;
+    let environment: [&CStr; 0] = [];
+    posix_spawn(path, &actions, &attributes, arguments, &environment)
+}
+
+/// Which side of a fork this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one, with the child's id.
+    Parent(Pid),
+}
+
+/// fork(2).
+///
+/// # Errors
+/// What fork(2) gives.
+pub fn fork() -> nix::Result<Fork> {
+    // SAFETY: sbsh has one thread wherever it forks (the parser's large-stack thread is joined before), so the
+    // child may go on with ordinary code.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Child => Ok(Fork::Child),
+        nix::unistd::ForkResult::Parent { child } => Ok(Fork::Parent(child)),
+    }
+}
+
+/// execve(2); returns only an error.
+pub fn exec(path: &CStr, arguments: &[CString], environment: &[CString]) -> Errno {
+    match nix::unistd::execve(path, arguments, environment) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+/// Ends the process at once, without running destructors or flushing.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit(2) has no preconditions.
+    unsafe { libc::_exit(status) }
+}
+
+/// Dies by a signal, so that the parent's wait status says so, without a core of ours.
+pub fn die_by(signal: i32) -> Infallible {
+    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
+    if let Ok(signal) = Signal::try_from(signal) {
+        reset(signal);
+        let _ = nix::sys::signal::raise(signal);
+        let mut set = SigSet::empty();
+        set.add(signal);
+        let _ = set.thread_unblock();
+    }
+    exit_now(128 + signal)
+}
+
+/// Stops this process by a stop signal's own default action, as the inner shell was stopped.
+pub fn stop_by(signal: Signal) {
+    let before = reset(signal);
+    let mut set = SigSet::empty();
+    set.add(signal);
+    let _ = nix::sys::signal::raise(signal);
+    let _ = set.thread_unblock();
+    let _ = set.thread_block();
+    if let Some(handler) = before {
+        // SAFETY: puts back a disposition that was in force before.
+        let _ = unsafe { nix::sys::signal::signal(signal, handler) };
+    }
+}
+
+/// Sets a signal to its default action; returns what was in force.
+pub fn reset(signal: Signal) -> Option<SigHandler> {
+    // SAFETY: SIG_DFL runs no code of ours.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }.ok()
+}
+
+/// Sets a signal to ignored.
+pub fn ignore(signal: Signal) {
+    // SAFETY: SIG_IGN runs no code of ours.
+    let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
+}
+
+/// The next child that changed state, without waiting. `Ok(None)`: none has. `Err(ECHILD)`: there are no children.
+///
+/// # Errors
+/// What waitpid(2) gives.
+pub fn next_change() -> nix::Result<Option<WaitStatus>> {
+    match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
+        WaitStatus::StillAlive => Ok(None),
+        status => Ok(Some(status)),
+    }
+}
+
+/// Waits for one child to end.
+pub fn reap(pid: Pid) {
+    while waitpid(pid, None) == Err(Errno::EINTR) {}
+}
+
+/// Whether a path leads to a regular file that somebody may execute.
+pub fn is_program(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}

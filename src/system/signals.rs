@@ -1,0 +1,73 @@
+//! Signals: masks, dispositions, and signals as readable events. Owns the calls; decides nothing.
+#![allow(unsafe_code)]
+
+use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// How the caller left the signals: what the inner shell must find again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallerSignals {
+    /// Blocked signals, bit n-1 for signal n.
+    pub mask: u64,
+    /// Whether SIGCHLD was ignored (it has to be reset here, or waiting would fail).
+    pub child_ignored: bool,
+}
+
+/// Blocks every signal and says how the caller had left them.
+///
+/// # Errors
+/// What sigprocmask(2) gives.
+pub fn block_all() -> nix::Result<CallerSignals> {
+    let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
+    let mask = Signal::iterator().filter(|&s| before.contains(s)).fold(0, |mask, s| mask | bit(s));
+    let child_ignored = matches!(super::process::reset(Signal::SIGCHLD), Some(SigHandler::SigIgn));
+    Ok(CallerSignals { mask, child_ignored })
+}
+
+/// Gives signals back as the caller had left them, before the inner shell is executed.
+pub fn restore(signals: CallerSignals) {
+    if signals.child_ignored {
+        super::process::ignore(Signal::SIGCHLD);
+    }
+    let mut set = SigSet::empty();
+    for signal in Signal::iterator().filter(|&s| signals.mask & bit(s) != 0) {
+        set.add(signal);
+    }
+    let _ = set.thread_set_mask();
+}
+
+fn bit(signal: Signal) -> u64 {
+    1 << (signal as i32 - 1)
+}
+
+/// Signals that arrive, as events to poll for. All must be blocked.
+#[derive(Debug)]
+pub struct Arrivals(SignalFd);
+
+impl Arrivals {
+    /// Every signal that can be blocked.
+    ///
+    /// # Errors
+    /// What signalfd(2) gives.
+    pub fn new() -> nix::Result<Arrivals> {
+        SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Arrivals)
+    }
+
+    /// The next signal that is pending, if any.
+    pub fn next(&self) -> Option<i32> {
+        let info = self.0.read_signal().ok()??;
+        i32::try_from(info.ssi_signo).ok()
+    }
+
+    /// What to poll for reading.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Sends a signal by number (real-time ones too) to one process. Errors are ignored: the process may be gone.
+pub fn send(pid: nix::unistd::Pid, signal: i32) {
+    // SAFETY: kill(2) has no memory preconditions.
+    let _ = unsafe { libc::kill(pid.as_raw(), signal) };
+}

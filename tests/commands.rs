@@ -1,0 +1,308 @@
+//! Command texts against rules: what must go through unasked, what must never pass unseen, and bash as the oracle.
+
+#![allow(clippy::unwrap_used)] // a test that cannot be set up fails
+
+use proptest::prelude::*;
+use sbsh::command::{Commands, read, wrappers};
+use sbsh::policy::*;
+use sbsh::settings::{Origin, Sourced};
+use sbsh::verdict::{CommandText, Verdict, judge};
+use std::path::PathBuf;
+use std::process::Command;
+
+fn origin() -> Origin {
+    Origin::BuiltIn("test")
+}
+
+fn rules(texts: &[&str]) -> Vec<CommandRule> {
+    texts.iter().map(|t| CommandRule::parse(t, origin()).unwrap()).collect()
+}
+
+fn policy(mode: Mode, commands: CommandRules) -> Policy {
+    Policy {
+        enabled: Sourced::built_in(true, "test"),
+        mode: Sourced::built_in(mode, "test"),
+        bypass_permissions: false,
+        commands,
+        files: FilePolicy::default(),
+        environment: EnvironmentPolicy::default(),
+        network: NetworkPolicy::default(),
+        way_out: Sourced::built_in(true, "test"),
+        backend: Sourced::built_in(Backend::Auto, "test"),
+        bwrap_path: None,
+        shell: None,
+        fail_if_unavailable: Sourced::built_in(true, "test"),
+        weaker_nested: Sourced::built_in(false, "test"),
+        project: None,
+        working_root: WorkingRoot::None { candidate: PathBuf::from("/"), why: "test".into() },
+        notices: vec![],
+    }
+}
+
+fn word(policy: &Policy, text: &str) -> &'static str {
+    match judge(policy, &CommandText::new(text.as_bytes(), None)) {
+        Verdict::Confined { .. } => "confined",
+        Verdict::Ask { .. } => "ask",
+        Verdict::Outside { .. } => "outside",
+        Verdict::Denied(_) => "denied",
+    }
+}
+
+#[test]
+fn the_benign_corpus_goes_through_unasked() {
+    let commands = CommandRules {
+        deny: rules(&["curl:*"]),
+        ask: rules(&["git push:*"]),
+        allow: vec![],
+        excluded: rules(&["docker:*"]),
+    };
+    let policy = policy(Mode::AutoAllow, commands);
+    let asked: Vec<_> = include_str!("commands/benign.txt")
+        .split("\n%%\n")
+        .filter(|text| word(&policy, text) != "confined")
+        .map(|text| (text, judge(&policy, &CommandText::new(text.as_bytes(), None)).reason().text.clone()))
+        .collect();
+    assert_eq!(asked, vec![]);
+}
+
+#[test]
+fn no_attack_passes_a_deny_rule_unseen() {
+    let commands = CommandRules { deny: rules(&["touch:*"]), ..CommandRules::default() };
+    let policy = policy(Mode::AutoAllow, commands);
+    let lines = include_str!("commands/attacks.txt").lines();
+    let many = include_str!("commands/attacks-of-many-lines.txt").split("\n%%\n");
+    let passed: Vec<&str> =
+        lines.chain(many).filter(|t| !matches!(word(&policy, t), "denied" | "ask")).collect();
+    assert_eq!(passed, Vec::<&str>::new());
+}
+
+#[test]
+fn excluded_commands_take_only_themselves_outside() {
+    let commands = CommandRules {
+        excluded: rules(&["docker:*"]),
+        allow: rules(&["docker ps:*"]),
+        ..CommandRules::default()
+    };
+    let policy = policy(Mode::AutoAllow, commands);
+    let answers: Vec<_> = [
+        "docker ps",
+        "docker ps -a",
+        "docker run -v /:/h x",
+        "cat ~/.ssh/id_ed25519 && docker ps",
+        "docker ps > ~/.bashrc",
+        "docker ps; touch ~/x",
+        "$(touch ~/x) docker",
+        "LD_PRELOAD=./x.so docker ps",
+        "PATH=.:$PATH docker",
+        "./docker ps",
+        "docker() { touch x; }; docker ps",
+        "alias docker=touch; docker ps",
+        "hash -p ./x docker; docker ps",
+        "docker ps &",
+        "docker ps | cat",
+        "! docker ps",
+        "time docker ps",
+        "{ docker ps; }",
+        "docker ps $x",
+        "docker ps *",
+        "docker ps \"$(x)\"",
+        "dockerx ps",
+        "docker ps <<E\nx\nE",
+        "sudo docker ps",
+    ]
+    .map(|t| word(&policy, t))
+    .into();
+    let mut wanted = vec!["outside", "outside", "ask"];
+    wanted.resize(24, "confined");
+    assert_eq!(answers, wanted);
+}
+
+#[test]
+fn the_way_out_always_asks_and_can_be_closed() {
+    let commands = CommandRules { allow: vec![CommandRule::all(origin())], ..CommandRules::default() };
+    let mut policy = policy(Mode::AutoAllow, commands);
+    assert_eq!(word(&policy, "dangerouslyDisableSandbox ls -l"), "ask");
+    assert_eq!(word(&policy, "ls; dangerouslyDisableSandbox ls -l"), "confined");
+    policy.way_out.value = false;
+    assert_eq!(word(&policy, "dangerouslyDisableSandbox ls -l"), "denied");
+}
+
+#[test]
+fn regular_mode_asks_for_what_no_rule_allows() {
+    let commands = CommandRules { allow: rules(&["npm:*", "ls"]), ..CommandRules::default() };
+    let mut policy = policy(Mode::Regular, commands);
+    let texts = [
+        "npm test",
+        "npm x; rm y",
+        "npmx",
+        "ls && npm ci",
+        "timeout 5 npm test",
+        "CI=1 npm test",
+        "LD_PRELOAD=x npm test",
+        "sudo npm test",
+        "time -o f npm test",
+        "npm $(rm x)",
+        "./npm x",
+        "ls x",
+    ];
+    assert_eq!(
+        texts.map(|t| word(&policy, t)),
+        [
+            "confined", "ask", "ask", "confined", "confined", "confined", "ask", "ask", "ask", "ask", "ask",
+            "ask"
+        ]
+    );
+    policy.bypass_permissions = true;
+    assert_eq!(word(&policy, "rm x"), "confined");
+}
+
+#[test]
+fn nasty_texts_end_quickly_and_do_not_overflow() {
+    let started = std::time::Instant::now();
+    for piece in [
+        "(",
+        "((",
+        "{ ",
+        "$(",
+        "$((",
+        "`",
+        "'",
+        "\"",
+        "${x:-",
+        "\"$(",
+        "<(",
+        "[[ (",
+        "a=(",
+        "if ",
+        "case x in x) ",
+        "f() ",
+        "a|",
+        "! ",
+        "<<E ",
+        "\\`",
+        "eval ",
+        "sudo ",
+        "watch x ",
+        "su x ",
+        "find -exec ",
+        "env -S x ",
+        "xargs -Q ",
+        "-exec ",
+        "$'",
+        "{a,",
+        "time ",
+        "coproc x ",
+        "for x in ",
+    ] {
+        for count in [100, 3_000] {
+            let text = format!("{}touch", piece.repeat(count));
+            if let Commands::Known(commands) = read(text.as_bytes()) {
+                commands.iter().for_each(|c| drop(wrappers::layers(c)));
+            }
+        }
+    }
+    assert!(started.elapsed().as_secs() < 60, "took {:?}", started.elapsed());
+}
+
+/// Pieces of shell grammar; `@` stands for another piece.
+fn grammar() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "touch M",
+        "ls",
+        "echo a 'b c'",
+        "true",
+        "x=1",
+        "echo \"q $x\"",
+        "echo ${x:-y}",
+        "echo $((1+2))",
+        "echo a#b",
+        "[[ a == b ]]",
+        "((1))",
+        "echo $'a\\tb'",
+        "cat < /dev/null",
+        "echo {a,b} *",
+        "echo ${#x} ${x#a} ${x%%b}",
+    ])
+    .prop_map(str::to_owned);
+    leaf.prop_recursive(4, 24, 2, |inner| {
+        let templates = prop::sample::select(vec![
+            "@; @",
+            "@ && @",
+            "@ || @",
+            "@ | @",
+            "@\n@",
+            "@ & @",
+            "! @",
+            "( @ )",
+            "{ @; }",
+            "if @; then @; fi",
+            "while @; do @; done",
+            "for i in a b; do @; done",
+            "case a in a) @;; *) @;; esac",
+            "f() { @; }",
+            "echo $(@)",
+            "echo \"$(@)\" '@'",
+            "x=$(@)",
+            "cat <(@)",
+            "echo ${x:-$(@)}",
+            "echo $((1 + $(@) ))",
+            "cat <<E\n$(@)\nE\n",
+            "cat <<'E'\n@\nE\n",
+            "echo `@`",
+            "@ # @",
+            "@ > /dev/null",
+            "coproc @",
+            "time @",
+            "echo \"${x:-\"$(@)\"}\"",
+            "a[$(@)]=1",
+            "y=(a $(@))",
+            "cat <<< $(@)",
+            "@ |& @",
+            "until @\ndo @\ndone",
+            "[[ -n $(@) && a ]]",
+            "echo \\\n$(@)",
+            "echo '",
+            "\"",
+            "@)",
+            "@ }",
+        ]);
+        (templates, inner.clone(), inner)
+            .prop_map(|(template, first, second)| template.replacen('@', &first, 1).replacen('@', &second, 1))
+    })
+}
+
+/// Whether bash accepts a text without running it.
+fn bash_accepts(text: &str) -> bool {
+    Command::new("/bin/bash")
+        .args(["-n", "-c", text])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap()
+        .success()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_bash_accepts_with_touch_in_command_position_is_seen(text in grammar()) {
+        // bash is told apart by running: `touch` is a function that reports, everything else is harmless.
+        let probe = format!("touch() {{ echo SEEN >&2; }}; shopt -s lastpipe; {text}");
+        prop_assume!(bash_accepts(&text) && !text.contains("while") && !text.contains("until"));
+        let output = Command::new("/bin/bash").args(["-c", &probe]).env_clear().output().unwrap();
+        let ran = String::from_utf8_lossy(&output.stderr).contains("SEEN");
+        let commands = CommandRules { deny: rules(&["touch:*"]), ..CommandRules::default() };
+        if ran {
+            let answer = word(&policy(Mode::AutoAllow, commands), &text);
+            prop_assert!(matches!(answer, "denied" | "ask"), "{text:?} gave {answer}");
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(prop_oneof![
+        any::<u8>(), prop::sample::select(b"'\"`$(){}[]<>|&;#\\\n =ea!*?~-".to_vec())], 0..200)) {
+        let commands = CommandRules { deny: rules(&["touch:*", "a * b", "*x*"]), ..CommandRules::default() };
+        let verdict = judge(&policy(Mode::AutoAllow, commands), &CommandText::new(&bytes, None));
+        prop_assert!(!verdict.reason().text.chars().any(char::is_control));
+    }
+}
