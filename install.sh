@@ -162,7 +162,7 @@ can_become_root() {
 # sbsh takes bwrap from a system directory only; one that somebody has elsewhere on PATH does not help. A PATH
 # without a directory stands for a machine without it (the tests say "no bubblewrap" in that way).
 bubblewrap_is_there() {
-    for directory in /usr/bin /bin /usr/local/bin; do
+    for directory in /usr/bin /bin /usr/local/bin /run/current-system/sw/bin; do
         case :$PATH: in
             *:"$directory":*) if [ -x "$directory/bwrap" ]; then return 0; fi ;;
         esac
