@@ -25,6 +25,7 @@ pub mod caller;
 pub mod cli;
 pub mod command;
 pub mod confinement;
+pub mod doors;
 pub mod exit;
 pub mod pipeline;
 pub mod policy;

@@ -16,42 +16,17 @@ mod stop;
 pub use stop::{Stop, words as stop_words};
 
 use crate::caller::Caller;
-use crate::cli::{Invocation, VERSION};
-use crate::{admin, exit, report, run};
-use std::ffi::OsString;
-
-/// The whole program: argv in, exit status out.
-pub fn main(arguments: Vec<OsString>) -> i32 {
-    if let [_, word, channel] = arguments.as_slice()
-        && word == run::FIRST_INSIDE
-    {
-        return first_inside(channel);
-    }
-    let caller = Caller::read();
-    let result = match Invocation::from_argv(arguments) {
-        Err(usage) => {
-            report::failure(&usage.to_string());
-            return exit::USAGE;
-        }
-        Ok(Invocation::Version) => report::answer(&format!("sbsh {VERSION}\n")).map(|()| 0).map_err(Stop::from),
-        Ok(Invocation::Help) => report::answer(admin::SHELL_HELP).map(|()| 0).map_err(Stop::from),
-        Ok(Invocation::Admin(command)) => admin::run(command, &caller),
-        Ok(Invocation::Shell(shell)) => shell_door(shell, &caller),
-    };
-    result.unwrap_or_else(|stop| stop.report())
-}
-
+use crate::cli::ShellInvocation;
+use crate::report;
 #[cfg(target_os = "linux")]
-fn first_inside(channel: &OsString) -> i32 {
-    match channel.to_str().and_then(|c| c.parse().ok()) {
-        Some(number) => run::first::main(number),
-        None => exit::USAGE,
-    }
-}
+use crate::run;
 
-/// A command, a script, stdin or a terminal.
+/// A command, a script, stdin or a terminal: gives the exit status, or ends this process as the command ended.
+///
+/// # Errors
+/// [`Stop`]: nothing was run.
 #[cfg(target_os = "linux")]
-fn shell_door(shell: crate::cli::ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
+pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
     use decide::Place;
     if crate::system::inside::already() {
         return shells::nested(&shell, caller);
@@ -77,8 +52,12 @@ fn first_inside(_channel: &OsString) -> i32 {
     exit::USAGE
 }
 
+/// Says why nothing runs here.
+///
+/// # Errors
+/// Always.
 #[cfg(not(target_os = "linux"))]
-fn shell_door(_shell: crate::cli::ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
+pub fn run(_shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
     // Broken settings are worth saying on every platform.
     let prepared = prepare::policy(caller)?;
     prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
