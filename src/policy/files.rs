@@ -23,12 +23,17 @@ pub struct PathGlob {
     pub text: String,
     /// The longest leading directory without glob characters: where an expansion starts.
     pub base: PathBuf,
+    /// Globs over whole paths: what one of them matches is not named by the pattern.
+    pub except: Vec<String>,
 }
 
 impl PathGlob {
-    /// Whether the pattern matches the whole of an absolute path. Nothing is compiled, so unused globs cost nothing.
+    /// Whether the pattern names an absolute path, exceptions left out. Nothing is compiled, so unused globs cost
+    /// nothing.
     pub fn matches(&self, path: &Path) -> bool {
-        fast_glob::glob_match(self.text.as_bytes(), path.as_os_str().as_encoded_bytes())
+        let path = path.as_os_str().as_encoded_bytes();
+        fast_glob::glob_match(self.text.as_bytes(), path)
+            && !self.except.iter().any(|except| fast_glob::glob_match(except.as_bytes(), path))
     }
 }
 
@@ -39,6 +44,15 @@ impl PathPattern {
             PathPattern::Literal(literal) => literal == path,
             PathPattern::Glob(glob) => glob.matches(path),
         }
+    }
+
+    /// How many components the deepest of the path's steps has that the pattern names (the path itself is a step).
+    fn deepest(&self, path: &Path) -> Option<usize> {
+        let named = match self {
+            PathPattern::Literal(literal) => path.starts_with(literal).then_some(literal.as_path()),
+            PathPattern::Glob(glob) => path.ancestors().find(|step| glob.matches(step)),
+        };
+        named.map(|step| step.components().count())
     }
 }
 
@@ -85,24 +99,21 @@ pub struct FilePolicy {
 impl FilePolicy {
     /// The answer for one path (absolute, lexically normal, symlinks already resolved).
     pub fn access(&self, path: &Path) -> Access {
-        let steps: Vec<&Path> = {
-            let mut all: Vec<&Path> = path.ancestors().collect();
-            all.reverse();
-            all
-        };
-        let named = |rules: &[PathRule], step: &Path| rules.iter().any(|r| r.pattern.names(step));
-        let mut readable = true;
-        for step in &steps {
-            if named(&self.read_denied, step) {
-                readable = false;
-            } else if named(&self.read_allowed, step) {
-                readable = true;
-            }
-        }
-        if !readable {
+        let deepest = |rules: &[PathRule]| rules.iter().filter_map(|r| r.pattern.deepest(path)).max();
+        // The last step that a rule names decides, and deny wins there: `None` is less than every step.
+        let denied = deepest(&self.read_denied);
+        if denied.is_some() && deepest(&self.read_allowed) <= denied {
             return Access::None;
         }
-        let covered = |rules: &[PathRule]| steps.iter().any(|step| named(rules, step));
-        if covered(&self.writable) && !covered(&self.write_denied) { Access::Write } else { Access::Read }
+        if covered(&self.writable, path) && !covered(&self.write_denied, path) {
+            Access::Write
+        } else {
+            Access::Read
+        }
     }
+}
+
+/// Whether a rule names the path or something above it.
+pub(super) fn covered(rules: &[PathRule], path: &Path) -> bool {
+    rules.iter().any(|rule| rule.pattern.deepest(path).is_some())
 }

@@ -4,17 +4,27 @@
 //! environment; facts come in as arguments. Must not know how a boundary is built (that is `confinement`).
 #![forbid(unsafe_code)]
 
+mod build;
+mod counting;
 pub mod environment;
+pub mod error;
 pub mod files;
 pub mod network;
+pub mod paths;
+pub mod permission;
 pub mod protected;
+pub mod root;
 pub mod rule;
+mod secrets;
+#[cfg(test)]
+mod tests;
 
 use crate::settings::{Notice, Origin, Sourced};
 use std::path::PathBuf;
 
-
+pub use build::build;
 pub use environment::EnvironmentPolicy;
+pub use error::{PolicyError, Problem};
 pub use files::{Access, FilePolicy, PathPattern, PathRule};
 pub use network::NetworkPolicy;
 pub use rule::{CommandRule, CommandRules, Match, RuleError};

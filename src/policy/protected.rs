@@ -1,8 +1,75 @@
-//! The always-protected names, as data. Pure.
+//! The always-protected names and files, as data. Pure.
+//!
+//! Owns the lists of what is read-only wherever it stands. Must not look whether any of it exists.
 
-/// List 2: at the top of each writable root.
-pub const AT_TOP: &[&str] = &[".bashrc"];
+use super::files::{PathPattern, PathRule};
+use super::paths::normal;
+use crate::settings::{Layers, Locations, Origin};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// List 2: at the top of each writable root, existing or not.
+pub const AT_TOP: &[&str] = &[
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".profile",
+    ".zshrc",
+    ".zprofile",
+    ".zshenv",
+    ".zlogin",
+    ".zlogout",
+    ".inputrc",
+    ".gitconfig",
+    ".gitmodules",
+    ".ripgreprc",
+    ".npmrc",
+    ".yarnrc",
+    ".yarnrc.yml",
+    ".envrc",
+    ".mcp.json",
+    ".vscode",
+    ".idea",
+    ".cursor",
+    ".husky",
+    ".codex",
+    ".gemini",
+    ".opencode",
+    ".claude/settings.json",
+    ".claude/settings.local.json",
+    ".claude/commands",
+    ".claude/agents",
+    ".claude/skills",
+    ".claude/hooks",
+];
 /// List 1: in each repository's git directory.
 pub const IN_REPOSITORY: &[&str] = &["hooks", "config", "config.worktree"];
 /// Together they make a directory a bare repository.
 pub const BARE_REPOSITORY: &[&str] = &["HEAD", "objects", "refs", "hooks", "config"];
+
+/// The list's name in messages.
+const LIST: &str = "always protected";
+
+/// What decides about confinement, existing or not: every settings file that sbsh reads, its state and its binary.
+pub fn literal(locations: &Locations, layers: &Layers) -> Vec<PathRule> {
+    let mut paths: BTreeSet<PathBuf> = BTreeSet::new();
+    paths.insert(normal(&locations.managed_dir));
+    if let Some(project) = &layers.project {
+        paths.insert(normal(&project.join(".claude/settings.json")));
+        paths.insert(normal(&project.join(".claude/settings.local.json")));
+    }
+    let user = [
+        layers.user_file.clone(),
+        locations.claude_config_dir.as_ref().map(|d| d.join("settings.json")),
+        locations.home.as_ref().map(|h| h.join(".claude/settings.json")),
+        locations.state_dir.clone(),
+        locations.binary.clone(),
+    ];
+    paths.extend(user.into_iter().flatten().map(|p| normal(&p)));
+    paths.extend(layers.layers.iter().map(|layer| normal(&layer.source.path)));
+    // Nothing useful is ever `/`: an empty or relative fact must not make the whole tree read-only.
+    paths.remove(&PathBuf::from("/"));
+    let rule = |path| PathRule { pattern: PathPattern::Literal(path), origin: Origin::BuiltIn(LIST) };
+    paths.into_iter().map(rule).collect()
+}

@@ -1,0 +1,530 @@
+//! Settings → [`Policy`]. Pure: facts come in as [`Locations`].
+//!
+//! Owns what each key does. What counts is `counting`'s, what a text means the grammars'. Nothing that is not
+//! understood is skipped: it is an error, and nothing runs.
+
+use super::counting::{Counting, Reach, Why};
+use super::error::{PolicyError, Problem};
+use super::files::{PathPattern, PathRule, covered};
+use super::paths::{PathReader, escaped, normal};
+use super::permission::{self, Permission};
+use super::{Backend, CommandRule, CommandRules, FilePolicy, Mode, NetworkPolicy, Policy, WorkingRoot};
+use super::{environment, network, protected, root, secrets};
+use crate::settings::{CredentialMode, Layer, Layers, Locations, Notice, Origin, Scope, Sourced, Values};
+use std::path::{Path, PathBuf};
+
+/// What settings, built-in lists and the caller decide together.
+///
+/// Built once; where the outcome would make writable what decides about it (the user's settings file, the trust
+/// store), built again without what those files widen.
+///
+/// # Errors
+/// [`PolicyError`]: a value that means nothing, with its place.
+pub fn build(layers: &Layers, locations: &Locations) -> Result<Policy, PolicyError> {
+    let first = Counting::new(&layers.layers);
+    let policy = Builder::new(layers, locations, first.without(|_| None)).finish()?;
+    let within = |path: &Path| covered(&policy.files.writable, &normal(path));
+    let store = locations.state_dir.as_deref().is_some_and(within);
+    let why = |layer: &Layer| match layer.source.scope {
+        Scope::User => within(&layer.source.path).then_some(Why::Reachable),
+        Scope::Project | Scope::Local => store.then_some(Why::TrustStore),
+        Scope::Managed => None,
+    };
+    let again = layers.layers.iter().any(|layer| why(layer).is_some());
+    let mut policy =
+        if again { Builder::new(layers, locations, first.without(why)).finish()? } else { policy };
+    if store && let Some(state) = &locations.state_dir {
+        policy.notices.push(Notice {
+            kind: "reachable-state",
+            text: format!(
+                "sbsh's own state {} lies inside a writable directory: trust in project files does not count; make a smaller directory writable",
+                state.display()
+            ),
+        });
+    }
+    Ok(policy)
+}
+
+/// The parts that several keys add to.
+struct Builder<'a> {
+    layers: &'a Layers,
+    locations: &'a Locations,
+    counting: Counting<'a>,
+    paths: PathReader<'a>,
+    commands: CommandRules,
+    files: FilePolicy,
+    network: NetworkPolicy,
+    notices: Vec<Notice>,
+    /// The managed lock on permission rules.
+    rules_lock: Option<&'static str>,
+    /// The managed lock on domains.
+    domains_lock: Option<&'static str>,
+}
+
+/// Which list a permission rule stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Allow,
+    Ask,
+    Deny,
+}
+
+impl<'a> Builder<'a> {
+    fn new(layers: &'a Layers, locations: &'a Locations, mut counting: Counting<'a>) -> Self {
+        let rules_lock = counting.lock("allowManagedPermissionRulesOnly", |v| v.managed_rules_only.as_ref());
+        let domains_lock =
+            counting.lock("sandbox.network.allowManagedDomainsOnly", |v| v.managed_domains_only.as_ref());
+        Builder {
+            layers,
+            locations,
+            counting,
+            paths: PathReader { locations, project: layers.project.as_deref() },
+            commands: CommandRules::default(),
+            files: FilePolicy::default(),
+            network: NetworkPolicy::default(),
+            notices: Vec::new(),
+            rules_lock,
+            domains_lock,
+        }
+    }
+
+    fn finish(mut self) -> Result<Policy, PolicyError> {
+        let (working_root, broad) = root::choose(self.layers, self.locations)?;
+        self.root(&working_root);
+        self.files()?;
+        self.permissions()?;
+        self.excluded()?;
+        self.network()?;
+        let environment = self.environment()?;
+        let enabled = self
+            .counting
+            .switch("sandbox.enabled", Reach::NotInProjects, [true, false], |v| v.enabled.as_ref());
+        let mode = self.mode()?;
+        let bypass_permissions = self.bypass();
+        let way_out = self.way_out();
+        let fail_if_unavailable = self.fail_if_unavailable();
+        let weaker_nested =
+            self.counting.switch("sandbox.enableWeakerNestedSandbox", Reach::Every, [false, true], |v| {
+                v.weaker_nested.as_ref()
+            });
+        let backend = self.backend()?;
+        let bwrap_path = self.program("sandbox.bwrapPath", Reach::ManagedOnly, |v| v.bwrap_path.clone())?;
+        let shell = self.program("sandbox.shell", Reach::Every, |v| v.shell.clone())?;
+        self.broad_writes();
+        if !enabled.value {
+            self.notice(
+                "disabled",
+                format!(
+                    "the sandbox is off ({}): commands run unconfined, through the permission flow",
+                    enabled.origin
+                ),
+            );
+        }
+        let mut notices = self.layers.notices.clone();
+        notices.extend(broad);
+        notices.extend(self.counting.notices());
+        notices.append(&mut self.notices);
+        Ok(Policy {
+            enabled,
+            mode,
+            bypass_permissions,
+            commands: self.commands,
+            files: self.files,
+            environment,
+            network: self.network,
+            way_out,
+            backend,
+            bwrap_path,
+            shell,
+            fail_if_unavailable,
+            weaker_nested,
+            project: self.layers.project.clone(),
+            working_root,
+            notices,
+        })
+    }
+
+    fn notice(&mut self, kind: &'static str, text: String) {
+        self.notices.push(Notice { kind, text });
+    }
+
+    fn root(&mut self, root: &WorkingRoot) {
+        let writable = &mut self.files.writable;
+        if let WorkingRoot::At { path, origin, .. } = root {
+            writable.push(PathRule { pattern: PathPattern::Literal(path.clone()), origin: origin.clone() });
+        }
+        if let Some(tmpdir) = self.locations.tmpdir.as_ref().filter(|t| t.is_absolute()) {
+            let pattern = PathPattern::Literal(normal(tmpdir));
+            writable.push(PathRule { pattern, origin: Origin::BuiltIn("TMPDIR") });
+        }
+    }
+
+    /// `sandbox.filesystem`, `credentials.files` and the built-in lists.
+    fn files(&mut self) -> Result<(), PolicyError> {
+        let paths = self.paths;
+        let rule = |entry: &Sourced<String>| -> Result<PathRule, PolicyError> {
+            let pattern = paths.filesystem(&entry.value, &entry.origin)?;
+            Ok(PathRule { pattern, origin: entry.origin.clone() })
+        };
+        for (entry, counts) in
+            self.counting.widening("sandbox.filesystem.allowWrite", Reach::Every, |v| &v.allow_write)
+        {
+            let rule = rule(entry)?;
+            if counts {
+                self.files.writable.push(rule);
+            }
+        }
+        for entry in self.counting.tightening(|v| &v.deny_write) {
+            self.files.write_denied.push(rule(entry)?);
+        }
+        for entry in self.counting.tightening(|v| &v.deny_read) {
+            self.files.read_denied.push(rule(entry)?);
+        }
+        let lock = self
+            .counting
+            .lock("sandbox.filesystem.allowManagedReadPathsOnly", |v| v.managed_read_paths_only.as_ref());
+        let reach = lock.map_or(Reach::Every, Reach::Locked);
+        for (entry, counts) in
+            self.counting.widening("sandbox.filesystem.allowRead", reach, |v| &v.allow_read)
+        {
+            let rule = rule(entry)?;
+            if counts {
+                self.files.read_allowed.push(rule);
+            }
+        }
+        let kept = self.credential_files(reach)?;
+        let opened: Vec<&PathPattern> =
+            self.files.read_allowed.iter().map(|rule| &rule.pattern).chain(&kept).collect();
+        let secrets = secrets::rules(self.locations, &opened);
+        self.files.read_denied.extend(secrets);
+        self.files.write_denied.extend(protected::literal(self.locations, self.layers));
+        self.files.allow_git_config = self
+            .counting
+            .switch("sandbox.filesystem.allowGitConfig", Reach::Every, [false, true], |v| {
+                v.allow_git_config.as_ref()
+            })
+            .value;
+        Ok(())
+    }
+
+    /// Denied files become rules; those to be kept are returned.
+    fn credential_files(&mut self, reach: Reach) -> Result<Vec<PathPattern>, PolicyError> {
+        let mut kept = Vec::new();
+        for layer in &self.layers.layers {
+            for entry in &layer.values.credential_files {
+                let pattern = self.paths.filesystem(&entry.value.0, &entry.origin)?;
+                if entry.value.1 == CredentialMode::Deny {
+                    self.files.read_denied.push(PathRule { pattern, origin: entry.origin.clone() });
+                } else if self.counting.one("sandbox.credentials.files", reach, &entry.origin) {
+                    kept.push(pattern);
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    fn environment(&mut self) -> Result<super::EnvironmentPolicy, PolicyError> {
+        let mut said = Vec::new();
+        for layer in &self.layers.layers {
+            for entry in &layer.values.credential_variables {
+                environment::check(entry)?;
+                if entry.value.1 == CredentialMode::Deny
+                    || self.counting.one("sandbox.credentials.envVars", Reach::Every, &entry.origin)
+                {
+                    said.push(entry);
+                }
+            }
+        }
+        Ok(environment::removed(&said))
+    }
+
+    /// `permissions.allow`, `ask`, `deny` and `additionalDirectories`.
+    fn permissions(&mut self) -> Result<(), PolicyError> {
+        let reach = self.rules_lock.map_or(Reach::Every, Reach::Locked);
+        for (entry, counts) in self.counting.widening("permissions.allow", reach, |v| &v.allow) {
+            self.permission(entry, Effect::Allow, counts)?;
+        }
+        for entry in self.counting.tightening_unless("permissions.ask", self.rules_lock, |v| &v.ask) {
+            self.permission(entry, Effect::Ask, true)?;
+        }
+        for entry in self.counting.tightening_unless("permissions.deny", self.rules_lock, |v| &v.deny) {
+            self.permission(entry, Effect::Deny, true)?;
+        }
+        let key = "permissions.additionalDirectories";
+        for (entry, counts) in self.counting.widening(key, reach, |v| &v.additional_directories) {
+            let pattern = self.paths.filesystem(&entry.value, &entry.origin)?;
+            if counts {
+                self.files.writable.push(PathRule { pattern, origin: entry.origin.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// One permission rule; `counts` is false for one that is only checked.
+    fn permission(
+        &mut self,
+        entry: &Sourced<String>,
+        effect: Effect,
+        counts: bool,
+    ) -> Result<(), PolicyError> {
+        let origin = &entry.origin;
+        match permission::read(entry)? {
+            Permission::EveryCommand => self.command(CommandRule::all(origin.clone()), effect, counts),
+            Permission::Command(text) => {
+                let rule =
+                    CommandRule::parse(text, origin.clone()).map_err(|e| Problem::Command(e).at(origin))?;
+                self.command(rule, effect, counts);
+            }
+            Permission::Write(path) => {
+                let patterns = self.paths.permission(path, origin, effect != Effect::Allow)?;
+                let rules = patterns.into_iter().map(|pattern| PathRule { pattern, origin: origin.clone() });
+                match effect {
+                    Effect::Allow if counts => self.files.writable.extend(rules),
+                    Effect::Deny => self.files.write_denied.extend(rules),
+                    Effect::Allow | Effect::Ask => {}
+                }
+            }
+            Permission::Read(path) => {
+                let patterns = self.paths.permission(path, origin, true)?;
+                if effect == Effect::Deny {
+                    let rules =
+                        patterns.into_iter().map(|pattern| PathRule { pattern, origin: origin.clone() });
+                    self.files.read_denied.extend(rules);
+                }
+            }
+            Permission::Domain(domain) => self.domain(domain, origin, effect, counts)?,
+            Permission::WholeTool(tool) if effect == Effect::Deny => {
+                let text = format!(
+                    "the rule {tool} ({origin}) is about the agent's tool and does not limit commands; name paths or domains, as in {tool}(…)"
+                );
+                self.notice("whole-tool", text);
+            }
+            Permission::WholeTool(_) | Permission::Other => {}
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, rule: CommandRule, effect: Effect, counts: bool) {
+        match effect {
+            Effect::Allow if counts => self.commands.allow.push(rule),
+            Effect::Ask => self.commands.ask.push(rule),
+            Effect::Deny => self.commands.deny.push(rule),
+            Effect::Allow => {}
+        }
+    }
+
+    /// `WebFetch(domain:…)`. Such rules stand in files that were written for another program, where `*` is
+    /// usual: among what is allowed it opens nothing here, but breaks nothing either.
+    fn domain(
+        &mut self,
+        domain: &str,
+        origin: &Origin,
+        effect: Effect,
+        counts: bool,
+    ) -> Result<(), PolicyError> {
+        let said = Sourced { value: domain.to_owned(), origin: origin.clone() };
+        match effect {
+            Effect::Deny => {
+                network::check_denied(domain).map_err(|p| p.at(origin))?;
+                self.network.denied.push(said);
+            }
+            Effect::Allow => match network::check_allowed(domain) {
+                Err(Problem::BroadDomain(_)) => {
+                    let text = format!(
+                        "WebFetch(domain:{domain}) ({origin}) opens no domain for commands: it would allow too much; name the domains"
+                    );
+                    self.notice("broad-domain", text);
+                }
+                Err(problem) => return Err(problem.at(origin)),
+                Ok(()) if counts && self.domain_counts(origin) => self.network.allowed.push(said),
+                Ok(()) => {}
+            },
+            Effect::Ask => {}
+        }
+        Ok(())
+    }
+
+    fn domain_counts(&self, origin: &Origin) -> bool {
+        self.domains_lock.is_none() || origin.scope() == Some(Scope::Managed)
+    }
+
+    fn excluded(&mut self) -> Result<(), PolicyError> {
+        for (entry, counts) in
+            self.counting.widening("sandbox.excludedCommands", Reach::Every, |v| &v.excluded)
+        {
+            let rule = CommandRule::parse(&entry.value, entry.origin.clone())
+                .map_err(|e| Problem::Command(e).at(&entry.origin))?;
+            if counts {
+                self.commands.excluded.push(rule);
+            }
+        }
+        Ok(())
+    }
+
+    fn network(&mut self) -> Result<(), PolicyError> {
+        let reach = self.domains_lock.map_or(Reach::Every, Reach::Locked);
+        for (entry, counts) in self.counting.widening("sandbox.allowedDomains", reach, |v| &v.allowed_domains)
+        {
+            network::check_allowed(&entry.value).map_err(|p| p.at(&entry.origin))?;
+            if counts {
+                self.network.allowed.push(entry.clone());
+            }
+        }
+        for entry in self.counting.tightening(|v| &v.denied_domains) {
+            network::check_denied(&entry.value).map_err(|p| p.at(&entry.origin))?;
+            self.network.denied.push(entry.clone());
+        }
+        for (entry, counts) in
+            self.counting.widening("sandbox.allowUnixSockets", Reach::Every, |v| &v.unix_sockets)
+        {
+            let pattern = self.paths.filesystem(&entry.value, &entry.origin)?;
+            // A path that is no text cannot be said as a glob: nothing is opened for it.
+            let text = match &pattern {
+                PathPattern::Literal(path) => path.to_str().map(escaped),
+                PathPattern::Glob(glob) => Some(glob.text.clone()),
+            };
+            if let Some(value) = text.filter(|_| counts) {
+                self.network.unix_sockets.push(Sourced { value, origin: entry.origin.clone() });
+            }
+        }
+        if let Some(first) = self.network.unix_sockets.first() {
+            let text = format!(
+                "allowUnixSockets ({}) is not enforceable by path yet: Unix sockets stay closed",
+                first.origin
+            );
+            self.notice("unix-sockets", text);
+        }
+        let all = self.counting.scalar(
+            "sandbox.network.allowAllUnixSockets",
+            Reach::Every,
+            |v| v.all_unix_sockets.clone(),
+            |value| *value,
+        );
+        if let Some(all) = all.as_ref().filter(|all| all.value) {
+            let text = format!(
+                "allowAllUnixSockets ({}) is dangerous: through sockets such as Docker's a command can leave the sandbox",
+                all.origin
+            );
+            self.notice("broad-socket", text);
+        }
+        self.network.all_unix_sockets = all;
+        Ok(())
+    }
+
+    /// `mode`, else `autoAllowBashIfSandboxed` of the same file.
+    fn mode(&mut self) -> Result<Sourced<Mode>, PolicyError> {
+        for said in self.layers.layers.iter().filter_map(|layer| layer.values.mode.as_ref()) {
+            if !matches!(said.value.as_str(), "auto-allow" | "regular") {
+                return Err(unknown("sandbox.mode", said, "auto-allow, regular"));
+            }
+        }
+        let get = |values: &Values| {
+            let auto = values
+                .mode
+                .as_ref()
+                .map(|m| Sourced { value: m.value == "auto-allow", origin: m.origin.clone() });
+            auto.or_else(|| values.auto_allow.clone())
+        };
+        // With nothing said the default is auto-allow; a skipped auto-allow is then no loss.
+        let key = "sandbox.mode";
+        let found = self.counting.switch_owned(key, Reach::Every, [true, true], get);
+        let value = if found.value { Mode::AutoAllow } else { Mode::Regular };
+        Ok(Sourced { value, origin: found.origin })
+    }
+
+    fn bypass(&mut self) -> bool {
+        let get = |values: &Values| {
+            values
+                .default_mode
+                .as_ref()
+                .map(|m| Sourced { value: m.value == "bypassPermissions", origin: m.origin.clone() })
+        };
+        let reach = self.rules_lock.map_or(Reach::NotInProjects, Reach::Locked);
+        self.counting.switch_owned("permissions.defaultMode", reach, [false, true], get).value
+    }
+
+    fn said(
+        &self,
+        scopes: &[Scope],
+        value: bool,
+        get: impl Fn(&Values) -> Option<&Sourced<bool>>,
+    ) -> Option<Sourced<bool>> {
+        let layers = self.layers.layers.iter().filter(|layer| scopes.contains(&layer.source.scope));
+        layers.filter_map(|layer| get(&layer.values)).find(|said| said.value == value).cloned()
+    }
+
+    /// A managed false locks; the user's own false holds against project files.
+    fn way_out(&mut self) -> Sourced<bool> {
+        let key = "sandbox.allowUnsandboxedCommands";
+        let found = self.counting.switch(key, Reach::Every, [true, true], |v| v.way_out.as_ref());
+        let locked = self.said(&[Scope::Managed], false, |v| v.way_out.as_ref());
+        let by_project = matches!(found.origin.scope(), Some(Scope::Project | Scope::Local));
+        let own = if by_project { self.said(&[Scope::User], false, |v| v.way_out.as_ref()) } else { None };
+        locked.or(own).unwrap_or(found)
+    }
+
+    /// A managed true locks.
+    fn fail_if_unavailable(&mut self) -> Sourced<bool> {
+        let key = "sandbox.failIfUnavailable";
+        let found =
+            self.counting.switch(key, Reach::Every, [true, false], |v| v.fail_if_unavailable.as_ref());
+        self.said(&[Scope::Managed], true, |v| v.fail_if_unavailable.as_ref()).unwrap_or(found)
+    }
+
+    fn backend(&mut self) -> Result<Sourced<Backend>, PolicyError> {
+        let said = self.counting.scalar("sandbox.backend", Reach::Every, |v| v.backend.clone(), |_| true);
+        let Some(said) = said else { return Ok(Sourced::built_in(Backend::Auto, "default")) };
+        let value = match said.value.as_str() {
+            "auto" => Backend::Auto,
+            "bubblewrap" => Backend::Bubblewrap,
+            "namespaces" => Backend::Namespaces,
+            "landlock" => Backend::Landlock,
+            "seatbelt" => Backend::Seatbelt,
+            _ => {
+                let known = "auto, bubblewrap, namespaces, landlock, seatbelt";
+                return Err(unknown("sandbox.backend", &said, known));
+            }
+        };
+        Ok(Sourced { value, origin: said.origin })
+    }
+
+    /// A program's absolute path.
+    fn program(
+        &mut self,
+        key: &'static str,
+        reach: Reach,
+        get: impl Fn(&Values) -> Option<Sourced<String>>,
+    ) -> Result<Option<Sourced<PathBuf>>, PolicyError> {
+        let Some(said) = self.counting.scalar(key, reach, get, |_| true) else { return Ok(None) };
+        if said.value.contains('\0') {
+            return Err(Problem::NulInPath(said.value).at(&said.origin));
+        }
+        if !said.value.starts_with('/') {
+            return Err(Problem::NotAbsolute { what: key, text: said.value }.at(&said.origin));
+        }
+        Ok(Some(Sourced { value: said.value.into(), origin: said.origin }))
+    }
+
+    /// Settings that make writable what is too broad to be a root by accident.
+    fn broad_writes(&mut self) {
+        let mut texts = Vec::new();
+        for rule in &self.files.writable {
+            if let (PathPattern::Literal(path), Origin::File { .. }) = (&rule.pattern, &rule.origin)
+                && let Some(why) = root::too_broad(path, self.locations)
+            {
+                texts.push(format!(
+                    "{} makes {} writable, which {why}; name a smaller directory",
+                    rule.origin,
+                    path.display()
+                ));
+            }
+        }
+        for text in texts {
+            self.notice("broad-write", text);
+        }
+    }
+}
+
+fn unknown(what: &'static str, said: &Sourced<String>, known: &'static str) -> PolicyError {
+    Problem::UnknownWord { what, text: said.value.clone(), known }.at(&said.origin)
+}
