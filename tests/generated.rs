@@ -1,6 +1,6 @@
 //! Files made from the table of verbs and options are as the table says. `SBSH_UPDATE=1` writes them anew.
 
-use sbsh::cli::{render, table};
+use sbsh::cli::{Invocation, render, table};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -46,6 +46,23 @@ fn every_verb_and_option_is_in_every_text() {
     assert!(
         texts.iter().chain([&("help", all)]).all(|(_, text)| text.lines().all(|line| !line.contains('\t')))
     );
+}
+
+#[test]
+fn the_help_verb_prints_the_help() {
+    let text = |words: &[&str]| {
+        let argv = std::iter::once(&"sbshctl").chain(words).map(std::ffi::OsString::from).collect();
+        match Invocation::from_argv(argv) {
+            Ok(Invocation::Admin(command)) => command.help_text(),
+            _ => None,
+        }
+    };
+    assert_eq!(text(&[]), Some(render::help(None)));
+    assert_eq!(text(&["help", "trust"]), Some(render::help(table::verb("trust"))));
+    assert_eq!(text(&["doctor", "--help"]), Some(render::help(table::verb("doctor"))));
+    assert_eq!(text(&["doctor"]), None);
+    let doctor = render::help(table::verb("doctor"));
+    assert!(doctor.starts_with("usage: sbshctl doctor [--json]\n\nTries the sandbox for real,"), "{doctor}");
 }
 
 #[test]

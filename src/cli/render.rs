@@ -79,7 +79,7 @@ pub fn man_page() -> String {
          It runs no command inside the sandbox.\nThe same verbs stand behind\n.Ic sbsh ctl .\n\
          {}\
          .Sh EXIT STATUS\n\
-         0 on success, 2 if called wrongly, 126 if settings are broken or commands cannot be confined here.\n",
+         0 on success, 2 if called wrongly,\n126 if settings are broken or commands cannot be confined here.\n",
         man_section()
     )
 }
@@ -129,9 +129,10 @@ fn man_options(text: &mut String, rows: &[OptionRow]) {
 /// Prose for mdoc: a sentence begins a line, and no line is taken for a request.
 fn sentences(text: &mut String, prose: &str) {
     for sentence in prose.split_inclusive(". ") {
-        let safe = sentence.trim().replace('\\', "\\e");
-        let guard = if safe.starts_with(['.', '\'']) { "\\&" } else { "" };
-        let _ = writeln!(text, "{guard}{safe}");
+        for line in filled(&sentence.replace('\\', "\\e"), 76) {
+            let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
+            let _ = writeln!(text, "{guard}{line}");
+        }
     }
 }
 
