@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 /// Names the directory with the question, for the other process.
 const PLACE: &str = "SBSH_TEST_PLACE";
+const ASKPASS: &str = "SBSH_ASKPASS";
 const ENDS_OF_KEYS: &str = "[n]o > ";
 const PERSON: &str = "No { by: \"the person at the terminal said no\" }";
 
@@ -35,7 +36,7 @@ fn asked_in_a_session() {
         argv: None,
         choices: vec![Choice::Once, Choice::Session, Choice::Always],
     };
-    let answer = speaker(None, &[], false).ask(&question);
+    let answer = speaker(std::env::var_os(ASKPASS).map(PathBuf::from), &[], false).ask(&question);
     let mut unread = String::new();
     std::io::stdin().read_to_string(&mut unread).unwrap();
     std::fs::write(place.join("result"), format!("{answer:?} {unread}")).unwrap();
@@ -55,7 +56,7 @@ struct Conversation {
 enum Session {
     Foreground,
     Background,
-    WithoutTerminal,
+    WithoutTerminal(&'static str),
 }
 
 impl Conversation {
@@ -79,12 +80,13 @@ impl Conversation {
                 bash.args(["--norc", "-c", "set -m; \"$@\" < stdin & wait", "bash"]).arg(itself);
                 bash
             }
-            Session::Foreground | Session::WithoutTerminal => Command::new(itself),
+            Session::Foreground | Session::WithoutTerminal(_) => Command::new(itself),
         };
         starting
             .args(["--exact", "--ignored", "asked_in_a_session"])
             .current_dir(place.path())
             .env(PLACE, place.path())
+            .env(ASKPASS, if let Session::WithoutTerminal(program) = session { program } else { "" })
             .stdin(File::open(place.path().join("stdin")).unwrap())
             .stdout(Stdio::null());
         let terminal = slave.as_raw_fd();
@@ -93,7 +95,7 @@ impl Conversation {
             // As in sbsh no thread may have these open, or the signal finds that one; a question waits for them.
             SigSet::from_iter([Signal::SIGTERM, Signal::SIGHUP]).thread_block()?;
             nix::unistd::setsid()?;
-            if session != Session::WithoutTerminal {
+            if !matches!(session, Session::WithoutTerminal(_)) {
                 // SAFETY: TIOCSCTTY takes a number and no memory; the descriptor is open until exec.
                 #[allow(unsafe_code)]
                 let status = unsafe { nix::libc::ioctl(terminal, nix::libc::TIOCSCTTY, 0) };
@@ -290,10 +292,26 @@ fn yes_is_possible_only_behind_the_last_page() {
 #[test]
 fn nobody_is_asked_in_the_background_or_without_a_terminal() {
     const NOBODY: &str = "No { by: \"nobody could be asked: no terminal, and SBSH_ASKPASS is not set\" }";
-    for session in [Session::Background, Session::WithoutTerminal] {
+    for session in [Session::Background, Session::WithoutTerminal("")] {
         let mut conversation = Conversation::start_with("git push", "o\n", session);
         assert_eq!(conversation.result(), NOBODY);
         assert!(!conversation.seen.contains("git push"), "{}", conversation.seen);
+    }
+}
+
+#[test]
+fn without_a_terminal_the_askpass_program_is_asked() {
+    for (program, by) in [
+        ("/usr/bin/head", "the askpass program '/usr/bin/head' ended with status 1"),
+        ("/usr/bin/env", "the askpass program '/usr/bin/env' ended with status 127"),
+        ("bin/true", "nobody could be asked (SBSH_ASKPASS 'bin/true' is not an absolute path)"),
+        (
+            "/missing",
+            "nobody could be asked (cannot use SBSH_ASKPASS '/missing': No such file or directory (os error 2))",
+        ),
+    ] {
+        let mut conversation = Conversation::start_with("git push", "", Session::WithoutTerminal(program));
+        assert_eq!(conversation.result(), format!("No {{ by: {by:?} }}"));
     }
 }
 
