@@ -13,6 +13,7 @@ pub mod rule;
 use crate::settings::{Notice, Origin, Sourced};
 use std::path::PathBuf;
 
+
 pub use environment::EnvironmentPolicy;
 pub use files::{Access, FilePolicy, PathPattern, PathRule};
 pub use network::NetworkPolicy;
@@ -99,4 +100,17 @@ pub struct Policy {
     /// One-line notices for the person: ignored widening, unknown keys, broad roots. Complete sentences without
     /// the `sbsh: ` prefix.
     pub notices: Vec<Notice>,
+}
+
+impl Backend {
+    /// The word that settings use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Auto => "auto",
+            Backend::Bubblewrap => "bubblewrap",
+            Backend::Namespaces => "namespaces",
+            Backend::Landlock => "landlock",
+            Backend::Seatbelt => "seatbelt",
+        }
+    }
 }
