@@ -67,14 +67,6 @@ impl Given {
 }
 
 impl AdminCommand {
-    /// The text that `Help` prints; `None` for every other verb.
-    pub fn help_text(&self) -> Option<String> {
-        match self {
-            AdminCommand::Help(name) => Some(super::render::help(name.and_then(table::verb))),
-            _ => None,
-        }
-    }
-
     /// Reads what follows `sbshctl` (or `sbsh ctl`).
     pub fn from_arguments(arguments: Vec<OsString>) -> Result<AdminCommand, UsageError> {
         let mut parser = lexopt::Parser::from_args(arguments);

@@ -1,16 +1,16 @@
 //! Help, man page section and completions, all from [`super::table`]. Pure text; owns no name of a verb or option.
 
-use super::table::{GLOBAL_OPTIONS, OptionRow, VERBS, VerbRow};
+use super::table::{self, GLOBAL_OPTIONS, OptionRow, VERBS, VerbRow};
 use std::fmt::Write;
 
 /// Text behind the lists of the general help.
 const ABOUT: &str =
     "sbshctl looks at what sbsh does and at what it trusts; it runs no command inside the sandbox.";
 
-/// The help of one verb, or the list of all.
-pub fn help(verb: Option<&VerbRow>) -> String {
+/// The help of one verb, or the list of all (also for a name that is no verb).
+pub fn help(verb: Option<&str>) -> String {
     let mut text = String::new();
-    let Some(row) = verb else {
+    let Some(row) = verb.and_then(table::verb) else {
         let _ = writeln!(text, "usage: sbshctl VERB [OPTION]... [OPERAND]...\n\n{ABOUT}\n");
         for row in VERBS {
             let _ = writeln!(text, "  {:<10} {}", row.name, row.about);
