@@ -86,6 +86,7 @@ fn mount(mount: &Mount) -> (&'static str, String) {
         Mount::ReadOnly(path) => ("read-only", path),
         Mount::HiddenDirectory(path) | Mount::HiddenFile(path) => ("hidden", path),
         Mount::Hollow(path) => ("hollow", path),
+        Mount::Passage(path) => ("passage", path),
         Mount::Seal(path) => ("sealed", path),
     };
     (word, path.display().to_string())

@@ -50,6 +50,10 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
                 all.words(&["--perms", "0111", "--tmpfs"]);
                 all.0.push(path.into());
             }
+            Mount::Passage(path) => {
+                all.words(&["--perms", "0111", "--dir"]);
+                all.0.push(path.into());
+            }
             Mount::Seal(path) => {
                 all.words(&["--remount-ro"]);
                 all.0.push(path.into());

@@ -69,6 +69,8 @@ pub enum Mount {
     HiddenFile(PathBuf),
     /// An empty directory that can be passed through but not listed, because places below it are opened again.
     Hollow(PathBuf),
+    /// A directory in a [`Mount::Hollow`] on the way to a place that is open: passed through, not listed.
+    Passage(PathBuf),
     /// No more changes to a [`Mount::Hollow`].
     Seal(PathBuf),
 }
@@ -139,6 +141,18 @@ pub fn plan(places: &Places) -> Plan {
         let over = above.last().map_or(start, |&(_, step)| step);
         let step = over.after(*named);
         let (before, after) = (over.access(), step.access());
+        if before == Access::None && after != Access::None {
+            // Made beforehand: bubblewrap would make these listable.
+            let over = above.last().map_or(Path::new("/"), |(place, _)| place);
+            let mut between: Vec<&Path> = path.ancestors().skip(1).take_while(|a| *a != over).collect();
+            between.reverse();
+            for place in between {
+                let passage = Mount::Passage(place.into());
+                if !mounts.contains(&passage) {
+                    mounts.push(passage);
+                }
+            }
+        }
         if before != after || (named.pinned && after != Access::None) {
             mounts.push(match after {
                 Access::Write => Mount::Writable(path.clone()),
@@ -244,14 +258,16 @@ mod tests {
         let places = Places {
             writable: vec![at("/home/u/project")],
             read_denied: vec![at("/home/u"), file("/home/u/project/.env"), at("/secret")],
-            read_allowed: vec![at("/home/u/project"), file("/home/u/.gitconfig")],
+            read_allowed: vec![at("/home/u/project"), file("/home/u/.config/git/config")],
             ..Places::default()
         };
         assert_eq!(
             plan(&places).mounts,
             [
                 Mount::Hollow("/home/u".into()),
-                Mount::ReadOnly("/home/u/.gitconfig".into()),
+                Mount::Passage("/home/u/.config".into()),
+                Mount::Passage("/home/u/.config/git".into()),
+                Mount::ReadOnly("/home/u/.config/git/config".into()),
                 Mount::Writable("/home/u/project".into()),
                 Mount::HiddenFile("/home/u/project/.env".into()),
                 Mount::HiddenDirectory("/secret".into()),
