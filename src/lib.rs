@@ -17,13 +17,15 @@
 //! | [`admin`] | sbshctl's verbs | thin |
 //! | [`system`] | system calls behind safe faces | the only `unsafe` |
 //!
-//! [`pipeline`] is the spine: it calls the stages in this order and decides nothing itself.
+//! [`caller`] holds the facts about whoever started sbsh. [`pipeline`] is the spine: it calls the stages in this order and decides nothing itself.
 
 pub mod admin;
 pub mod approval;
+pub mod caller;
 pub mod cli;
 pub mod command;
 pub mod confinement;
+pub mod doors;
 pub mod exit;
 pub mod pipeline;
 pub mod policy;

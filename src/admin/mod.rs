@@ -1,1 +1,58 @@
-//! admin.
+//! sbshctl's verbs, thin: each asks the stages and puts their answers into words or JSON.
+
+#[cfg(target_os = "linux")]
+pub mod doctor;
+#[cfg(target_os = "linux")]
+pub mod explain;
+pub mod status;
+pub mod trust;
+
+use crate::caller::Caller;
+use crate::cli::{AdminCommand, VERSION, render};
+use crate::pipeline::Stop;
+use crate::report;
+
+/// `sbsh --help`.
+pub const SHELL_HELP: &str = "\
+Usage: sbsh [SHELL OPTIONS] [-c COMMAND [NAME [ARGUMENT...]] | SCRIPT [ARGUMENT...]]
+
+A shell that runs every command inside a sandbox. Options and operands are those of the inner shell (bash, or zsh,
+sh, fish when called by that name).
+
+  --version   print sbsh's version
+  --help      print this text
+
+'sbshctl explain -- COMMAND' shows what would be done with a command and why; 'sbshctl status' the settings that
+apply here; 'sbshctl doctor' what this machine can enforce. See sbsh(1), sbshctl(1), sbsh-settings(5).
+";
+
+/// Runs one verb; gives the exit status.
+///
+/// # Errors
+/// Broken settings, and what the verb itself says.
+pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
+    match command {
+        AdminCommand::Version => print(&format!("sbshctl {VERSION}\n")),
+        AdminCommand::Help(verb) => print(&render::help(verb)),
+        AdminCommand::Status { json } => status::run(json, caller),
+        AdminCommand::Trust(action) => trust::run(action, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Explain { json, text } => explain::run(json, &text, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Doctor { json } => doctor::run(json, caller),
+        #[cfg(not(target_os = "linux"))]
+        AdminCommand::Explain { .. } | AdminCommand::Doctor { .. } => {
+            Err(Stop::NoBackend("this verb works on Linux and WSL2 only so far".into()))
+        }
+    }
+}
+
+fn print(text: &str) -> Result<i32, Stop> {
+    report::answer(text)?;
+    Ok(0)
+}
+
+fn print_json(value: &serde_json::Value) -> Result<i32, Stop> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Stop::Failed(e.to_string(), 1))?;
+    print(&(text + "\n"))
+}

@@ -111,3 +111,16 @@ pub struct Policy {
     /// the `sbsh: ` prefix.
     pub notices: Vec<Notice>,
 }
+
+impl Backend {
+    /// The word that settings use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Auto => "auto",
+            Backend::Bubblewrap => "bubblewrap",
+            Backend::Namespaces => "namespaces",
+            Backend::Landlock => "landlock",
+            Backend::Seatbelt => "seatbelt",
+        }
+    }
+}

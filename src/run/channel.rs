@@ -152,8 +152,9 @@ mod tests {
         #[test]
         fn arbitrary_bytes_are_refused_and_never_panic(tag: u8, payload: Vec<u8>) {
             if let Some(news) = parse(tag, &payload) {
-                prop_assert!(matches!((tag, news), (b's', News::Started) | (b't', News::Stopped(_))
-                    | (b'e', News::Ended { .. }) | (b'f', News::Failed(_))));
+                let matching = matches!((tag, news), (b's', News::Started) | (b't', News::Stopped(_))
+                    | (b'e', News::Ended { .. }) | (b'f', News::Failed(_)));
+                prop_assert!(matching);
             }
         }
     }

@@ -32,8 +32,6 @@ pub struct Launch {
     pub record: Record,
     /// The caller's descriptors.
     pub inherited: Inherited,
-    /// The signals as they were before they were blocked.
-    pub signals: CallerSignals,
     /// What to look at afterwards.
     pub watch: Watch,
 }
@@ -43,7 +41,7 @@ pub struct Launch {
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
 pub fn run(launch: Launch) -> Result<Outcome, RunError> {
-    let Launch { bubblewrap, boundary, mut record, inherited, watch, .. } = launch;
+    let Launch { bubblewrap, boundary, mut record, inherited, watch } = launch;
     let (ours, theirs) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let (alive, alive_inside) = pipe()?;
     let (complaints, complaints_inside) = pipe()?;

@@ -21,6 +21,8 @@ pub mod front;
 #[cfg(target_os = "linux")]
 pub mod gitconfig;
 #[cfg(target_os = "linux")]
+pub mod grants;
+#[cfg(target_os = "linux")]
 pub mod hostfile;
 #[cfg(target_os = "linux")]
 pub mod inherited;

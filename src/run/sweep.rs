@@ -5,7 +5,7 @@
 //! plan lists and at repositories within the same budget as at the start; it does not walk the tree.
 
 use super::Swept;
-use super::gitconfig;
+use super::{gitconfig, grants};
 use crate::confinement::plan::{Before, Guard};
 use crate::confinement::repositories;
 use crate::system::beneath::Beneath;
@@ -21,6 +21,8 @@ pub struct Watch {
     pub roots: Vec<PathBuf>,
     /// `.git` entries that were there at the start.
     pub repositories: Vec<PathBuf>,
+    /// Files that were made for an agent and go again if nothing was written into them.
+    pub made: Vec<PathBuf>,
     /// Where what is found goes, outside of every writable tree.
     pub quarantine: PathBuf,
 }
@@ -28,6 +30,7 @@ pub struct Watch {
 /// Looks, moves away what may not be there, and says what was done.
 pub fn sweep(watch: &Watch) -> Vec<Swept> {
     let mut all = Vec::new();
+    grants::clear(&watch.made);
     for root in &watch.roots {
         let Ok(top) = Beneath::open(root) else { continue };
         let mut sweeper = Sweeper { top, root, quarantine: &watch.quarantine, swept: &mut all };

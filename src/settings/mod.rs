@@ -3,9 +3,16 @@
 //! Owns reading and understanding the settings files and the trust store. Must not decide what a value means for a
 //! command: that is `policy`.
 
+pub mod edit;
+pub mod jsonc;
+pub mod load;
 pub mod origin;
+pub mod parse;
+pub mod schema;
+pub mod trust;
 pub mod values;
 
+pub use load::{SettingsError, load};
 pub use origin::{Origin, Scope, Source, Sourced};
 pub use values::{CredentialMode, Layer, List, Values};
 

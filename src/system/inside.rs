@@ -28,9 +28,7 @@ fn is_mount_root(path: &std::ffi::CStr) -> bool {
     };
     // SAFETY: zeroed is a valid value for this plain structure, filled or not.
     let answer = unsafe { buffer.assume_init() };
-    status == 0
-        && answer.stx_attributes_mask & MOUNT_ROOT != 0
-        && answer.stx_attributes & MOUNT_ROOT != 0
+    status == 0 && answer.stx_attributes_mask & MOUNT_ROOT != 0 && answer.stx_attributes & MOUNT_ROOT != 0
 }
 
 fn seccomp_mode() -> i32 {

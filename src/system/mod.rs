@@ -14,5 +14,6 @@ pub mod process;
 pub mod seccomp;
 #[cfg(target_os = "linux")]
 pub mod signals;
+pub mod store;
 pub mod terminal;
 pub mod visible;

@@ -145,3 +145,9 @@ pub fn next_change() -> nix::Result<Option<WaitStatus>> {
 pub fn reap(pid: Pid) {
     while waitpid(pid, None) == Err(Errno::EINTR) {}
 }
+
+/// Whether a path leads to a regular file that somebody may execute.
+pub fn is_program(path: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}

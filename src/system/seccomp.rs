@@ -28,8 +28,7 @@ pub fn install(program: &[Instruction]) -> nix::Result<()> {
     let program = libc::sock_fprog { len: length, filter: filters.as_ptr().cast_mut() };
     // SAFETY: `program` points to `length` valid instructions that live until the call returns; the kernel copies
     // them and only reads.
-    let status = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
-    };
+    let status =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
     Errno::result(status).map(drop)
 }

@@ -1,0 +1,131 @@
+//! `sbshctl status`: the settings that apply here, each with its place.
+
+use super::{print, print_json};
+use crate::caller::Caller;
+use crate::pipeline::{Stop, prepare};
+use crate::policy::{Mode, PathPattern, PathRule, Policy, WorkingRoot};
+use crate::settings::Origin;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The working root in words.
+pub fn root_words(policy: &Policy) -> String {
+    match &policy.working_root {
+        WorkingRoot::At { path, .. } => path.display().to_string(),
+        WorkingRoot::None { candidate, why } => format!("none ('{}' {why})", candidate.display()),
+    }
+}
+
+/// Shows it.
+///
+/// # Errors
+/// Broken settings.
+pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
+    let prepared = prepare::policy(caller)?;
+    let policy = &prepared.policy;
+    let files: Vec<Value> = prepared
+        .layers
+        .layers
+        .iter()
+        .map(|layer| {
+            json!({
+                "file": layer.source.path.display().to_string(),
+                "scope": layer.source.scope.name(),
+                "widens": layer.may_widen,
+            })
+        })
+        .collect();
+    let removed: Vec<&str> = caller
+        .environment
+        .iter()
+        .filter_map(|(name, _)| name.to_str())
+        .filter(|name| policy.environment.removes(name).is_some())
+        .collect();
+    let origin = |origin: &Origin| origin.to_string();
+    let mode = if policy.mode.value == Mode::AutoAllow { "auto-allow" } else { "regular" };
+    let facts = json!({
+        "enabled": policy.enabled.value,
+        "mode": { "value": mode, "origin": origin(&policy.mode.origin) },
+        "working_root": root_words(policy),
+        "project": policy.project.as_ref().map(|p| p.display().to_string()),
+        "files": files,
+        "way_out": { "value": policy.way_out.value, "origin": origin(&policy.way_out.origin) },
+        "fail_if_unavailable": { "value": policy.fail_if_unavailable.value, "origin": origin(&policy.fail_if_unavailable.origin) },
+        "writable": rules(&policy.files.writable),
+        "write_denied": rules(&policy.files.write_denied),
+        "read_denied": rules(&policy.files.read_denied),
+        "read_allowed": rules(&policy.files.read_allowed),
+        "excluded": commands(&policy.commands.excluded),
+        "deny": commands(&policy.commands.deny),
+        "ask": commands(&policy.commands.ask),
+        "allow": commands(&policy.commands.allow),
+        "removed_variables": removed,
+        "network": "none inside (the proxy is not built yet)",
+        "notices": policy.notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(),
+    });
+    if as_json { print_json(&facts) } else { print(&text(&facts)) }
+}
+
+fn rules(rules: &[PathRule]) -> Vec<Value> {
+    rules
+        .iter()
+        .map(|rule| {
+            let path = match &rule.pattern {
+                PathPattern::Literal(path) => path.display().to_string(),
+                PathPattern::Glob(glob) => glob.text.clone(),
+            };
+            json!({ "value": path, "origin": rule.origin.to_string() })
+        })
+        .collect()
+}
+
+fn commands(rules: &[crate::policy::CommandRule]) -> Vec<Value> {
+    rules.iter().map(|rule| json!({ "value": rule.shown(), "origin": rule.origin.to_string() })).collect()
+}
+
+/// The same facts for reading: built-in lists are counted, what people said is listed.
+fn text(facts: &Value) -> String {
+    let mut text = String::new();
+    let Value::Object(fields) = facts else { return text };
+    for (name, value) in fields {
+        let name = name.replace('_', " ");
+        match value {
+            Value::Array(entries) => {
+                let built_in = entries.iter().filter(|e| is_built_in(e)).count();
+                let _ = writeln!(text, "{name:<20} {}", if entries.is_empty() { "-".into() } else { count(entries.len(), built_in) });
+                for entry in entries.iter().filter(|e| !is_built_in(e)) {
+                    let _ = writeln!(text, "  {}", words(entry));
+                }
+            }
+            other => {
+                let _ = writeln!(text, "{name:<20} {}", words(other));
+            }
+        }
+    }
+    text
+}
+
+fn count(all: usize, built_in: usize) -> String {
+    if built_in == 0 { format!("{all}") } else { format!("{all} ({built_in} built in)") }
+}
+
+fn is_built_in(entry: &Value) -> bool {
+    entry.get("origin").and_then(Value::as_str).is_some_and(|o| o.starts_with("built-in"))
+}
+
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => crate::system::visible::visible(text.as_bytes()),
+        Value::Null => "-".into(),
+        Value::Object(fields) => {
+            let field = |name: &str| fields.get(name).map(words).unwrap_or_default();
+            if fields.contains_key("file") {
+                let trust = if fields.get("widens") == Some(&Value::Bool(true)) { "counts" } else { "only tightens (not trusted)" };
+                format!("{} [{}] {trust}", field("file"), field("scope"))
+            } else {
+                format!("{}  ({})", field("value"), field("origin"))
+            }
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,94 @@
+//! Facts about the caller, read once: environment, directories, descriptors that were closed. Owns reading them and
+//! nothing else; what they may decide is said where they are used. The environment chooses comfort and may tighten;
+//! it never widens (DESIGN.md, what is trusted, 5).
+
+use crate::settings::Locations;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Managed settings of this platform.
+const MANAGED: &str =
+    if cfg!(target_os = "macos") { "/Library/Application Support/ClaudeCode" } else { "/etc/claude-code" };
+
+/// The caller as sbsh found it.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The environment, in order.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The working directory as the kernel names it; `None` if it is gone.
+    pub directory: Option<PathBuf>,
+    /// The home directory: `$HOME` if absolute, else the account's.
+    pub home: Option<PathBuf>,
+}
+
+impl Caller {
+    /// Reads the facts.
+    pub fn read() -> Caller {
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        let directory = std::env::current_dir().ok().filter(|d| d.is_absolute());
+        let home = value(&environment, "HOME").map(PathBuf::from).filter(|h| h.is_absolute());
+        let home = home.or_else(|| {
+            nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir)
+        });
+        Caller { environment, directory, home }
+    }
+
+    /// One variable.
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        value(&self.environment, name)
+    }
+
+    fn path_variable(&self, name: &str) -> Option<PathBuf> {
+        self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute())
+    }
+
+    /// Entries of `$PATH` that are absolute: a relative one would name a program in whatever directory this is.
+    pub fn program_directories(&self) -> Vec<PathBuf> {
+        let path = self.variable("PATH").unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"));
+        std::env::split_paths(path).filter(|p| p.is_absolute()).collect()
+    }
+
+    /// Where settings, trust and state are.
+    pub fn locations(&self) -> Locations {
+        let state = self.path_variable("XDG_STATE_HOME");
+        let state = state.or_else(|| self.home.as_ref().map(|home| home.join(".local/state")));
+        let resolved = |path: PathBuf| std::fs::canonicalize(&path).unwrap_or(path);
+        Locations {
+            home: self.home.clone().map(resolved),
+            claude_config_dir: self.path_variable("CLAUDE_CONFIG_DIR"),
+            managed_dir: PathBuf::from(MANAGED),
+            cwd: self.directory.clone().unwrap_or_else(|| PathBuf::from("/")),
+            root_override: self.variable("SBSH_ROOT").map(PathBuf::from).map(resolved),
+            program_dirs: self.program_directories().into_iter().map(resolved).collect(),
+            state_dir: state.map(|state| state.join("sbsh")),
+            binary: std::env::current_exe().ok(),
+            tmpdir: None,
+            codex_home: self.path_variable("CODEX_HOME"),
+        }
+    }
+
+    /// The environment for an exec, without the names that `remove` says, and with these set.
+    pub fn environment_for(&self, remove: impl Fn(&OsStr) -> bool, set: &[(&str, &Path)]) -> Vec<CString> {
+        let kept = self.environment.iter().filter(|(name, _)| !remove(name) && !set.iter().any(|(s, _)| name == s));
+        let kept = kept.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let set = set.iter().map(|(name, value)| (OsStr::new(name), value.as_os_str()));
+        kept.chain(set)
+            .filter_map(|(name, value)| {
+                let mut entry = name.as_bytes().to_vec();
+                entry.push(b'=');
+                entry.extend_from_slice(value.as_bytes());
+                CString::new(entry).ok()
+            })
+            .collect()
+    }
+
+    /// The environment as it came.
+    pub fn whole_environment(&self) -> Vec<CString> {
+        self.environment_for(|_| false, &[])
+    }
+}
+
+fn value<'e>(environment: &'e [(OsString, OsString)], name: &str) -> Option<&'e OsStr> {
+    environment.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_os_str())
+}

@@ -1,0 +1,46 @@
+//! The three doors: which of them a caller came through, and how what went wrong becomes a status. Owns no policy.
+
+use crate::caller::Caller;
+use crate::cli::{Invocation, VERSION};
+use crate::pipeline::{self, Stop};
+use crate::{admin, exit, report, run};
+use std::ffi::OsString;
+
+/// The whole program: argv in, exit status out.
+pub fn main(arguments: Vec<OsString>) -> i32 {
+    if let [_, word, channel] = arguments.as_slice()
+        && word == run::FIRST_INSIDE
+    {
+        return first_inside(channel);
+    }
+    let caller = Caller::read();
+    let result = match Invocation::from_argv(arguments) {
+        Err(usage) => {
+            report::failure(&usage.to_string());
+            return exit::USAGE;
+        }
+        Ok(Invocation::Version) => say(&format!("sbsh {VERSION}\n")),
+        Ok(Invocation::Help) => say(admin::SHELL_HELP),
+        Ok(Invocation::Admin(command)) => admin::run(command, &caller),
+        Ok(Invocation::Shell(shell)) => pipeline::run(shell, &caller),
+    };
+    result.unwrap_or_else(|stop| stop.report())
+}
+
+fn say(text: &str) -> Result<i32, Stop> {
+    report::answer(text)?;
+    Ok(0)
+}
+
+#[cfg(target_os = "linux")]
+fn first_inside(channel: &OsString) -> i32 {
+    match channel.to_str().and_then(|c| c.parse().ok()) {
+        Some(number) => run::first::main(number),
+        None => exit::USAGE,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn first_inside(_channel: &OsString) -> i32 {
+    exit::USAGE
+}

@@ -1,0 +1,148 @@
+//! Policy → facts → plan → launch: the confined way.
+
+use super::Stop;
+use super::prepare::Prepared;
+use super::shells::Shell;
+use crate::caller::Caller;
+use crate::confinement::facts::{self, Facts};
+use crate::confinement::{Plan, bubblewrap, plan, seccomp};
+use crate::policy::{Backend, PathPattern, PathRule};
+use crate::run::front::{self, Launch};
+use crate::run::record::Record;
+use crate::run::sweep::Watch;
+use crate::run::{Outcome, grants, inherited};
+use crate::settings::Origin;
+use crate::system::descriptors;
+use std::ffi::OsString;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where bubblewrap is looked for: never by the caller's PATH.
+const BUBBLEWRAP: &[&str] =
+    &["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
+
+/// A plan with what it was made from.
+#[derive(Debug)]
+pub struct Planned {
+    /// The boundary.
+    pub plan: Plan,
+    /// What exists.
+    pub facts: Facts,
+    /// The mechanism.
+    pub bubblewrap: PathBuf,
+    /// Files made for an agent's wrapping.
+    pub made: Vec<PathBuf>,
+}
+
+/// Plans the boundary for one command.
+///
+/// # Errors
+/// No backend; a glob that is too wide.
+pub fn plan(prepared: &Prepared, wanted: &[PathBuf]) -> Result<Planned, Stop> {
+    let bubblewrap = find_bubblewrap(prepared)?;
+    let granted = grants::prepare(wanted);
+    let mut files = prepared.policy.files.clone();
+    files.writable.extend(granted.writable.iter().map(|path| PathRule {
+        pattern: PathPattern::Literal(path.clone()),
+        origin: Origin::BuiltIn("agents' own files"),
+    }));
+    let mut unguarded = vec![prepared.places.tmpdir.clone()];
+    unguarded.extend(granted.writable);
+    let facts = facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
+    Ok(Planned { plan: plan::plan(&facts.places), facts, bubblewrap, made: granted.made })
+}
+
+/// The bubblewrap binary, which must be the system's own.
+///
+/// # Errors
+/// [`Stop::NoBackend`].
+pub fn find_bubblewrap(prepared: &Prepared) -> Result<PathBuf, Stop> {
+    let policy = &prepared.policy;
+    match policy.backend.value {
+        Backend::Auto | Backend::Bubblewrap => {}
+        other => {
+            return Err(Stop::NoBackend(format!(
+                "backend {} ({}) is not built yet; use \"bubblewrap\" or \"auto\"",
+                other.name(),
+                policy.backend.origin
+            )));
+        }
+    }
+    if let Some(setting) = &policy.bwrap_path {
+        return trusted(&setting.value)
+            .then(|| setting.value.clone())
+            .ok_or_else(|| Stop::NoBackend(format!("bwrapPath ({}) is not a program of root's alone", setting.origin)));
+    }
+    BUBBLEWRAP
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| trusted(path))
+        .ok_or_else(|| Stop::NoBackend("bubblewrap (bwrap) is not installed".into()))
+}
+
+fn trusted(path: &Path) -> bool {
+    crate::system::process::is_program(path)
+        && std::fs::metadata(path).is_ok_and(|m| m.uid() == 0 && m.mode() & 0o022 == 0)
+}
+
+/// bubblewrap's arguments for a plan; `marker_content` is a descriptor of `/dev/null`.
+pub fn arguments(planned: &Planned, prepared: &Prepared, marker_content: i32) -> Vec<OsString> {
+    let fittings = bubblewrap::Fittings {
+        blind_directory: prepared.places.blind_directory.clone(),
+        blind_file: prepared.places.blind_file.clone(),
+        marker_content,
+    };
+    bubblewrap::arguments(&planned.plan, &fittings)
+}
+
+/// Runs the shell inside.
+///
+/// # Errors
+/// What keeps it from starting.
+pub fn run(
+    shell: &Shell,
+    planned: Planned,
+    prepared: &Prepared,
+    caller: &Caller,
+    closed: &[i32],
+) -> Result<Outcome, Stop> {
+    let policy = &prepared.policy;
+    let inherited = inherited::vet(&policy.files, closed)?;
+    inherited.notices.iter().for_each(|n| crate::report::notice(n));
+    let signals = front::block_signals()?;
+    let marker = std::fs::File::open("/dev/null")?;
+    descriptors::set_inherited(marker.as_raw_fd(), true);
+    let removed = |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| policy.environment.removes(n).is_some());
+    let record = Record {
+        shell: shell.file(),
+        arguments: shell.arguments(),
+        environment: caller.environment_for(removed, &[("TMPDIR", &prepared.places.tmpdir)]),
+        directory: caller.directory.clone().map(PathBuf::into_os_string),
+        scratch: prepared.places.tmpdir.clone().into_os_string(),
+        passed: inherited.passed.clone(),
+        alive: -1,
+        signals,
+        filter: seccomp::Options {
+            unix_sockets: policy.network.all_unix_sockets.as_ref().is_some_and(|s| s.value),
+            shared_group: front::shares_group(),
+        },
+    };
+    let boundary = arguments(&planned, prepared, marker.as_raw_fd());
+    let watch = Watch {
+        guards: planned.plan.guards,
+        roots: planned.facts.roots,
+        repositories: planned.facts.repositories,
+        made: planned.made,
+        quarantine: quarantine(prepared),
+    };
+    let launch = Launch { bubblewrap: planned.bubblewrap, boundary, record, inherited, watch };
+    Ok(front::run(launch)?)
+}
+
+fn quarantine(prepared: &Prepared) -> PathBuf {
+    match &prepared.locations.state_dir {
+        Some(state) => state.join("quarantine"),
+        None => prepared.places.tmpdir.with_file_name("quarantine"),
+    }
+}

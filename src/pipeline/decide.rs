@@ -1,0 +1,157 @@
+//! Verdict, and approval where the verdict asks: where does the command run, if at all.
+
+use super::outside::{self, Program};
+use super::prepare::Prepared;
+use super::shells::Shell;
+use super::{Stop, remember};
+use crate::approval::{self, Answer, Choice, Kind, Question};
+use crate::caller::Caller;
+use crate::cli::CommandInput;
+use crate::policy::Mode;
+use crate::report::{Refusal, Way};
+use crate::verdict::{self, CommandText, DirectCommand, Reason, Verdict};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Where a command runs.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the sandbox.
+    Inside,
+    /// Exactly this program, outside.
+    Outside(Program),
+    /// The shell, without a sandbox: `enabled` is false.
+    Unconfined,
+}
+
+/// The decision.
+#[derive(Debug)]
+pub struct Decision {
+    /// Where it runs.
+    pub place: Place,
+    /// Files that an agent's wrapping writes.
+    pub grants: Vec<PathBuf>,
+    /// Worth saying if the command fails.
+    pub note: Option<String>,
+}
+
+/// Judges the command and asks where that is needed.
+///
+/// # Errors
+/// [`Stop::Refused`].
+pub fn decide(shell: &Shell, prepared: &Prepared, caller: &Caller) -> Result<Decision, Stop> {
+    let bytes = text_of(shell);
+    let text = CommandText::new(&bytes, caller.home.as_deref());
+    let verdict = judge(shell, prepared, &text);
+    let inside = if prepared.policy.enabled.value { Place::Inside } else { Place::Unconfined };
+    let asked = text.asked().into_owned();
+    let decided = |place, note| Ok(Decision { place, grants: text.grants().to_vec(), note });
+    match verdict {
+        Verdict::Confined { note, .. } => decided(inside, note),
+        Verdict::Outside { command, .. } => {
+            decided(Place::Outside(outside::find(&command, prepared, caller)?), None)
+        }
+        Verdict::Denied(reason) => Err(refused(asked, &reason, vec![Way::ChangeRule])),
+        Verdict::Ask { reason, outside } => {
+            let program = outside.map(|c| outside::find(&c, prepared, caller)).transpose()?;
+            ask(&asked, &reason, program.as_ref(), prepared, caller)?;
+            decided(program.map_or(inside, Place::Outside), None)
+        }
+    }
+}
+
+/// What is judged: the command text, or the line that would start the script.
+pub fn text_of(shell: &Shell) -> Vec<u8> {
+    match &shell.invocation.input {
+        CommandInput::Text { text, .. } => text.as_bytes().to_vec(),
+        _ => {
+            let words = std::iter::once(shell.path.as_os_str().as_bytes())
+                .chain(shell.invocation.arguments.iter().map(|a| a.as_bytes()));
+            let quoted = words.map(|w| shlex::bytes::try_quote(w).map_or_else(|_| w.to_vec(), |q| q.into_owned()));
+            quoted.collect::<Vec<_>>().join(&b' ')
+        }
+    }
+}
+
+/// A text is judged by its commands. A script, stdin or a terminal is judged as what it is, a shell that runs
+/// confined: its lines are not known here, as with `bash script` in a text.
+fn judge(shell: &Shell, prepared: &Prepared, text: &CommandText<'_>) -> Verdict {
+    let policy = &prepared.policy;
+    let is_text = matches!(shell.invocation.input, CommandInput::Text { .. });
+    let denied_at_all = policy.commands.deny.iter().any(|r| r.is_all());
+    if !is_text && policy.mode.value == Mode::AutoAllow && policy.enabled.value && !denied_at_all {
+        let reason = Reason { text: "runs confined".into(), rule: None, origin: Some(policy.mode.origin.clone()) };
+        return Verdict::Confined { reason, note: None };
+    }
+    verdict::judge(policy, text)
+}
+
+fn ask(
+    command: &[u8],
+    reason: &Reason,
+    program: Option<&Program>,
+    prepared: &Prepared,
+    caller: &Caller,
+) -> Result<(), Stop> {
+    let rules = remember::rules(command, reason, program, &prepared.policy);
+    let mut choices = vec![Choice::Once, Choice::Session];
+    if rules.is_some() {
+        choices.push(Choice::Always);
+    }
+    let why = match program {
+        Some(program) => format!("{}; the program is {}", reason.text, program.path.display()),
+        None => reason.text.clone(),
+    };
+    let question = Question {
+        kind: if program.is_some() { Kind::Outside } else { Kind::Command },
+        command: command.to_vec(),
+        cwd: prepared.locations.cwd.clone(),
+        rule: reason.rule.clone(),
+        origin: reason.origin.as_ref().map(ToString::to_string),
+        why,
+        argv: program.map(|p| p.argv.clone()),
+        choices,
+    };
+    let askpass = caller.variable("SBSH_ASKPASS").map(PathBuf::from);
+    let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
+    let writable = outside::writable_roots(prepared);
+    match approval::speaker(askpass, &writable, colours).ask(&question) {
+        Answer::Once | Answer::Session => Ok(()),
+        Answer::Always => match rules {
+            Some(rules) => remember::write(&rules, prepared),
+            None => Ok(()),
+        },
+        Answer::No { by } => {
+            let mut reason = reason.clone();
+            reason.text = format!("{}; {by}", reason.text);
+            let mut ways = vec![Way::Answer];
+            ways.extend(rules.iter().flatten().map(|rule| Way::Setting {
+                key: "permissions.allow".into(),
+                entry: rule.clone(),
+                file: remember::target(prepared).map_or_else(String::new, |t| t.display().to_string()),
+            }));
+            Err(refused(command.to_vec(), &reason, ways))
+        }
+    }
+}
+
+fn refused(command: Vec<u8>, reason: &Reason, ways: Vec<Way>) -> Stop {
+    Stop::Refused(Refusal {
+        command,
+        why: reason.text.clone(),
+        rule: reason.rule.clone(),
+        origin: reason.origin.as_ref().map(ToString::to_string),
+        ways,
+    })
+}
+
+/// For `explain`: the verdict alone.
+pub fn verdict_on<'t>(text: &'t [u8], prepared: &Prepared, caller: &Caller) -> (Verdict, CommandText<'t>) {
+    let text = CommandText::new(text, caller.home.as_deref());
+    (verdict::judge(&prepared.policy, &text), text)
+}
+
+/// For callers that show what would run.
+pub fn shown(command: &DirectCommand) -> String {
+    shlex::try_join(command.argv.iter().map(String::as_str)).unwrap_or_else(|_| command.argv.join(" "))
+}

@@ -1,0 +1,65 @@
+//! The spine: one command's way through the stages, in their order. Decides nothing itself.
+
+#[cfg(target_os = "linux")]
+pub mod confine;
+#[cfg(target_os = "linux")]
+pub mod decide;
+#[cfg(target_os = "linux")]
+pub mod outside;
+pub mod prepare;
+#[cfg(target_os = "linux")]
+pub mod remember;
+#[cfg(target_os = "linux")]
+pub mod shells;
+mod stop;
+
+pub use stop::{Stop, words as stop_words};
+
+use crate::caller::Caller;
+use crate::cli::ShellInvocation;
+use crate::report;
+#[cfg(target_os = "linux")]
+use crate::run;
+
+/// A command, a script, stdin or a terminal: gives the exit status, or ends this process as the command ended.
+///
+/// # Errors
+/// [`Stop`]: nothing was run.
+#[cfg(target_os = "linux")]
+pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
+    use decide::Place;
+    if crate::system::inside::already() {
+        return shells::nested(&shell, caller);
+    }
+    let closed = run::inherited::occupy_closed();
+    let prepared = prepare::policy(caller)?;
+    prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
+    let shell = shells::choose(shell, &prepared)?;
+    let decision = decide::decide(&shell, &prepared, caller)?;
+    match decision.place {
+        Place::Outside(program) => outside::run(&program, caller),
+        Place::Unconfined => shells::unconfined(&shell, caller),
+        Place::Inside => {
+            let plan = confine::plan(&prepared, &decision.grants)?;
+            let outcome = confine::run(&shell, plan, &prepared, caller, &closed)?;
+            Ok(stop::report_outcome(&outcome, decision.note.as_deref()))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn first_inside(_channel: &OsString) -> i32 {
+    exit::USAGE
+}
+
+/// Says why nothing runs here.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn run(_shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
+    // Broken settings are worth saying on every platform.
+    let prepared = prepare::policy(caller)?;
+    prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
+    Err(Stop::NoBackend("no backend for this system is built yet; sbsh runs commands on Linux and WSL2".into()))
+}

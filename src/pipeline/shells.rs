@@ -1,0 +1,117 @@
+//! Which inner shell, and starting it without a boundary of ours around it: when the boundary is there already, or
+//! when a person's settings say so.
+
+use super::Stop;
+use super::prepare::Prepared;
+use crate::caller::Caller;
+use crate::cli::{InnerShell, ShellInvocation};
+use crate::exit;
+use crate::system::process;
+use nix::errno::Errno;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Where shells are looked for: never by the caller's PATH, which would find sbsh's own aliases or worse.
+pub const DIRECTORIES: &[&str] = &["/bin", "/usr/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
+
+/// A chosen inner shell.
+#[derive(Debug)]
+pub struct Shell {
+    /// How sbsh was called.
+    pub invocation: ShellInvocation,
+    /// The program.
+    pub path: PathBuf,
+}
+
+/// By the name that sbsh was called by, else by the setting, else bash, else sh.
+///
+/// # Errors
+/// [`Stop::NotFound`].
+pub fn choose(invocation: ShellInvocation, prepared: &Prepared) -> Result<Shell, Stop> {
+    if invocation.inner == InnerShell::BySetting
+        && let Some(setting) = &prepared.policy.shell
+    {
+        if !process::is_program(&setting.value) {
+            return Err(Stop::NotFound(format!(
+                "cannot start the inner shell '{}': it is not an executable file; change 'shell' at {}",
+                setting.value.display(),
+                setting.origin
+            )));
+        }
+        let invocation = invocation.read_as(InnerShell::from_path(&setting.value));
+        return Ok(Shell { invocation, path: setting.value.clone() });
+    }
+    let path = find(invocation.inner)?;
+    Ok(Shell { invocation, path })
+}
+
+fn find(inner: InnerShell) -> Result<PathBuf, Stop> {
+    let names: &[&str] = if inner == InnerShell::BySetting { &["bash", "sh"] } else { &[inner.name()] };
+    let own = std::env::current_exe().ok();
+    names
+        .iter()
+        .flat_map(|name| DIRECTORIES.iter().map(move |directory| Path::new(directory).join(name)))
+        .find(|path| process::is_program(path) && std::fs::canonicalize(path).ok() != own)
+        .ok_or_else(|| {
+            Stop::NotFound(format!(
+                "cannot start {}: not found in {}; install it or set 'shell'",
+                inner.name(),
+                DIRECTORIES.join(", ")
+            ))
+        })
+}
+
+impl Shell {
+    /// Its argv: the name as the caller gave it if that is a shell's own, else the inner shell's; `-` in front stays.
+    pub fn arguments(&self) -> Vec<CString> {
+        let mut name = OsString::new();
+        if self.invocation.inner == InnerShell::BySetting || own_name(&self.invocation.argv0) {
+            if self.invocation.login {
+                name.push("-");
+            }
+            name.push(self.path.file_name().unwrap_or(self.path.as_os_str()));
+        } else {
+            name.push(&self.invocation.argv0);
+        }
+        std::iter::once(&name)
+            .chain(&self.invocation.arguments)
+            .filter_map(|argument| CString::new(argument.as_bytes()).ok())
+            .collect()
+    }
+
+    /// Its file.
+    pub fn file(&self) -> CString {
+        CString::new(self.path.as_os_str().as_bytes()).unwrap_or_default()
+    }
+
+    fn execute(&self, caller: &Caller) -> Stop {
+        let error = process::exec(&self.file(), &self.arguments(), &caller.whole_environment());
+        let text = format!("cannot start '{}': {}", self.path.display(), error.desc());
+        if error == Errno::ENOENT { Stop::NotFound(text) } else { Stop::Failed(text, exit::REFUSED) }
+    }
+}
+
+/// After the setting chose the shell, the invocation's own name may still be sbsh's.
+fn own_name(argv0: &std::ffi::OsStr) -> bool {
+    let bytes = argv0.as_bytes();
+    let name = bytes.rsplit(|&b| b == b'/').next().unwrap_or(bytes);
+    InnerShell::from_name(std::ffi::OsStr::from_bytes(name.strip_prefix(b"-").unwrap_or(name))) == InnerShell::BySetting
+}
+
+/// Inside the boundary already: nothing is read, asked or built again.
+///
+/// # Errors
+/// When the shell cannot be started; otherwise this process becomes it.
+pub fn nested(invocation: &ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
+    let path = find(invocation.inner)?;
+    Err(Shell { invocation: invocation.clone(), path }.execute(caller))
+}
+
+/// Without a boundary, because `enabled` is false in a file that may say so.
+///
+/// # Errors
+/// When the shell cannot be started; otherwise this process becomes it.
+pub fn unconfined(shell: &Shell, caller: &Caller) -> Result<i32, Stop> {
+    Err(shell.execute(caller))
+}

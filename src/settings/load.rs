@@ -1,0 +1,176 @@
+//! Finding and reading the settings files. Owns which files there are, in which order, who may have written them, and
+//! that a broken one stops everything.
+
+use super::parse::{self, ParseError};
+use super::trust::TrustStore;
+use super::{Layer, Layers, Locations, Notice, Scope, Source, origin};
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Longer files are refused: nobody writes them by hand, and every command reads them.
+const LONGEST: u64 = 16 << 20;
+
+/// Why settings could not be read. Nothing runs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}", path = path.display())]
+pub struct SettingsError {
+    /// The file.
+    pub path: PathBuf,
+    /// Line and column from 1; absent if the file could not be read at all.
+    pub place: Option<(usize, usize)>,
+    /// The content of that line.
+    pub line: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl SettingsError {
+    /// An error at a byte offset of a file's text.
+    pub fn at(source: &Source, offset: usize, message: impl Into<String>) -> SettingsError {
+        let (line, column) = origin::line_column(&source.text, offset);
+        let text = source.text.lines().nth(line - 1).unwrap_or("").to_owned();
+        SettingsError { path: source.path.clone(), place: Some((line, column)), line: text, message: message.into() }
+    }
+
+    fn whole(path: &Path, message: impl Into<String>) -> SettingsError {
+        SettingsError { path: path.into(), place: None, line: String::new(), message: message.into() }
+    }
+}
+
+/// Reads all settings files that there are.
+///
+/// # Errors
+/// The first file that is broken, unreadable, or managed and not the administrator's alone.
+pub fn load(locations: &Locations) -> Result<Layers, SettingsError> {
+    let mut layers = Layers { project: project(locations), ..Layers::default() };
+    let project_files = layers.project.as_ref().map(|project| {
+        let directory = project.join(".claude");
+        [(Scope::Project, directory.join("settings.json")), (Scope::Local, directory.join("settings.local.json"))]
+    });
+    for path in managed_files(&locations.managed_dir)? {
+        read(&path, Scope::Managed, &mut layers, |_| true)?;
+    }
+    let mut store = None;
+    for (scope, path) in project_files.into_iter().flatten() {
+        read(&path, scope, &mut layers, |content| {
+            let store = store.get_or_insert_with(|| TrustStore::open(locations.state_dir.as_deref()));
+            store.is_trusted(&path, content)
+        })?;
+    }
+    if let Some(notice) = store.as_ref().and_then(|s| s.notice()) {
+        layers.notices.push(Notice { kind: "trust-store", text: notice.to_owned() });
+    }
+    layers.user_file = user_file(locations);
+    if let Some(path) = layers.user_file.clone() {
+        read(&path, Scope::User, &mut layers, |_| true)?;
+    }
+    Ok(layers)
+}
+
+/// Where the user's own settings are or would be.
+fn user_file(locations: &Locations) -> Option<PathBuf> {
+    let directory = match &locations.claude_config_dir {
+        Some(directory) => directory.clone(),
+        None => locations.home.as_ref()?.join(".claude"),
+    };
+    Some(directory.join("settings.json"))
+}
+
+/// The nearest ancestor of the working directory (or of the named root) with a `.claude` directory; never `$HOME`
+/// itself and never `/`.
+fn project(locations: &Locations) -> Option<PathBuf> {
+    let start = locations.root_override.as_deref().unwrap_or(&locations.cwd);
+    let home = locations.home.as_ref().map(|h| fs::canonicalize(h).unwrap_or_else(|_| h.clone()));
+    start
+        .ancestors()
+        .filter(|a| a.parent().is_some() && Some(*a) != home.as_deref() && Some(*a) != locations.home.as_deref())
+        .find(|a| fs::metadata(a.join(".claude")).is_ok_and(|m| m.is_dir()))
+        .map(Path::to_path_buf)
+}
+
+/// The managed file, then its drop-ins by name.
+fn managed_files(directory: &Path) -> Result<Vec<PathBuf>, SettingsError> {
+    let mut all = Vec::new();
+    let main = directory.join("managed-settings.json");
+    let drop_ins = directory.join("managed-settings.d");
+    match fs::symlink_metadata(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
+        Err(error) => return Err(SettingsError::whole(directory, format!("cannot look at it: {error}"))),
+        Ok(_) => {}
+    }
+    if fs::symlink_metadata(&main).is_ok() {
+        all.push(main);
+    }
+    match fs::read_dir(&drop_ins) {
+        Ok(listing) => {
+            let mut names: Vec<PathBuf> = Vec::new();
+            for entry in listing {
+                let entry = entry.map_err(|e| SettingsError::whole(&drop_ins, format!("cannot list it: {e}")))?;
+                names.push(entry.path());
+            }
+            names.retain(|path| path.extension().is_some_and(|e| e == "json"));
+            names.sort();
+            all.extend(names);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(SettingsError::whole(&drop_ins, format!("cannot list it: {error}"))),
+    }
+    // One way in for somebody else at any level would be a way to write policy.
+    for path in all.iter().flat_map(|file| [Some(file.as_path()), file.parent()]).flatten().chain([directory]) {
+        administrators_alone(path)?;
+    }
+    Ok(all)
+}
+
+fn administrators_alone(path: &Path) -> Result<(), SettingsError> {
+    let metadata =
+        fs::metadata(path).map_err(|e| SettingsError::whole(path, format!("cannot look at it: {e}")))?;
+    if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+        let message = format!(
+            "managed settings must belong to root and be writable by nobody else (owner {}, mode {:03o}); chown root and chmod go-w it",
+            metadata.uid(),
+            metadata.mode() & 0o777
+        );
+        return Err(SettingsError::whole(path, message));
+    }
+    Ok(())
+}
+
+/// Reads one file, if it is there, and adds it.
+fn read(
+    path: &Path,
+    scope: Scope,
+    layers: &mut Layers,
+    may_widen: impl FnOnce(&[u8]) -> bool,
+) -> Result<(), SettingsError> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        // A directory above that is no directory means the same as a missing file.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        Err(error) => return Err(SettingsError::whole(path, format!("cannot open it: {error}"))),
+    };
+    let whole = |message: String| SettingsError::whole(path, message);
+    let metadata = file.metadata().map_err(|e| whole(format!("cannot look at it: {e}")))?;
+    if !metadata.is_file() {
+        return Err(whole("it is not a regular file".into()));
+    }
+    if metadata.len() > LONGEST {
+        return Err(whole(format!("it is longer than {LONGEST} bytes")));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(|e| whole(format!("cannot read it: {e}")))?;
+    let may_widen = may_widen(&bytes);
+    let text = String::from_utf8(bytes).map_err(|e| {
+        whole(format!("it is not UTF-8 text (at byte {})", e.utf8_error().valid_up_to()))
+    })?;
+    let source = Arc::new(Source { path: path.into(), scope, text });
+    let values = parse::values(&source, &mut layers.notices)
+        .map_err(|ParseError { offset, what }| SettingsError::at(&source, offset, what))?;
+    layers.layers.push(Layer { source, values, may_widen });
+    Ok(())
+}

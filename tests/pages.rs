@@ -1,0 +1,34 @@
+//! The manual against the program: every settings key is in sbsh-settings(5), and no other.
+#![allow(clippy::unwrap_used)]
+
+use sbsh::settings::schema::{KEYS, Kind};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The keys that the items of a section name: `.It Cm a , b`.
+fn items(page: &str, section: &str) -> BTreeSet<String> {
+    page.lines()
+        .skip_while(|line| *line != format!(".Sh {section}"))
+        .skip(1)
+        .take_while(|line| !line.starts_with(".Sh "))
+        .filter_map(|line| line.strip_prefix(".It Cm "))
+        .flat_map(|names| names.split(" , "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_manual_names_every_settings_key_and_no_other() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sbsh-settings.5");
+    let page = fs::read_to_string(page).unwrap();
+    let keys: BTreeSet<String> =
+        KEYS.iter().filter(|key| key.kind != Kind::Section).map(|key| key.path.to_owned()).collect();
+    assert_eq!(items(&page, "SANDBOX"), keys);
+}
+
+#[test]
+fn items_are_read_from_their_section_only() {
+    let page = ".Sh A\n.It Cm x\n.Sh B\n.It Cm one\n.It Cm two , three.four\n.It Pa no\n.Sh C\n.It Cm y\n";
+    assert_eq!(items(page, "B"), ["one", "two", "three.four"].map(str::to_owned).into());
+}

@@ -1,0 +1,17 @@
+//! The real sandbox on the real kernel: what holds, what gets through, and that callers notice nothing else.
+//!
+//! Every check runs as root (if the tests do) and as an ordinary user, looks at the host's state, and says so when it
+//! cannot run. With SBSH_TEST_REQUIRE=1 a check that cannot run fails.
+#![cfg(target_os = "linux")]
+
+mod approval;
+mod drop_in;
+mod environment;
+mod escapes;
+mod files;
+mod life;
+mod policy_property;
+mod protected;
+mod real_input;
+mod settings;
+mod world;

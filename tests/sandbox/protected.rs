@@ -1,0 +1,172 @@
+//! Protected names: existing ones cannot be changed, missing ones are taken away, nothing is left on the host.
+
+use crate::world::{World, each};
+use std::fs;
+use std::path::Path;
+
+fn git(world: &World, directory: &Path, words: &[&str]) {
+    let status = world
+        .command("git")
+        .current_dir(directory)
+        .args(["-c", "init.defaultBranch=main", "-c", "user.name=T", "-c", "user.email=t@example.com"])
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&status.stderr));
+}
+
+fn repository(world: &World, name: &str) -> std::path::PathBuf {
+    let directory = world.project.join(name);
+    fs::create_dir_all(&directory).unwrap();
+    world.give(&directory);
+    git(world, &directory, &["init", "-q"]);
+    directory
+}
+
+#[test]
+fn an_existing_repository_keeps_its_hooks_and_config() {
+    each(|world| {
+        let top = repository(world, ".");
+        let nested = repository(world, "sub/nested");
+        let before = (world.state(&top.join(".git")), world.state(&nested.join(".git")));
+        for git in [".git", "sub/nested/.git", "sub/../.git", "./.git/"] {
+            world.run(&format!(
+                "echo evil > {git}/hooks/pre-commit; echo '[core] fsmonitor=x' >> {git}/config; rm -f {git}/config; \
+                 mv {git}/hooks {git}/h2; mv {git}/config {git}/c2; rm -rf {git}/hooks; cp /bin/true {git}/hooks/post-checkout; \
+                 mv {git} moved; ln -sf /bin/true {git}/hooks/pre-push; chmod 777 {git}/config; truncate -s0 {git}/config; \
+                 git -C {git}/.. config core.pager evil; python3 -c \"import os; os.truncate('{git}/config', 0)\""
+            ));
+        }
+        // The ancestor is renamed away and built anew: a plain read-only bind does not hold that.
+        world.run("mv sub sub2; mkdir -p sub/nested/.git/hooks; echo evil > sub/nested/.git/config");
+        world.run("mv sub/nested sub/n2; mkdir -p sub/nested/.git; echo evil > sub/nested/.git/config; rm -rf sub");
+        let clean = |state: Vec<(std::path::PathBuf, String)>| -> Vec<(std::path::PathBuf, String)> {
+            state.into_iter().filter(|(path, _)| path.ends_with("config") || path.to_string_lossy().contains("/hooks")).collect()
+        };
+        assert_eq!(clean(world.state(&top.join(".git"))), clean(before.0));
+        assert_eq!(clean(world.state(&nested.join(".git"))), clean(before.1));
+    });
+}
+
+#[test]
+fn git_works_as_ever() {
+    each(|world| {
+        let ran = world.run(
+            "set -e; export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=T GIT_AUTHOR_EMAIL=t@x GIT_COMMITTER_NAME=T GIT_COMMITTER_EMAIL=t@x; \
+             git init -q -b main .; echo a > a; git add a; git commit -qm one; git branch side; git checkout -q side; \
+             echo b > b; git add b; git commit -qm two; git checkout -q main; git merge -q side; echo c >> a; git stash -q; git stash pop -q; \
+             git worktree add -q wt side; cd wt; echo d > d; git add d; git commit -qm three; cd ..; git log --oneline --all | wc -l; \
+             mkdir nested; cd nested; git init -q; git status -s; cd ..; git clone -q . copy; git status -s | sort",
+        );
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "3\n M a\n?? copy/\n?? nested/\n?? wt/\n"), "{}", ran.stderr);
+        // And again, with the repository there from the start.
+        let ran = world.run("set -e; git add a; git -c user.name=T -c user.email=t@x commit -qm four; git branch third; git log --oneline | wc -l");
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "3\n"), "{}", ran.stderr);
+    });
+}
+
+#[test]
+fn a_repository_born_inside_brings_no_program() {
+    each(|world| {
+        let ran = world.run(
+            "git init -q . && echo '#!/bin/sh' > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit; \
+             git init -q sub && git -C sub config core.fsmonitor 'touch /tmp/evil'; git init -q fine; git -C fine config user.name me",
+        );
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        assert!(!world.project.join(".git/hooks/pre-commit").exists());
+        assert!(world.project.join(".git/config").exists());
+        assert!(!world.project.join("sub/.git/config").exists());
+        assert!(world.project.join("fine/.git/config").exists());
+        assert!(ran.stderr.contains("pre-commit") && ran.stderr.contains("core.fsmonitor"), "{}", ran.stderr);
+    });
+}
+
+#[test]
+fn missing_names_at_the_top_are_taken_away() {
+    each(|world| {
+        let names = [
+            ".bashrc", ".profile", ".zshrc", ".gitconfig", ".gitmodules", ".envrc", ".mcp.json", ".npmrc", ".vscode", ".idea", ".husky",
+            ".claude/settings.json", ".claude/settings.local.json", ".claude/commands", ".claude/hooks", ".cursor", ".ripgreprc",
+        ];
+        for name in names {
+            let ran = world.run(&format!("mkdir -p .claude; echo evil > {name} || mkdir {name}"));
+            assert!(!world.project.join(name).exists(), "{name}");
+            assert!(ran.stderr.contains(name), "{name}: {}", ran.stderr);
+        }
+        world.run("mkdir objects refs hooks; echo 'ref: x' > HEAD; echo '[core] fsmonitor = evil' > config");
+        assert!(!world.project.join("HEAD").exists() && !world.project.join("config").exists());
+    });
+}
+
+#[test]
+fn ordinary_names_like_a_bare_repositorys_stay() {
+    each(|world| {
+        world.run("mkdir hooks refs; echo mine > config");
+        assert_eq!(fs::read_to_string(world.project.join("config")).unwrap(), "mine\n");
+        assert!(world.project.join("hooks").is_dir());
+    });
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    each(|world| {
+        let before = world.state(&world.project);
+        world.run("true");
+        world.run("false");
+        world.run("kill -KILL $$");
+        assert_eq!(world.state(&world.project), before);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(world.project.to_str().unwrap()));
+    });
+}
+
+#[test]
+fn a_link_planted_as_a_directory_does_not_lead_the_sweep_out() {
+    each(|world| {
+        world.write(&world.outside.join("settings.json"), "mine\n");
+        world.run(&format!("rm -rf .claude; ln -s {} .claude; rm -rf .vscode; ln -s {} .vscode", world.outside.display(), world.outside.display()));
+        assert_eq!(fs::read_to_string(world.outside.join("settings.json")).unwrap(), "mine\n");
+    });
+}
+
+#[test]
+fn a_pointer_to_a_prepared_repository_is_taken_away() {
+    each(|world| {
+        let ran = world.run("mkdir -p prepared/objects prepared/refs; echo 'ref: refs/heads/main' > prepared/HEAD; echo '[core] fsmonitor = evil' > prepared/config; echo 'gitdir: prepared' > .git");
+        assert!(!world.project.join(".git").exists(), "{}", ran.stderr);
+    });
+}
+
+#[test]
+fn a_linked_worktree_commits_but_a_forged_one_opens_nothing() {
+    each(|world| {
+        let main = world.outside.join("main");
+        fs::create_dir(&main).unwrap();
+        world.give(&main);
+        git(world, &main, &["init", "-q"]);
+        git(world, &main, &["commit", "-q", "--allow-empty", "-m", "one"]);
+        let tree = world.project.join("tree");
+        git(world, &main, &["worktree", "add", "-q", tree.to_str().unwrap()]);
+        let commit = "git -c user.name=T -c user.email=t@x commit -q --allow-empty -m inside && git log --oneline | wc -l; \
+                      echo evil > $(git rev-parse --git-common-dir)/hooks/pre-commit; echo evil > $(git rev-parse --git-common-dir)/config";
+        let run = |text: &str| -> crate::world::Ran {
+            world.command(world.bin("sbsh")).current_dir(&tree).env("SBSH_ROOT", &tree).args(["-c", text]).output().unwrap().into()
+        };
+        let ran = run(commit);
+        assert_eq!(ran.stdout, "2\n", "{}", ran.stderr);
+        assert!(!main.join(".git/hooks/pre-commit").exists());
+        assert!(fs::read_to_string(main.join(".git/config")).unwrap().contains("[core]"));
+        // Forged: a `.git` file that merely points at somebody else's repository.
+        let forged = world.project.join("forged");
+        world.write(&forged.join(".git"), &format!("gitdir: {}\n", main.join(".git").display()));
+        let ran: crate::world::Ran = world
+            .command(world.bin("sbsh"))
+            .current_dir(&forged)
+            .env("SBSH_ROOT", &forged)
+            .args(["-c", &format!("echo evil > {}/description", main.join(".git").display())])
+            .output()
+            .unwrap()
+            .into();
+        assert_ne!(ran.status, Some(0));
+    });
+}

@@ -1,0 +1,167 @@
+//! A small world for one check: a home, a project, the binary under its names, and a user to be.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The ordinary user's id: no account is needed for it.
+pub const ORDINARY: u32 = 60606;
+
+/// A world; removed at its end.
+pub struct World {
+    top: tempfile::TempDir,
+    pub home: PathBuf,
+    pub project: PathBuf,
+    pub outside: PathBuf,
+    pub user: u32,
+}
+
+/// What a run gave.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ran {
+    pub status: Option<i32>,
+    pub signal: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        use std::os::unix::process::ExitStatusExt;
+        Ran {
+            status: output.status.code(),
+            signal: output.status.signal(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Runs a check as every user that there is to be; skips it with a reason where nothing can confine.
+pub fn each(check: impl Fn(&World)) {
+    if !Path::new("/usr/bin/bwrap").exists() {
+        skip("bubblewrap is not installed");
+        return;
+    }
+    let users = if is_root() { vec![0, ORDINARY] } else { vec![nix::unistd::geteuid().as_raw()] };
+    for user in users {
+        check(&World::new(user));
+    }
+}
+
+/// Says that a check could not run.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("SBSH_TEST_REQUIRE").is_none(), "cannot run here, but must: {why}");
+    println!("skipped: {why}");
+}
+
+impl World {
+    pub fn new(user: u32) -> World {
+        let top = tempfile::Builder::new().prefix("sbsh-test").tempdir_in("/var/tmp").unwrap();
+        let real = fs::canonicalize(top.path()).unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).unwrap();
+        let place = |name: &str| {
+            let path = real.join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        };
+        let (home, project, outside, bin) = (place("home"), place("project"), place("outside"), place("bin"));
+        fs::copy(env!("CARGO_BIN_EXE_sbsh"), bin.join("sbsh")).unwrap();
+        for name in ["sbshctl", "bash", "sh", "zsh"] {
+            symlink("sbsh", bin.join(name)).unwrap();
+        }
+        fs::create_dir(project.join(".claude")).unwrap();
+        let world = World { top, home, project, outside, user };
+        for path in [&world.home, &world.project, &world.outside, &world.project.join(".claude")] {
+            world.give(path);
+        }
+        world
+    }
+
+    /// Makes a path the user's.
+    pub fn give(&self, path: &Path) {
+        if is_root() {
+            chown(path, Some(self.user), Some(self.user)).unwrap();
+        }
+    }
+
+    /// Writes a file of the user's, with its directories.
+    pub fn write(&self, path: &Path, content: &str) {
+        let mut made = Vec::new();
+        for directory in path.ancestors().skip(1).take_while(|d| !d.exists()) {
+            made.push(directory.to_path_buf());
+        }
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        made.iter().for_each(|d| self.give(d));
+        self.give(path);
+    }
+
+    /// The user's own settings.
+    pub fn user_settings(&self, json: &str) {
+        self.write(&self.home.join(".claude/settings.json"), json);
+    }
+
+    /// The binary by one of its names.
+    pub fn bin(&self, name: &str) -> PathBuf {
+        fs::canonicalize(self.top.path()).unwrap().join("bin").join(name)
+    }
+
+    /// A command as the user, in the project, with a small environment and in a group of its own.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.project)
+            .env_clear()
+            .env("HOME", &self.home)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PWD", &self.project)
+            .env("LANG", "C.UTF-8")
+            .stdin(Stdio::null())
+            .process_group(0);
+        if is_root() {
+            command.uid(self.user).gid(self.user);
+        }
+        command
+    }
+
+    /// `sbsh -c TEXT`.
+    pub fn run(&self, text: &str) -> Ran {
+        self.command(self.bin("sbsh")).args(["-c", text]).output().unwrap().into()
+    }
+
+    /// `sbshctl WORDS`.
+    pub fn control(&self, words: &[&str]) -> Ran {
+        self.command(self.bin("sbshctl")).args(words).output().unwrap().into()
+    }
+
+    /// Everything below a directory, names and contents, for comparing.
+    pub fn state(&self, directory: &Path) -> Vec<(PathBuf, String)> {
+        let mut all = Vec::new();
+        let mut waiting = vec![directory.to_path_buf()];
+        while let Some(directory) = waiting.pop() {
+            for entry in fs::read_dir(&directory).unwrap() {
+                let path = entry.unwrap().path();
+                let kind = fs::symlink_metadata(&path).unwrap();
+                let content = if kind.is_symlink() {
+                    format!("-> {}", fs::read_link(&path).unwrap().display())
+                } else if kind.is_dir() {
+                    waiting.push(path.clone());
+                    "directory".into()
+                } else {
+                    format!("{:o} {}", kind.permissions().mode(), String::from_utf8_lossy(&fs::read(&path).unwrap()))
+                };
+                all.push((path, content));
+            }
+        }
+        all.sort();
+        all
+    }
+}
