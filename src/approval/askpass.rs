@@ -18,6 +18,9 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// More output than this is no answer.
 const LONGEST_ANSWER: u64 = 4096;
 
+/// The longest argument that Linux passes on (MAX_ARG_STRLEN less the NUL).
+const LONGEST_QUESTION: usize = 131_071;
+
 /// Why a program is not asked.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskpassError {
@@ -78,9 +81,15 @@ impl Askpass {
         Ok(Askpass { program, silence: SILENCE })
     }
 
-    fn start(&self, question: &Question) -> std::io::Result<Child> {
+    /// The same with another patience, for callers that have a limit of their own.
+    #[must_use]
+    pub fn with_silence(self, silence: Duration) -> Askpass {
+        Askpass { silence, ..self }
+    }
+
+    fn start(&self, text: &str) -> std::io::Result<Child> {
         Command::new(&self.program)
-            .arg(question.lines().join("\n"))
+            .arg(text)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
@@ -94,7 +103,16 @@ impl Askpass {
 
 impl Approver for Askpass {
     fn ask(&mut self, question: &Question) -> Answer {
-        let mut child = match self.start(question) {
+        let text = question.lines().join("\n");
+        if text.len() > LONGEST_QUESTION {
+            // Never cut: what is not shown would be approved unseen.
+            return self.no(&format!(
+                "was not asked: the question has {} bytes, and an argument can have {LONGEST_QUESTION}; \
+                 ask on a terminal or shorten the command",
+                text.len()
+            ));
+        }
+        let mut child = match self.start(&text) {
             Ok(child) => child,
             Err(error) => return self.no(&format!("could not be started: {error}")),
         };
@@ -164,8 +182,13 @@ mod tests {
     fn program(text: &str) -> (tempfile::TempDir, PathBuf) {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("ask");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: a descriptor open for writing here could be inherited by the child of another
+        // test, and the program would be "text file busy".
+        let written = Command::new("sh")
+            .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"])
+            .args([path.as_os_str(), text.as_ref()])
+            .status();
+        assert!(written.unwrap().success());
         (place, path)
     }
 
@@ -214,6 +237,22 @@ case $input in '{"kind":"command","command":"git push",'*) echo once;; *) exit 5
             let pid: i32 = text.trim().parse().unwrap();
             assert_eq!(nix::sys::signal::kill(Pid::from_raw(pid), None), Err(nix::errno::Errno::ESRCH));
         }
+    }
+
+    #[test]
+    fn a_question_too_long_for_an_argument_is_refused_with_the_reason() {
+        let (_place, path) = program("echo once");
+        let mut askpass = Askpass::new(path, &[]).unwrap().with_silence(Duration::from_secs(20));
+        let around = Question::for_test("").lines().join("\n").len();
+        let longest = "x".repeat(LONGEST_QUESTION - around);
+        assert_eq!(askpass.ask(&Question::for_test(&longest)), Answer::Once);
+        let Answer::No { by } = askpass.ask(&Question::for_test(&format!("{longest}x"))) else {
+            panic!("asked a question that is too long");
+        };
+        assert!(by.ends_with(
+            "was not asked: the question has 131072 bytes, and an argument can have 131071; \
+             ask on a terminal or shorten the command"
+        ));
     }
 
     #[test]

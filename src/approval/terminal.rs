@@ -52,7 +52,7 @@ impl Terminal {
                 ))?;
                 taken.forget_typed()?;
                 if let Some(no) = next_page(&taken) {
-                    taken.show("\n")?;
+                    let _ = taken.show("\n");
                     return Ok(no);
                 }
                 taken.show("\n")?;
@@ -61,7 +61,8 @@ impl Terminal {
         taken.show(&keys(&question.choices))?;
         taken.forget_typed()?;
         let answer = answered(&taken, &question.choices);
-        taken.show(&format!("{}\n", word(&answer)))?;
+        // The echo is a courtesy; the answer stands, and says itself why there was none.
+        let _ = taken.show(&format!("{}\n", word(&answer)));
         Ok(answer)
     }
 }

@@ -31,11 +31,14 @@ impl InnerShell {
     }
 
     /// By the path that the setting `shell` names; the grammar of [`super::CommandInput::read`] follows it.
-    pub fn from_path(path: &Path) -> InnerShell {
-        match path.file_name().and_then(OsStr::to_str) {
-            Some("dash" | "ash") => InnerShell::Sh,
-            Some(name) => InnerShell::from_name(OsStr::new(name)),
-            None => InnerShell::BySetting,
+    /// `None` is a shell whose grammar is not known: what it would execute could not be judged.
+    pub fn from_path(path: &Path) -> Option<InnerShell> {
+        match path.file_name().and_then(OsStr::to_str)? {
+            "dash" | "ash" => Some(InnerShell::Sh),
+            "rbash" => Some(InnerShell::Bash),
+            name => {
+                Some(InnerShell::from_name(OsStr::new(name))).filter(|shell| *shell != InnerShell::BySetting)
+            }
         }
     }
 
@@ -47,5 +50,18 @@ impl InnerShell {
             InnerShell::Sh => "sh",
             InnerShell::Fish => "fish",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_must_name_a_known_shell() {
+        assert_eq!(InnerShell::from_path(Path::new("/bin/dash")), Some(InnerShell::Sh));
+        assert_eq!(InnerShell::from_path(Path::new("/usr/local/bin/fish")), Some(InnerShell::Fish));
+        assert_eq!(InnerShell::from_path(Path::new("/bin/ksh")), None);
+        assert_eq!(InnerShell::from_path(Path::new("/")), None);
     }
 }

@@ -6,9 +6,14 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+mod bash;
+mod dash;
+mod fish;
 pub mod inner;
+pub mod render;
 pub mod shell;
 pub mod table;
+mod zsh;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

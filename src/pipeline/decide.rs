@@ -7,9 +7,10 @@ use super::{Stop, remember};
 use crate::approval::{self, Answer, Choice, Kind, Question};
 use crate::caller::Caller;
 use crate::cli::CommandInput;
-use crate::policy::Mode;
+use crate::policy::{Mode, Policy};
 use crate::report::{Refusal, Way};
 use crate::verdict::{self, CommandText, DirectCommand, Reason, Verdict};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -77,6 +78,11 @@ pub fn text_of(shell: &Shell) -> Vec<u8> {
 /// confined: its lines are not known here, as with `bash script` in a text.
 fn judge(shell: &Shell, prepared: &Prepared, text: &CommandText<'_>) -> Verdict {
     let policy = &prepared.policy;
+    if let CommandInput::Unknown { texts } = &shell.invocation.input
+        && let Some(verdict) = judge_unknown(texts, policy)
+    {
+        return verdict;
+    }
     let is_text = matches!(shell.invocation.input, CommandInput::Text { .. });
     let denied_at_all = policy.commands.deny.iter().any(|r| r.is_all());
     if !is_text && policy.mode.value == Mode::AutoAllow && policy.enabled.value && !denied_at_all {
@@ -84,6 +90,26 @@ fn judge(shell: &Shell, prepared: &Prepared, text: &CommandText<'_>) -> Verdict 
         return Verdict::Confined { reason, note: None };
     }
     verdict::judge(policy, text)
+}
+
+/// The options of the shell do not say which text it executes: each text is judged by itself (joined, a quote left
+/// open in one would hide another), and any rule that asks or denies could be about what is not seen.
+fn judge_unknown(texts: &[OsString], policy: &Policy) -> Option<Verdict> {
+    let denied = texts.iter().find_map(|text| match verdict::judge(policy, &CommandText::new(text.as_bytes(), None)) {
+        Verdict::Denied(reason) => Some(Verdict::Denied(reason)),
+        Verdict::Confined { .. } | Verdict::Outside { .. } | Verdict::Ask { .. } => None,
+    });
+    let rules = !policy.commands.deny.is_empty() || !policy.commands.ask.is_empty();
+    denied.or_else(|| {
+        rules.then(|| Verdict::Ask {
+            reason: Reason {
+                text: "the shell's options do not tell which text it executes, and there are rules that ask or deny".into(),
+                rule: None,
+                origin: None,
+            },
+            outside: None,
+        })
+    })
 }
 
 fn ask(

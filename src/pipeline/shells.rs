@@ -39,7 +39,15 @@ pub fn choose(invocation: ShellInvocation, prepared: &Prepared) -> Result<Shell,
                 setting.origin
             )));
         }
-        let invocation = invocation.read_as(InnerShell::from_path(&setting.value));
+        // Of another shell it is not known which of its arguments it executes, so no rule could judge them.
+        let Some(inner) = InnerShell::from_path(&setting.value) else {
+            return Err(Stop::NotFound(format!(
+                "cannot use the inner shell '{}': it must be named bash, sh, dash, zsh or fish; change 'shell' at {}",
+                setting.value.display(),
+                setting.origin
+            )));
+        };
+        let invocation = invocation.read_as(inner);
         return Ok(Shell { invocation, path: setting.value.clone() });
     }
     let path = find(invocation.inner)?;

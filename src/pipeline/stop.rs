@@ -5,7 +5,7 @@ use crate::report::{self, Refusal};
 use crate::run::RunError;
 #[cfg(target_os = "linux")]
 use crate::run::{Ending, Outcome};
-use crate::settings::SettingsError;
+use crate::settings::{Origin, SettingsError};
 use crate::{confinement, exit};
 
 /// Why nothing was run.
@@ -78,7 +78,16 @@ impl From<SettingsError> for Stop {
 
 impl From<PolicyError> for Stop {
     fn from(error: PolicyError) -> Stop {
-        Stop::Settings(error.into_settings_error())
+        let message = error.problem.to_string();
+        Stop::Settings(match &error.origin {
+            Origin::File { source, offset } => SettingsError::at(source, *offset, message),
+            Origin::BuiltIn(place) | Origin::Caller(place) => SettingsError {
+                path: (*place).into(),
+                place: None,
+                line: String::new(),
+                message,
+            },
+        })
     }
 }
 

@@ -225,9 +225,7 @@ impl Terminal {
 pub fn end(ending: Ending) -> i32 {
     match ending {
         Ending::Exited(code) => code,
-        Ending::Signaled(signal) => {
-            match process::die_by(signal) {}
-        }
+        Ending::Signaled(signal) => process::die_by(signal),
     }
 }
 

@@ -8,7 +8,6 @@ use nix::sys::signal::{SigHandler, SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStringExt;
@@ -92,7 +91,7 @@ pub fn exit_now(status: i32) -> ! {
 }
 
 /// Dies by a signal, so that the parent's wait status says so, without a core of ours.
-pub fn die_by(signal: i32) -> Infallible {
+pub fn die_by(signal: i32) -> ! {
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     if let Ok(signal) = Signal::try_from(signal) {
         reset(signal);

@@ -1,0 +1,98 @@
+//! Files made from the table of verbs and options are as the table says. `SBSH_UPDATE=1` writes them anew.
+
+use sbsh::cli::{AdminCommand, Invocation, render, table};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn files() -> [(&'static str, String); 4] {
+    [
+        ("man/sbshctl.1", render::man_page()),
+        ("completions/sbshctl.bash", render::bash()),
+        ("completions/sbshctl.zsh", render::zsh()),
+        ("completions/sbshctl.fish", render::fish()),
+    ]
+}
+
+#[test]
+fn generated_files_have_not_drifted() {
+    for (name, text) in files() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        if std::env::var_os("SBSH_UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap_or_default(),
+            text,
+            "{name}: run with SBSH_UPDATE=1"
+        );
+    }
+}
+
+#[test]
+fn every_verb_and_option_is_in_every_text() {
+    let mut texts: Vec<(&str, String)> = files().into_iter().collect();
+    texts.push(("help", table::VERBS.iter().map(|row| render::help(Some(row.name))).collect()));
+    for (name, text) in &texts {
+        for row in table::VERBS {
+            assert!(text.contains(row.name), "{name}: {}", row.name);
+            for option in row.options {
+                assert!(text.contains(option.long), "{name}: {} --{}", row.name, option.long);
+            }
+        }
+    }
+    let all = render::help(None);
+    assert!(table::VERBS.iter().all(|row| all.contains(row.about)));
+    assert!(
+        texts.iter().chain([&("help", all)]).all(|(_, text)| text.lines().all(|line| !line.contains('\t')))
+    );
+}
+
+#[test]
+fn the_help_verb_prints_the_help() {
+    let text = |words: &[&str]| {
+        let argv = std::iter::once(&"sbshctl").chain(words).map(std::ffi::OsString::from).collect();
+        match Invocation::from_argv(argv) {
+            Ok(Invocation::Admin(AdminCommand::Help(verb))) => Some(render::help(verb)),
+            _ => None,
+        }
+    };
+    assert_eq!(text(&[]), Some(render::help(None)));
+    assert_eq!(text(&["help", "trust"]), Some(render::help(Some("trust"))));
+    assert_eq!(text(&["doctor", "--help"]), Some(render::help(Some("doctor"))));
+    assert_eq!(text(&["doctor"]), None);
+    let doctor = render::help(Some("doctor"));
+    assert!(doctor.starts_with("usage: sbshctl doctor [--json]\n\nTries the sandbox for real,"), "{doctor}");
+}
+
+#[test]
+fn shells_accept_the_completions() {
+    for (shell, file) in [("bash", "sbshctl.bash"), ("zsh", "sbshctl.zsh"), ("fish", "sbshctl.fish")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions").join(file);
+        match Command::new(shell).arg("-n").arg(&path).stdin(Stdio::null()).output() {
+            Ok(said) => assert!(said.status.success() && said.stderr.is_empty(), "{file}: {said:?}"),
+            Err(error) => println!("skipped: {shell} cannot be started: {error}"),
+        }
+    }
+}
+
+#[test]
+fn bash_completes_verbs_and_options() {
+    let script = format!(
+        "source {}/completions/sbshctl.bash; \
+         t() {{ COMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1)); _sbshctl; echo \"${{COMPREPLY[*]}}\"; }}; \
+         t sbshctl ex; t sbshctl trust --l; t sbshctl help st; t sbshctl nothing --",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let said = Command::new("bash").args(["--norc", "-c", &script]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "explain\n--list\nstatus\n\n");
+}
+
+#[test]
+fn mandoc_accepts_the_page() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sbshctl.1");
+    match Command::new("mandoc").arg("-Tlint").arg(&path).output() {
+        Ok(said) => assert!(said.stdout.is_empty(), "{}", String::from_utf8_lossy(&said.stdout)),
+        Err(error) => println!("skipped: mandoc cannot be started: {error}"),
+    }
+}
