@@ -1,7 +1,7 @@
 //! Why settings make no policy, with the place that is to blame. Owns the words; decides nothing.
 
 use super::rule::RuleError;
-use crate::settings::{Origin, SettingsError};
+use crate::settings::Origin;
 
 /// A value that means nothing, where it stands, and what to do. Shown as `FILE:LINE:COL: what; what to do`.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -11,19 +11,6 @@ pub struct PolicyError {
     pub origin: Origin,
     /// What is wrong with it.
     pub problem: Problem,
-}
-
-impl PolicyError {
-    /// The same as an error of settings, which is shown with the line and a caret.
-    pub fn into_settings_error(self) -> SettingsError {
-        let message = self.problem.to_string();
-        match &self.origin {
-            Origin::File { source, offset } => SettingsError::at(source, *offset, message),
-            Origin::BuiltIn(name) | Origin::Caller(name) => {
-                SettingsError { path: name.into(), place: None, line: String::new(), message }
-            }
-        }
-    }
 }
 
 /// What is wrong with one value.
