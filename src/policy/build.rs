@@ -3,15 +3,17 @@
 //! Owns what each key does. What counts is `counting`'s, what a text means the grammars'. Nothing that is not
 //! understood is skipped: it is an error, and nothing runs.
 
+mod rules;
+mod switches;
+
 use super::counting::{Counting, Reach, Why};
-use super::error::{PolicyError, Problem};
+use super::error::PolicyError;
 use super::files::{PathPattern, PathRule, covered};
 use super::paths::{PathReader, escaped, normal};
-use super::permission::{self, Permission};
-use super::{Backend, CommandRule, CommandRules, FilePolicy, Mode, NetworkPolicy, Policy, WorkingRoot};
+use super::{CommandRules, FilePolicy, NetworkPolicy, Policy, WorkingRoot};
 use super::{environment, network, protected, root, secrets};
-use crate::settings::{CredentialMode, Layer, Layers, Locations, Notice, Origin, Scope, Sourced, Values};
-use std::path::{Path, PathBuf};
+use crate::settings::{CredentialMode, Layer, Layers, Locations, Notice, Origin, Scope, Sourced};
+use std::path::Path;
 
 /// What settings, built-in lists and the caller decide together.
 ///
@@ -59,14 +61,6 @@ struct Builder<'a> {
     rules_lock: Option<&'static str>,
     /// The managed lock on domains.
     domains_lock: Option<&'static str>,
-}
-
-/// Which list a permission rule stands in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Effect {
-    Allow,
-    Ask,
-    Deny,
 }
 
 impl<'a> Builder<'a> {
@@ -238,129 +232,6 @@ impl<'a> Builder<'a> {
         Ok(environment::removed(&said))
     }
 
-    /// `permissions.allow`, `ask`, `deny` and `additionalDirectories`.
-    fn permissions(&mut self) -> Result<(), PolicyError> {
-        let reach = self.rules_lock.map_or(Reach::Every, Reach::Locked);
-        for (entry, counts) in self.counting.widening("permissions.allow", reach, |v| &v.allow) {
-            self.permission(entry, Effect::Allow, counts)?;
-        }
-        for entry in self.counting.tightening_unless("permissions.ask", self.rules_lock, |v| &v.ask) {
-            self.permission(entry, Effect::Ask, true)?;
-        }
-        for entry in self.counting.tightening_unless("permissions.deny", self.rules_lock, |v| &v.deny) {
-            self.permission(entry, Effect::Deny, true)?;
-        }
-        let key = "permissions.additionalDirectories";
-        for (entry, counts) in self.counting.widening(key, reach, |v| &v.additional_directories) {
-            let pattern = self.paths.filesystem(&entry.value, &entry.origin)?;
-            if counts {
-                self.files.writable.push(PathRule { pattern, origin: entry.origin.clone() });
-            }
-        }
-        Ok(())
-    }
-
-    /// One permission rule; `counts` is false for one that is only checked.
-    fn permission(
-        &mut self,
-        entry: &Sourced<String>,
-        effect: Effect,
-        counts: bool,
-    ) -> Result<(), PolicyError> {
-        let origin = &entry.origin;
-        match permission::read(entry)? {
-            Permission::EveryCommand => self.command(CommandRule::all(origin.clone()), effect, counts),
-            Permission::Command(text) => {
-                let rule =
-                    CommandRule::parse(text, origin.clone()).map_err(|e| Problem::Command(e).at(origin))?;
-                self.command(rule, effect, counts);
-            }
-            Permission::Write(path) => {
-                let patterns = self.paths.permission(path, origin, effect != Effect::Allow)?;
-                let rules = patterns.into_iter().map(|pattern| PathRule { pattern, origin: origin.clone() });
-                match effect {
-                    Effect::Allow if counts => self.files.writable.extend(rules),
-                    Effect::Deny => self.files.write_denied.extend(rules),
-                    Effect::Allow | Effect::Ask => {}
-                }
-            }
-            Permission::Read(path) => {
-                let patterns = self.paths.permission(path, origin, true)?;
-                if effect == Effect::Deny {
-                    let rules =
-                        patterns.into_iter().map(|pattern| PathRule { pattern, origin: origin.clone() });
-                    self.files.read_denied.extend(rules);
-                }
-            }
-            Permission::Domain(domain) => self.domain(domain, origin, effect, counts)?,
-            Permission::WholeTool(tool) if effect == Effect::Deny => {
-                let text = format!(
-                    "the rule {tool} ({origin}) is about the agent's tool and does not limit commands; name paths or domains, as in {tool}(…)"
-                );
-                self.notice("whole-tool", text);
-            }
-            Permission::WholeTool(_) | Permission::Other => {}
-        }
-        Ok(())
-    }
-
-    fn command(&mut self, rule: CommandRule, effect: Effect, counts: bool) {
-        match effect {
-            Effect::Allow if counts => self.commands.allow.push(rule),
-            Effect::Ask => self.commands.ask.push(rule),
-            Effect::Deny => self.commands.deny.push(rule),
-            Effect::Allow => {}
-        }
-    }
-
-    /// `WebFetch(domain:…)`. Such rules stand in files that were written for another program, where `*` is
-    /// usual: among what is allowed it opens nothing here, but breaks nothing either.
-    fn domain(
-        &mut self,
-        domain: &str,
-        origin: &Origin,
-        effect: Effect,
-        counts: bool,
-    ) -> Result<(), PolicyError> {
-        let said = Sourced { value: domain.to_owned(), origin: origin.clone() };
-        match effect {
-            Effect::Deny => {
-                network::check_denied(domain).map_err(|p| p.at(origin))?;
-                self.network.denied.push(said);
-            }
-            Effect::Allow => match network::check_allowed(domain) {
-                Err(Problem::BroadDomain(_)) => {
-                    let text = format!(
-                        "WebFetch(domain:{domain}) ({origin}) opens no domain for commands: it would allow too much; name the domains"
-                    );
-                    self.notice("broad-domain", text);
-                }
-                Err(problem) => return Err(problem.at(origin)),
-                Ok(()) if counts && self.domain_counts(origin) => self.network.allowed.push(said),
-                Ok(()) => {}
-            },
-            Effect::Ask => {}
-        }
-        Ok(())
-    }
-
-    fn domain_counts(&self, origin: &Origin) -> bool {
-        self.domains_lock.is_none() || origin.scope() == Some(Scope::Managed)
-    }
-
-    fn excluded(&mut self) -> Result<(), PolicyError> {
-        for (entry, counts) in
-            self.counting.widening("sandbox.excludedCommands", Reach::Every, |v| &v.excluded)
-        {
-            let rule = CommandRule::parse(&entry.value, entry.origin.clone())
-                .map_err(|e| Problem::Command(e).at(&entry.origin))?;
-            if counts {
-                self.commands.excluded.push(rule);
-            }
-        }
-        Ok(())
-    }
-
     fn network(&mut self) -> Result<(), PolicyError> {
         let reach = self.domains_lock.map_or(Reach::Every, Reach::Locked);
         for (entry, counts) in self.counting.widening("sandbox.allowedDomains", reach, |v| &v.allowed_domains)
@@ -411,100 +282,6 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// `mode`, else `autoAllowBashIfSandboxed` of the same file.
-    fn mode(&mut self) -> Result<Sourced<Mode>, PolicyError> {
-        for said in self.layers.layers.iter().filter_map(|layer| layer.values.mode.as_ref()) {
-            if !matches!(said.value.as_str(), "auto-allow" | "regular") {
-                return Err(unknown("sandbox.mode", said, "auto-allow, regular"));
-            }
-        }
-        let get = |values: &Values| {
-            let auto = values
-                .mode
-                .as_ref()
-                .map(|m| Sourced { value: m.value == "auto-allow", origin: m.origin.clone() });
-            auto.or_else(|| values.auto_allow.clone())
-        };
-        // With nothing said the default is auto-allow; a skipped auto-allow is then no loss.
-        let key = "sandbox.mode";
-        let found = self.counting.switch_owned(key, Reach::Every, [true, true], get);
-        let value = if found.value { Mode::AutoAllow } else { Mode::Regular };
-        Ok(Sourced { value, origin: found.origin })
-    }
-
-    fn bypass(&mut self) -> bool {
-        let get = |values: &Values| {
-            values
-                .default_mode
-                .as_ref()
-                .map(|m| Sourced { value: m.value == "bypassPermissions", origin: m.origin.clone() })
-        };
-        let reach = self.rules_lock.map_or(Reach::NotInProjects, Reach::Locked);
-        self.counting.switch_owned("permissions.defaultMode", reach, [false, true], get).value
-    }
-
-    fn said(
-        &self,
-        scopes: &[Scope],
-        value: bool,
-        get: impl Fn(&Values) -> Option<&Sourced<bool>>,
-    ) -> Option<Sourced<bool>> {
-        let layers = self.layers.layers.iter().filter(|layer| scopes.contains(&layer.source.scope));
-        layers.filter_map(|layer| get(&layer.values)).find(|said| said.value == value).cloned()
-    }
-
-    /// A managed false locks; the user's own false holds against project files.
-    fn way_out(&mut self) -> Sourced<bool> {
-        let key = "sandbox.allowUnsandboxedCommands";
-        let found = self.counting.switch(key, Reach::Every, [true, true], |v| v.way_out.as_ref());
-        let locked = self.said(&[Scope::Managed], false, |v| v.way_out.as_ref());
-        let by_project = matches!(found.origin.scope(), Some(Scope::Project | Scope::Local));
-        let own = if by_project { self.said(&[Scope::User], false, |v| v.way_out.as_ref()) } else { None };
-        locked.or(own).unwrap_or(found)
-    }
-
-    /// A managed true locks.
-    fn fail_if_unavailable(&mut self) -> Sourced<bool> {
-        let key = "sandbox.failIfUnavailable";
-        let found =
-            self.counting.switch(key, Reach::Every, [true, false], |v| v.fail_if_unavailable.as_ref());
-        self.said(&[Scope::Managed], true, |v| v.fail_if_unavailable.as_ref()).unwrap_or(found)
-    }
-
-    fn backend(&mut self) -> Result<Sourced<Backend>, PolicyError> {
-        let said = self.counting.scalar("sandbox.backend", Reach::Every, |v| v.backend.clone(), |_| true);
-        let Some(said) = said else { return Ok(Sourced::built_in(Backend::Auto, "default")) };
-        let value = match said.value.as_str() {
-            "auto" => Backend::Auto,
-            "bubblewrap" => Backend::Bubblewrap,
-            "namespaces" => Backend::Namespaces,
-            "landlock" => Backend::Landlock,
-            "seatbelt" => Backend::Seatbelt,
-            _ => {
-                let known = "auto, bubblewrap, namespaces, landlock, seatbelt";
-                return Err(unknown("sandbox.backend", &said, known));
-            }
-        };
-        Ok(Sourced { value, origin: said.origin })
-    }
-
-    /// A program's absolute path.
-    fn program(
-        &mut self,
-        key: &'static str,
-        reach: Reach,
-        get: impl Fn(&Values) -> Option<Sourced<String>>,
-    ) -> Result<Option<Sourced<PathBuf>>, PolicyError> {
-        let Some(said) = self.counting.scalar(key, reach, get, |_| true) else { return Ok(None) };
-        if said.value.contains('\0') {
-            return Err(Problem::NulInPath(said.value).at(&said.origin));
-        }
-        if !said.value.starts_with('/') {
-            return Err(Problem::NotAbsolute { what: key, text: said.value }.at(&said.origin));
-        }
-        Ok(Some(Sourced { value: said.value.into(), origin: said.origin }))
-    }
-
     /// Settings that make writable what is too broad to be a root by accident.
     fn broad_writes(&mut self) {
         let mut texts = Vec::new();
@@ -523,8 +300,4 @@ impl<'a> Builder<'a> {
             self.notice("broad-write", text);
         }
     }
-}
-
-fn unknown(what: &'static str, said: &Sourced<String>, known: &'static str) -> PolicyError {
-    Problem::UnknownWord { what, text: said.value.clone(), known }.at(&said.origin)
 }

@@ -58,9 +58,21 @@ pub enum Backend {
 pub enum WorkingRoot {
     /// This directory (absolute, symlinks resolved). `broad` holds the reason for a warning if it was named explicitly
     /// though it is too broad ("is your home directory", ...).
-    At { path: PathBuf, origin: Origin, broad: Option<String> },
+    At {
+        /// The directory.
+        path: PathBuf,
+        /// Who chose it.
+        origin: Origin,
+        /// Why it is too broad, as the end of a sentence.
+        broad: Option<String>,
+    },
     /// No directory: the one that would be it is too broad to be writable by accident; the text says why.
-    None { candidate: PathBuf, why: String },
+    None {
+        /// What would have been the root.
+        candidate: PathBuf,
+        /// Why it is not, as the end of a sentence.
+        why: String,
+    },
 }
 
 impl WorkingRoot {
