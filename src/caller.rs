@@ -53,18 +53,17 @@ impl Caller {
     pub fn locations(&self) -> Locations {
         let state = self.path_variable("XDG_STATE_HOME");
         let state = state.or_else(|| self.home.as_ref().map(|home| home.join(".local/state")));
-        let resolved = |path: PathBuf| std::fs::canonicalize(&path).unwrap_or(path);
         Locations {
             home: self.home.clone().map(resolved),
-            claude_config_dir: self.path_variable("CLAUDE_CONFIG_DIR"),
+            claude_config_dir: self.path_variable("CLAUDE_CONFIG_DIR").map(resolved),
             managed_dir: PathBuf::from(MANAGED),
             cwd: self.directory.clone().unwrap_or_else(|| PathBuf::from("/")),
             root_override: self.variable("SBSH_ROOT").map(PathBuf::from).map(resolved),
             program_dirs: self.program_directories().into_iter().map(resolved).collect(),
-            state_dir: state.map(|state| state.join("sbsh")),
-            binary: std::env::current_exe().ok(),
+            state_dir: state.map(|state| resolved(state.join("sbsh"))),
+            binary: std::env::current_exe().ok().map(resolved),
             tmpdir: None,
-            codex_home: self.path_variable("CODEX_HOME"),
+            codex_home: self.path_variable("CODEX_HOME").map(resolved),
         }
     }
 
@@ -87,6 +86,19 @@ impl Caller {
     pub fn whole_environment(&self) -> Vec<CString> {
         self.environment_for(|_| false, &[])
     }
+}
+
+/// A path with the symlinks resolved in as much of it as exists.
+fn resolved(path: PathBuf) -> PathBuf {
+    for existing in path.ancestors() {
+        if let Ok(real) = std::fs::canonicalize(existing) {
+            return match path.strip_prefix(existing) {
+                Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
+                _ => real,
+            };
+        }
+    }
+    path
 }
 
 fn value<'e>(environment: &'e [(OsString, OsString)], name: &str) -> Option<&'e OsStr> {

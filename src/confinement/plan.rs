@@ -143,8 +143,8 @@ pub fn plan(places: &Places) -> Plan {
         let (before, after) = (over.access(), step.access());
         if before == Access::None && after != Access::None {
             // Made beforehand: bubblewrap would make these listable.
-            let over = above.last().map_or(Path::new("/"), |(place, _)| place);
-            let mut between: Vec<&Path> = path.ancestors().skip(1).take_while(|a| *a != over).collect();
+            let hollow = |a: &Path| mounts.contains(&Mount::Hollow(a.into()));
+            let mut between: Vec<&Path> = path.ancestors().skip(1).take_while(|a| !hollow(a)).collect();
             between.reverse();
             for place in between {
                 let passage = Mount::Passage(place.into());

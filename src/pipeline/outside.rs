@@ -4,7 +4,7 @@ use super::Stop;
 use super::prepare::Prepared;
 use crate::caller::Caller;
 use crate::exit;
-use crate::policy::{Access, PathPattern};
+use crate::policy::{Access, PathPattern, WorkingRoot};
 use crate::system::process;
 use crate::verdict::DirectCommand;
 use nix::errno::Errno;
@@ -56,6 +56,13 @@ pub fn find(command: &DirectCommand, prepared: &Prepared, caller: &Caller) -> Re
 }
 
 fn is_writable_inside(path: &Path, prepared: &Prepared) -> bool {
+    // A project that is itself on PATH is not writable this time, but was or will be under another PATH.
+    if let WorkingRoot::None { candidate, .. } = &prepared.policy.working_root
+        && prepared.locations.program_dirs.contains(candidate)
+        && path.starts_with(candidate)
+    {
+        return true;
+    }
     // A directory on the way that can be written can be made to lead elsewhere.
     path.ancestors().any(|step| {
         let resolved = std::fs::canonicalize(step).unwrap_or_else(|_| step.to_path_buf());

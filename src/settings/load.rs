@@ -76,6 +76,8 @@ fn user_file(locations: &Locations) -> Option<PathBuf> {
         Some(directory) => directory.clone(),
         None => locations.home.as_ref()?.join(".claude"),
     };
+    // A linked directory is where it leads: whether confined code could write there is asked of that.
+    let directory = fs::canonicalize(&directory).unwrap_or(directory);
     Some(directory.join("settings.json"))
 }
 

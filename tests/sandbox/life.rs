@@ -223,7 +223,9 @@ fn descriptors_above_two_pass_where_the_policy_lets_them() {
 #[test]
 fn nothing_of_ours_is_on_stdout_and_no_descriptor_of_ours_inside() {
     each(|world| {
-        let ran = world.run("ls /proc/self/fd | tr '\\n' ' '");
-        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("0 1 2 3 ", ""));
+        // These tests may themselves have been started with more descriptors than three.
+        let text = "ls /proc/self/fd | tr '\\n' ' '";
+        let bash: Ran = world.command("/bin/bash").args(["-c", text]).output().unwrap().into();
+        assert_eq!(world.run(text), bash);
     });
 }

@@ -82,7 +82,7 @@ fn ten_thousand_files() {
         works(
             world,
             "set -e; mkdir many; cd many; for d in $(seq 100); do mkdir $d; for f in $(seq 100); do echo old > $d/$f; done; done; \
-             find . -type f | wc -l; find . -name '*7' -exec sed -i s/old/new/ {} +; grep -rl new . | wc -l; cd ..; tar cf t.tar many; mkdir out; tar xf t.tar -C out; \
+             find . -type f | wc -l; find . -type f -name '*7' -exec sed -i s/old/new/ {} +; grep -rl new . | wc -l; cd ..; tar cf t.tar many; mkdir out; tar xf t.tar -C out; \
              find out -type f | wc -l; diff -r many out/many && echo same",
             "10000\n1000\n10000\nsame\n",
         );
