@@ -1,4 +1,12 @@
 //! How long reading and judging takes: `cargo bench --bench classify`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use sbsh::command::{LONGEST, read, wrappers};
 use sbsh::policy::CommandRule;

@@ -69,7 +69,8 @@ impl Caller {
 
     /// The environment for an exec, without the names that `remove` says, and with these set.
     pub fn environment_for(&self, remove: impl Fn(&OsStr) -> bool, set: &[(&str, &Path)]) -> Vec<CString> {
-        let kept = self.environment.iter().filter(|(name, _)| !remove(name) && !set.iter().any(|(s, _)| name == s));
+        let kept =
+            self.environment.iter().filter(|(name, _)| !remove(name) && !set.iter().any(|(s, _)| name == s));
         let kept = kept.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         let set = set.iter().map(|(name, value)| (OsStr::new(name), value.as_os_str()));
         kept.chain(set)

@@ -8,5 +8,5 @@ use std::ffi::{c_char, c_int};
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
 extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
-    sbsh::doors::main(sbsh::system::process::arguments(count, arguments))
+    sbsh::doors::main(sbsh::system::entry::arguments(count, arguments))
 }

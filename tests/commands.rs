@@ -1,6 +1,12 @@
 //! Command texts against rules: what must go through unasked, what must never pass unseen, and bash as the oracle.
-
-#![allow(clippy::unwrap_used)] // a test that cannot be set up fails
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use proptest::prelude::*;
 use sbsh::command::{Commands, read, wrappers};

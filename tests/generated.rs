@@ -1,4 +1,12 @@
 //! Files made from the table of verbs and options are as the table says. `SBSH_UPDATE=1` writes them anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use sbsh::cli::{AdminCommand, Invocation, render, table};
 use std::path::Path;

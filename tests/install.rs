@@ -1,7 +1,14 @@
 //! install.sh, run for real below temporary directories: what it installs, what it removes, and which package
 //! manager it would call. The package managers are stand-ins in a PATH of the test's own; no test builds sbsh,
 //! touches the machine's own packages or writes outside its temporary directory.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use std::fs;
 use std::io::Write;

@@ -2,6 +2,14 @@
 //!
 //! Each text prints its own mark. Nothing may be printed that we did not announce; where a reading is certain, exactly
 //! that must be printed. A shell that is not installed is skipped with a word.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use sbsh::cli::{CommandInput, InnerShell};
 use std::collections::BTreeSet;

@@ -1,5 +1,12 @@
 //! The manual against the program: every settings key is in sbsh-settings(5), and no other.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use sbsh::settings::schema::{KEYS, Kind};
 use std::collections::BTreeSet;

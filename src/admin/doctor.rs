@@ -35,7 +35,9 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
                 name: "bubblewrap",
                 ok: false,
                 finding: stop_words(&stop),
-                remedy: report::install_command(&std::fs::read_to_string("/etc/os-release").unwrap_or_default()),
+                remedy: report::install_command(
+                    &std::fs::read_to_string("/etc/os-release").unwrap_or_default(),
+                ),
             });
             false
         }
@@ -47,21 +49,37 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
             .iter()
             .map(|c| json!({ "name": c.name, "ok": c.ok, "finding": c.finding, "remedy": c.remedy }))
             .collect();
-        print_json(&json!({ "can_confine": backend, "checks": list, "enforced": ENFORCED, "not_yet": NOT_YET }))?;
+        print_json(
+            &json!({ "can_confine": backend, "checks": list, "enforced": ENFORCED, "not_yet": NOT_YET }),
+        )?;
         return Ok(status);
     }
     let mut text = String::new();
     for check in &checks {
-        let _ = writeln!(text, "{} {:<12} {}", if check.ok { "ok     " } else { "missing" }, check.name, check.finding);
+        let _ = writeln!(
+            text,
+            "{} {:<12} {}",
+            if check.ok { "ok     " } else { "missing" },
+            check.name,
+            check.finding
+        );
         if let Some(remedy) = &check.remedy {
             let _ = writeln!(text, "        do: {remedy}");
         }
     }
-    let verdict = if backend { "commands are confined by bubblewrap" } else { "commands are refused: nothing can confine them" };
+    let verdict = if backend {
+        "commands are confined by bubblewrap"
+    } else {
+        "commands are refused: nothing can confine them"
+    };
     let _ = writeln!(text, "\n{verdict}\nenforced:");
-    ENFORCED.iter().for_each(|line| { let _ = writeln!(text, "  {line}"); });
+    ENFORCED.iter().for_each(|line| {
+        let _ = writeln!(text, "  {line}");
+    });
     let _ = writeln!(text, "not enforced yet:");
-    NOT_YET.iter().for_each(|line| { let _ = writeln!(text, "  {line}"); });
+    NOT_YET.iter().for_each(|line| {
+        let _ = writeln!(text, "  {line}");
+    });
     print(&text)?;
     Ok(status)
 }
@@ -101,13 +119,19 @@ fn kernel() -> Check {
 fn seccomp() -> Check {
     let actions = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
     let ok = actions.split_whitespace().any(|a| a == "errno");
-    let finding = if ok { "filters are available".into() } else { "the kernel has no seccomp filters".into() };
+    let finding =
+        if ok { "filters are available".into() } else { "the kernel has no seccomp filters".into() };
     Check { name: "seccomp", ok, finding, remedy: None }
 }
 
 fn network() -> Check {
     let ok = Path::new("/proc/self/ns/net").exists();
-    Check { name: "namespaces", ok, finding: if ok { "known to the kernel".into() } else { "no network namespaces".into() }, remedy: None }
+    Check {
+        name: "namespaces",
+        ok,
+        finding: if ok { "known to the kernel".into() } else { "no network namespaces".into() },
+        remedy: None,
+    }
 }
 
 fn bubblewrap(path: &Path) -> Check {
@@ -126,27 +150,55 @@ fn bubblewrap(path: &Path) -> Check {
 
 /// The real thing: a boundary around `true`.
 fn trial(path: &Path) -> Check {
-    let arguments = ["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--", "/bin/true"];
+    let arguments = [
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--",
+        "/bin/true",
+    ];
     let output = std::process::Command::new(path).env_clear().args(arguments).output();
     match output {
-        Ok(output) if output.status.success() => {
-            Check { name: "boundary", ok: true, finding: "a trial boundary could be built".into(), remedy: None }
-        }
+        Ok(output) if output.status.success() => Check {
+            name: "boundary",
+            ok: true,
+            finding: "a trial boundary could be built".into(),
+            remedy: None,
+        },
         Ok(output) => {
             let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             let advice = crate::confinement::advice::on_failure(&words);
-            Check { name: "boundary", ok: false, finding: words, remedy: (!advice.is_empty()).then(|| advice.join("; ")) }
+            Check {
+                name: "boundary",
+                ok: false,
+                finding: words,
+                remedy: (!advice.is_empty()).then(|| advice.join("; ")),
+            }
         }
         Err(error) => Check { name: "boundary", ok: false, finding: error.to_string(), remedy: None },
     }
 }
 
 fn shell(name: &'static str) -> Check {
-    let found = crate::pipeline::shells::DIRECTORIES.iter().map(|d| Path::new(d).join(name)).find(|p| process::is_program(p));
+    let found = crate::pipeline::shells::DIRECTORIES
+        .iter()
+        .map(|d| Path::new(d).join(name))
+        .find(|p| process::is_program(p));
     Check {
         name,
         ok: found.is_some(),
-        finding: found.map_or_else(|| "not installed; sbsh called by this name would say so".into(), |p| p.display().to_string()),
+        finding: found.map_or_else(
+            || "not installed; sbsh called by this name would say so".into(),
+            |p| p.display().to_string(),
+        ),
         remedy: None,
     }
 }

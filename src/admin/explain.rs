@@ -37,8 +37,11 @@ pub fn run(as_json: bool, text: &OsStr, caller: &Caller) -> Result<i32, Stop> {
     let (verdict, command) = decide::verdict_on(text.as_bytes(), &prepared, caller);
     // Shown, not made: the agent's own files are left out of the plan here.
     let planned = confine::plan(&prepared, &[])?;
-    let argv = std::iter::once(planned.bubblewrap.clone().into_os_string())
-        .chain(confine::arguments(&planned, &prepared, MARKER_CONTENT));
+    let argv = std::iter::once(planned.bubblewrap.clone().into_os_string()).chain(confine::arguments(
+        &planned,
+        &prepared,
+        MARKER_CONTENT,
+    ));
     let reason = verdict.reason();
     let explanation = Explanation {
         command: String::from_utf8_lossy(&command.asked()).into_owned(),
@@ -54,7 +57,12 @@ pub fn run(as_json: bool, text: &OsStr, caller: &Caller) -> Result<i32, Stop> {
         },
         root: super::status::root_words(&prepared.policy),
         mounts: planned.plan.mounts.iter().map(mount).collect(),
-        guards: planned.plan.guards.iter().map(|Guard { root, name, .. }| root.join(name).display().to_string()).collect(),
+        guards: planned
+            .plan
+            .guards
+            .iter()
+            .map(|Guard { root, name, .. }| root.join(name).display().to_string())
+            .collect(),
         argv: argv.map(quoted).collect(),
         notices: prepared.policy.notices.iter().map(|n| n.text.clone()).collect(),
     };
@@ -75,7 +83,9 @@ fn word(verdict: &Verdict) -> &'static str {
 
 fn outside(verdict: &Verdict) -> Option<Vec<String>> {
     match verdict {
-        Verdict::Outside { command, .. } | Verdict::Ask { outside: Some(command), .. } => Some(command.argv.clone()),
+        Verdict::Outside { command, .. } | Verdict::Ask { outside: Some(command), .. } => {
+            Some(command.argv.clone())
+        }
         _ => None,
     }
 }

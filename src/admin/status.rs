@@ -92,7 +92,11 @@ fn text(facts: &Value) -> String {
         match value {
             Value::Array(entries) => {
                 let built_in = entries.iter().filter(|e| is_built_in(e)).count();
-                let _ = writeln!(text, "{name:<20} {}", if entries.is_empty() { "-".into() } else { count(entries.len(), built_in) });
+                let _ = writeln!(
+                    text,
+                    "{name:<20} {}",
+                    if entries.is_empty() { "-".into() } else { count(entries.len(), built_in) }
+                );
                 for entry in entries.iter().filter(|e| !is_built_in(e)) {
                     let _ = writeln!(text, "  {}", words(entry));
                 }
@@ -120,7 +124,11 @@ fn words(value: &Value) -> String {
         Value::Object(fields) => {
             let field = |name: &str| fields.get(name).map(words).unwrap_or_default();
             if fields.contains_key("file") {
-                let trust = if fields.get("widens") == Some(&Value::Bool(true)) { "counts" } else { "only tightens (not trusted)" };
+                let trust = if fields.get("widens") == Some(&Value::Bool(true)) {
+                    "counts"
+                } else {
+                    "only tightens (not trusted)"
+                };
                 format!("{} [{}] {trust}", field("file"), field("scope"))
             } else {
                 format!("{}  ({})", field("value"), field("origin"))

@@ -18,13 +18,18 @@ use std::fmt::Write;
 pub fn run(action: TrustAction, caller: &Caller) -> Result<i32, Stop> {
     #[cfg(target_os = "linux")]
     if crate::system::inside::already() {
-        return Err(Stop::Failed("cannot change trust from inside the sandbox; a person runs this outside".into(), exit::REFUSED));
+        return Err(Stop::Failed(
+            "cannot change trust from inside the sandbox; a person runs this outside".into(),
+            exit::REFUSED,
+        ));
     }
     let locations = caller.locations();
     let mut store = TrustStore::open(locations.state_dir.as_deref());
     match &action {
         TrustAction::List => {
-            let lines = store.list().iter().map(|e| format!("{}  sha256 {}\n", visible(e.path.as_os_str().as_encoded_bytes()), e.sha256));
+            let lines = store.list().iter().map(|e| {
+                format!("{}  sha256 {}\n", visible(e.path.as_os_str().as_encoded_bytes()), e.sha256)
+            });
             return print(&lines.collect::<String>());
         }
         TrustAction::Revoke(path) => {
@@ -37,11 +42,17 @@ pub fn run(action: TrustAction, caller: &Caller) -> Result<i32, Stop> {
     let files: Vec<&Layer> = layers
         .layers
         .iter()
-        .filter(|l| matches!(l.source.scope, Scope::Project | Scope::Local) && !trust::widening(&l.values).is_empty())
+        .filter(|l| {
+            matches!(l.source.scope, Scope::Project | Scope::Local) && !trust::widening(&l.values).is_empty()
+        })
         .collect();
     let listing = listing(&files);
     if action == TrustAction::Show || files.iter().all(|l| l.may_widen) {
-        return print(if files.is_empty() { "nothing in this project's settings would widen the sandbox\n" } else { &listing });
+        return print(if files.is_empty() {
+            "nothing in this project's settings would widen the sandbox\n"
+        } else {
+            &listing
+        });
     }
     if action == TrustAction::Ask && !asked(&listing, caller, &locations.cwd) {
         return Err(Stop::Failed("nothing was trusted".into(), exit::REFUSED));
@@ -60,9 +71,19 @@ fn listing(files: &[&Layer]) -> String {
     let mut text = String::new();
     for layer in files {
         let state = if layer.may_widen { "trusted" } else { "not trusted" };
-        let _ = writeln!(text, "{} ({state}) would widen:", visible(layer.source.path.as_os_str().as_encoded_bytes()));
+        let _ = writeln!(
+            text,
+            "{} ({state}) would widen:",
+            visible(layer.source.path.as_os_str().as_encoded_bytes())
+        );
         for widening in trust::widening(&layer.values) {
-            let _ = writeln!(text, "  line {}: {} = {}", widening.line, widening.key, visible(widening.text.as_bytes()));
+            let _ = writeln!(
+                text,
+                "  line {}: {} = {}",
+                widening.line,
+                widening.key,
+                visible(widening.text.as_bytes())
+            );
         }
     }
     text

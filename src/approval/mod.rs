@@ -5,14 +5,18 @@
 //! it. Every doubt is a no.
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
 pub mod askpass;
 pub mod question;
+#[cfg(target_os = "linux")]
 pub mod terminal;
 
 use std::path::PathBuf;
 
+#[cfg(target_os = "linux")]
 pub use askpass::Askpass;
 pub use question::{Answer, Choice, Kind, Question};
+#[cfg(target_os = "linux")]
 pub use terminal::Terminal;
 
 /// Someone who can answer a question.
@@ -42,6 +46,7 @@ impl Approver for Nobody {
 ///
 /// `askpass` is the caller's `SBSH_ASKPASS`, `writable_roots` what confined code can write (an askpass program below
 /// one of them is not used), `colours` whether NO_COLOR and TERM allow colours.
+#[cfg(target_os = "linux")]
 pub fn speaker(askpass: Option<PathBuf>, writable_roots: &[PathBuf], colours: bool) -> Box<dyn Approver> {
     if let Some(terminal) = Terminal::of_caller(colours) {
         return Box::new(terminal);
@@ -53,6 +58,12 @@ pub fn speaker(askpass: Option<PathBuf>, writable_roots: &[PathBuf], colours: bo
             Err(error) => Box::new(Nobody { why: Some(error.to_string()) }),
         },
     }
+}
+
+/// Nobody: where no command runs, nothing is asked yet.
+#[cfg(not(target_os = "linux"))]
+pub fn speaker(_askpass: Option<PathBuf>, _writable_roots: &[PathBuf], _colours: bool) -> Box<dyn Approver> {
+    Box::new(Nobody { why: Some("sbsh asks on Linux only so far".to_owned()) })
 }
 
 /// Whether colours may be used, by the values of NO_COLOR and TERM.

@@ -12,7 +12,9 @@ pub fn on_failure(cause: &str) -> &'static [&'static str] {
     } else if says("Unknown option") {
         &["bubblewrap is too old: 0.5 or newer is needed"]
     } else if says("mount proc") {
-        &["this container does not let a fresh /proc be mounted; run it with --security-opt systempaths=unconfined"]
+        &[
+            "this container does not let a fresh /proc be mounted; run it with --security-opt systempaths=unconfined",
+        ]
     } else {
         &[]
     }

@@ -18,7 +18,9 @@ const GLOB_ENTRIES: usize = 1_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     /// A glob would have to look at too much.
-    #[error("cannot expand the path '{pattern}' ({origin}): more than {GLOB_ENTRIES} files below '{base}'; start the pattern deeper")]
+    #[error(
+        "cannot expand the path '{pattern}' ({origin}): more than {GLOB_ENTRIES} files below '{base}'; start the pattern deeper"
+    )]
     TooMany {
         /// The glob.
         pattern: String,
@@ -59,7 +61,8 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
             resolver.expand(rule, list)?;
         }
     }
-    let mut roots: Vec<PathBuf> = places.writable.iter().filter(|p| p.directory).map(|p| p.path.clone()).collect();
+    let mut roots: Vec<PathBuf> =
+        places.writable.iter().filter(|p| p.directory).map(|p| p.path.clone()).collect();
     roots.retain(|r| !unguarded.contains(r));
     roots.sort();
     roots.dedup();
@@ -270,9 +273,7 @@ impl Walk<'_> {
     /// Whether the pattern's component at this depth admits the name; beyond `**` or braces everything is possible.
     fn possible(&self, path: &Path, depth: usize) -> bool {
         let (Some(name), Some(parts)) = (path.file_name(), self.plain_parts(depth)) else { return true };
-        parts.is_some_and(|part| {
-            fast_glob::glob_match(part.as_encoded_bytes(), name.as_encoded_bytes())
-        })
+        parts.is_some_and(|part| fast_glob::glob_match(part.as_encoded_bytes(), name.as_encoded_bytes()))
     }
 
     /// `None`: no plain component here, anything is possible. `Some(None)`: the pattern is shorter than this.

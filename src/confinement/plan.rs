@@ -283,10 +283,7 @@ mod tests {
             write_denied: vec![at("/w/kept")],
             ..Places::default()
         };
-        assert_eq!(
-            plan(&places).mounts,
-            [Mount::Writable("/w".into()), Mount::ReadOnly("/w/kept".into())]
-        );
+        assert_eq!(plan(&places).mounts, [Mount::Writable("/w".into()), Mount::ReadOnly("/w/kept".into())]);
     }
 
     #[test]

@@ -88,12 +88,8 @@ const NEVER: &[i64] = &[
 ];
 
 /// io_uring performs opens and connects that no later filter would see; clone3's flags lie in memory.
-const ABSENT: &[i64] = &[
-    libc::SYS_io_uring_setup,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_clone3,
-];
+const ABSENT: &[i64] =
+    &[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_clone3];
 
 fn refusals(options: Options) -> Vec<Refusal> {
     use Test::{HasAnyOf, Is, IsNot};
@@ -243,7 +239,9 @@ mod tests {
 
     #[test]
     fn ordinary_calls_are_allowed() {
-        for call in [libc::SYS_read, libc::SYS_openat, libc::SYS_execve, libc::SYS_socketpair, libc::SYS_ptrace] {
+        for call in
+            [libc::SYS_read, libc::SYS_openat, libc::SYS_execve, libc::SYS_socketpair, libc::SYS_ptrace]
+        {
             assert_eq!(ask(PLAIN, call, [0; 6]), ALLOW);
         }
     }

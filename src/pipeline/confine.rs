@@ -49,7 +49,8 @@ pub fn plan(prepared: &Prepared, wanted: &[PathBuf]) -> Result<Planned, Stop> {
     }));
     let mut unguarded = vec![prepared.places.tmpdir.clone()];
     unguarded.extend(granted.writable);
-    let facts = facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
+    let facts =
+        facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
     Ok(Planned { plan: plan::plan(&facts.places), facts, bubblewrap, made: granted.made })
 }
 
@@ -70,9 +71,9 @@ pub fn find_bubblewrap(prepared: &Prepared) -> Result<PathBuf, Stop> {
         }
     }
     if let Some(setting) = &policy.bwrap_path {
-        return trusted(&setting.value)
-            .then(|| setting.value.clone())
-            .ok_or_else(|| Stop::NoBackend(format!("bwrapPath ({}) is not a program of root's alone", setting.origin)));
+        return trusted(&setting.value).then(|| setting.value.clone()).ok_or_else(|| {
+            Stop::NoBackend(format!("bwrapPath ({}) is not a program of root's alone", setting.origin))
+        });
     }
     BUBBLEWRAP
         .iter()
@@ -113,7 +114,8 @@ pub fn run(
     let signals = front::block_signals()?;
     let marker = std::fs::File::open("/dev/null")?;
     descriptors::set_inherited(marker.as_raw_fd(), true);
-    let removed = |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| policy.environment.removes(n).is_some());
+    let removed =
+        |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| policy.environment.removes(n).is_some());
     let record = Record {
         shell: shell.file(),
         arguments: shell.arguments(),

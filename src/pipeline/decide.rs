@@ -68,7 +68,8 @@ pub fn text_of(shell: &Shell) -> Vec<u8> {
         _ => {
             let words = std::iter::once(shell.path.as_os_str().as_bytes())
                 .chain(shell.invocation.arguments.iter().map(|a| a.as_bytes()));
-            let quoted = words.map(|w| shlex::bytes::try_quote(w).map_or_else(|_| w.to_vec(), |q| q.into_owned()));
+            let quoted =
+                words.map(|w| shlex::bytes::try_quote(w).map_or_else(|_| w.to_vec(), |q| q.into_owned()));
             quoted.collect::<Vec<_>>().join(&b' ')
         }
     }
@@ -86,7 +87,8 @@ fn judge(shell: &Shell, prepared: &Prepared, text: &CommandText<'_>) -> Verdict 
     let is_text = matches!(shell.invocation.input, CommandInput::Text { .. });
     let denied_at_all = policy.commands.deny.iter().any(|r| r.is_all());
     if !is_text && policy.mode.value == Mode::AutoAllow && policy.enabled.value && !denied_at_all {
-        let reason = Reason { text: "runs confined".into(), rule: None, origin: Some(policy.mode.origin.clone()) };
+        let reason =
+            Reason { text: "runs confined".into(), rule: None, origin: Some(policy.mode.origin.clone()) };
         return Verdict::Confined { reason, note: None };
     }
     verdict::judge(policy, text)
@@ -95,9 +97,11 @@ fn judge(shell: &Shell, prepared: &Prepared, text: &CommandText<'_>) -> Verdict 
 /// The options of the shell do not say which text it executes: each text is judged by itself (joined, a quote left
 /// open in one would hide another), and any rule that asks or denies could be about what is not seen.
 fn judge_unknown(texts: &[OsString], policy: &Policy) -> Option<Verdict> {
-    let denied = texts.iter().find_map(|text| match verdict::judge(policy, &CommandText::new(text.as_bytes(), None)) {
-        Verdict::Denied(reason) => Some(Verdict::Denied(reason)),
-        Verdict::Confined { .. } | Verdict::Outside { .. } | Verdict::Ask { .. } => None,
+    let denied = texts.iter().find_map(|text| {
+        match verdict::judge(policy, &CommandText::new(text.as_bytes(), None)) {
+            Verdict::Denied(reason) => Some(Verdict::Denied(reason)),
+            Verdict::Confined { .. } | Verdict::Outside { .. } | Verdict::Ask { .. } => None,
+        }
     });
     let rules = !policy.commands.deny.is_empty() || !policy.commands.ask.is_empty();
     denied.or_else(|| {

@@ -47,11 +47,6 @@ pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn first_inside(_channel: &OsString) -> i32 {
-    exit::USAGE
-}
-
 /// Says why nothing runs here.
 ///
 /// # Errors
@@ -61,5 +56,7 @@ pub fn run(_shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
     // Broken settings are worth saying on every platform.
     let prepared = prepare::policy(caller)?;
     prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
-    Err(Stop::NoBackend("no backend for this system is built yet; sbsh runs commands on Linux and WSL2".into()))
+    Err(Stop::NoBackend(
+        "no backend for this system is built yet; sbsh runs commands on Linux and WSL2".into(),
+    ))
 }

@@ -3,9 +3,9 @@
 use super::Stop;
 use crate::caller::Caller;
 use crate::policy::{self, Policy};
-use crate::settings::{self, Layers, Locations};
 #[cfg(target_os = "linux")]
 use crate::run::hostfile::{self, HostPlaces};
+use crate::settings::{self, Layers, Locations};
 
 /// Everything that is known before a command is looked at.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Prepared {
 /// # Errors
 /// Broken settings; no private place to be had.
 pub fn policy(caller: &Caller) -> Result<Prepared, Stop> {
+    #[cfg_attr(not(target_os = "linux"), allow(unused_mut))] // TMPDIR is made where commands run
     let mut locations = caller.locations();
     let layers = settings::load(&locations)?;
     #[cfg(target_os = "linux")]

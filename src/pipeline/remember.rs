@@ -13,8 +13,14 @@ use std::sync::Arc;
 
 /// The allow rules, as narrow as what was shown, that would let this through the next time; `None` where no rule can:
 /// an ask rule comes before every allow rule, and a command with words that only the shell knows has no exact rule.
-pub fn rules(command: &[u8], reason: &Reason, program: Option<&Program>, policy: &Policy) -> Option<Vec<String>> {
-    let by_ask_rule = reason.rule.is_some() && !policy.commands.excluded.iter().any(|r| Some(&r.text) == reason.rule.as_ref());
+pub fn rules(
+    command: &[u8],
+    reason: &Reason,
+    program: Option<&Program>,
+    policy: &Policy,
+) -> Option<Vec<String>> {
+    let by_ask_rule = reason.rule.is_some()
+        && !policy.commands.excluded.iter().any(|r| Some(&r.text) == reason.rule.as_ref());
     if by_ask_rule {
         return None;
     }
@@ -68,9 +74,13 @@ pub fn target(prepared: &Prepared) -> Option<PathBuf> {
 /// # Errors
 /// When the file cannot be changed; the command does not run then, as the answer could not be kept.
 pub fn write(rules: &[String], prepared: &Prepared) -> Result<(), Stop> {
-    let failed = |cause: String| Stop::Failed(format!("cannot keep the answer 'always': {cause}"), crate::exit::REFUSED);
-    let target = target(prepared).ok_or_else(|| failed("there is no home directory for a settings file".into()))?;
-    let project = prepared.layers.project.as_ref().filter(|_| prepared.layers.user_file.as_ref() != Some(&target));
+    let failed = |cause: String| {
+        Stop::Failed(format!("cannot keep the answer 'always': {cause}"), crate::exit::REFUSED)
+    };
+    let target =
+        target(prepared).ok_or_else(|| failed("there is no home directory for a settings file".into()))?;
+    let project =
+        prepared.layers.project.as_ref().filter(|_| prepared.layers.user_file.as_ref() != Some(&target));
     for rule in rules {
         let added = match project {
             Some(project) => edit::add_within(project, &target, KEY, rule),

@@ -104,7 +104,8 @@ impl Shell {
 fn own_name(argv0: &std::ffi::OsStr) -> bool {
     let bytes = argv0.as_bytes();
     let name = bytes.rsplit(|&b| b == b'/').next().unwrap_or(bytes);
-    InnerShell::from_name(std::ffi::OsStr::from_bytes(name.strip_prefix(b"-").unwrap_or(name))) == InnerShell::BySetting
+    InnerShell::from_name(std::ffi::OsStr::from_bytes(name.strip_prefix(b"-").unwrap_or(name)))
+        == InnerShell::BySetting
 }
 
 /// Inside the boundary already: nothing is read, asked or built again.

@@ -81,12 +81,9 @@ impl From<PolicyError> for Stop {
         let message = error.problem.to_string();
         Stop::Settings(match &error.origin {
             Origin::File { source, offset } => SettingsError::at(source, *offset, message),
-            Origin::BuiltIn(place) | Origin::Caller(place) => SettingsError {
-                path: (*place).into(),
-                place: None,
-                line: String::new(),
-                message,
-            },
+            Origin::BuiltIn(place) | Origin::Caller(place) => {
+                SettingsError { path: (*place).into(), place: None, line: String::new(), message }
+            }
         })
     }
 }
@@ -110,7 +107,9 @@ pub fn report_outcome(outcome: &Outcome, note: Option<&str>) -> i32 {
         let path = swept.path.display();
         report::notice(&match &swept.moved {
             Ok(place) => format!("took '{path}' away to '{}': {}", place.display(), swept.why),
-            Err(error) => format!("'{path}' must not stand there ({}), but cannot be moved: {error}", swept.why),
+            Err(error) => {
+                format!("'{path}' must not stand there ({}), but cannot be moved: {error}", swept.why)
+            }
         });
     }
     if let Some(note) = note.filter(|_| outcome.ending != Ending::Exited(0)) {

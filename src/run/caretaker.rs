@@ -64,7 +64,10 @@ fn wait_end(end: &OwnedFd) -> Option<u8> {
     let Ok(arrivals) = signals::Arrivals::new() else { return None };
     let mut has_successor = false;
     loop {
-        let mut events = [PollFd::new(end.as_fd(), PollFlags::POLLIN), PollFd::new(arrivals.descriptor(), PollFlags::POLLIN)];
+        let mut events = [
+            PollFd::new(end.as_fd(), PollFlags::POLLIN),
+            PollFd::new(arrivals.descriptor(), PollFlags::POLLIN),
+        ];
         if poll(&mut events, PollTimeout::NONE).is_err() {
             continue;
         }

@@ -20,9 +20,17 @@ pub enum News {
     Started,
     /// It was stopped by this signal.
     Stopped(i32),
-    /// It ended. `jobs`: some of what it started is still there. `positions`: where the descriptors that were opened
-    /// anew inside now stand.
-    Ended { signaled: bool, code: i32, jobs: bool, positions: Vec<(i32, i64)> },
+    /// It ended.
+    Ended {
+        /// By a signal; `code` is its number then, else the exit status.
+        signaled: bool,
+        /// Status or signal.
+        code: i32,
+        /// Some of what it started is still there.
+        jobs: bool,
+        /// Where the descriptors that were opened anew inside now stand.
+        positions: Vec<(i32, i64)>,
+    },
     /// It could not be started; the text says why.
     Failed(String),
 }

@@ -81,7 +81,8 @@ fn open_anew(passed: &Passed) -> Result<std::fs::File, String> {
         return Err("not a file".into());
     };
     use std::os::unix::fs::OpenOptionsExt;
-    let flags = libc::O_NOFOLLOW | libc::O_NOCTTY | if *directory { libc::O_DIRECTORY } else { libc::O_NONBLOCK };
+    let flags =
+        libc::O_NOFOLLOW | libc::O_NOCTTY | if *directory { libc::O_DIRECTORY } else { libc::O_NONBLOCK };
     let name = Path::new(path);
     let file = std::fs::OpenOptions::new()
         .read(true)

@@ -60,10 +60,11 @@ pub fn run(launch: Launch) -> Result<Outcome, RunError> {
     command.push(text(&format!("/proc/self/fd/{}", binary.as_raw_fd())));
     command.push(text(FIRST_INSIDE));
     command.push(number_text(theirs.as_raw_fd()));
-    let path = CString::new(bubblewrap.as_os_str().as_bytes())
-        .map_err(RunError::system("start bubblewrap"))?;
+    let path =
+        CString::new(bubblewrap.as_os_str().as_bytes()).map_err(RunError::system("start bubblewrap"))?;
     let standard = process::Standard { error: complaints_inside.as_raw_fd() };
-    let child = process::spawn_masked(&path, &command, standard).map_err(RunError::system("start bubblewrap"))?;
+    let child =
+        process::spawn_masked(&path, &command, standard).map_err(RunError::system("start bubblewrap"))?;
     drop((theirs, alive_inside, complaints_inside, arguments_inside, binary));
     drop(inherited.carried);
     // From here on bubblewrap works beside us; a failure of it shows as the channel's end.
@@ -140,7 +141,10 @@ impl Front {
                 }
                 Ok(None) | Err(_) => {
                     self.clear(caretaker);
-                    return Err(RunError::Boundary { mechanism: "bubblewrap", cause: read_complaints(complaints) });
+                    return Err(RunError::Boundary {
+                        mechanism: "bubblewrap",
+                        cause: read_complaints(complaints),
+                    });
                 }
             }
         }
@@ -154,7 +158,13 @@ impl Front {
         }
     }
 
-    fn finish(self, ending: Ending, jobs: bool, positions: &[(i32, i64)], caretaker: Option<Caretaker>) -> Outcome {
+    fn finish(
+        self,
+        ending: Ending,
+        jobs: bool,
+        positions: &[(i32, i64)],
+        caretaker: Option<Caretaker>,
+    ) -> Outcome {
         for passed in &self.passed {
             if let Passed::Anew { number, directory: false, .. } = passed
                 && let Some((_, position)) = positions.iter().find(|(n, _)| n == number)

@@ -3,19 +3,72 @@
 
 /// Keys (lower case; `*` stands for any subsection) whose value is run, read as a path, or sends data elsewhere.
 const DANGEROUS: &[&str] = &[
-    "core.fsmonitor", "core.hookspath", "core.sshcommand", "core.pager", "core.editor", "core.gitproxy",
-    "core.askpass", "core.worktree", "core.attributesfile", "core.excludesfile", "core.alternaterefscommand",
-    "sequence.editor", "gpg.program", "gpg.*.program", "gpg.ssh.defaultkeycommand", "credential.helper",
-    "credential.*.helper", "diff.external", "diff.*.command", "diff.*.textconv", "merge.*.driver",
-    "filter.*.clean", "filter.*.smudge", "filter.*.process", "alias.*", "pager.*", "include.path",
-    "includeif.*.path", "url.*.insteadof", "url.*.pushinsteadof", "protocol.*", "protocol.*.allow",
-    "uploadpack.packobjectshook", "remote.*.uploadpack", "remote.*.receivepack", "remote.*.vcs",
-    "submodule.*.update", "mergetool.*.cmd", "mergetool.*.path", "difftool.*.cmd", "difftool.*.path",
-    "man.*.cmd", "man.*.path", "browser.*.cmd", "browser.*.path", "interactive.difffilter",
-    "sendemail.*", "trailer.*.command", "trailer.*.cmd", "http.proxy", "http.*.proxy", "http.sslverify",
-    "remote.*.proxy", "safe.directory", "extensions.worktreeconfig", "instaweb.httpd", "web.browser",
-    "init.templatedir", "commit.template", "user.signingkey", "tar.*.command", "receive.procreceiverefs",
-    "guitool.*.cmd", "imap.tunnel", "sendpack.sideband", "ssh.variant",
+    "core.fsmonitor",
+    "core.hookspath",
+    "core.sshcommand",
+    "core.pager",
+    "core.editor",
+    "core.gitproxy",
+    "core.askpass",
+    "core.worktree",
+    "core.attributesfile",
+    "core.excludesfile",
+    "core.alternaterefscommand",
+    "sequence.editor",
+    "gpg.program",
+    "gpg.*.program",
+    "gpg.ssh.defaultkeycommand",
+    "credential.helper",
+    "credential.*.helper",
+    "diff.external",
+    "diff.*.command",
+    "diff.*.textconv",
+    "merge.*.driver",
+    "filter.*.clean",
+    "filter.*.smudge",
+    "filter.*.process",
+    "alias.*",
+    "pager.*",
+    "include.path",
+    "includeif.*.path",
+    "url.*.insteadof",
+    "url.*.pushinsteadof",
+    "protocol.*",
+    "protocol.*.allow",
+    "uploadpack.packobjectshook",
+    "remote.*.uploadpack",
+    "remote.*.receivepack",
+    "remote.*.vcs",
+    "submodule.*.update",
+    "mergetool.*.cmd",
+    "mergetool.*.path",
+    "difftool.*.cmd",
+    "difftool.*.path",
+    "man.*.cmd",
+    "man.*.path",
+    "browser.*.cmd",
+    "browser.*.path",
+    "interactive.difffilter",
+    "sendemail.*",
+    "trailer.*.command",
+    "trailer.*.cmd",
+    "http.proxy",
+    "http.*.proxy",
+    "http.sslverify",
+    "remote.*.proxy",
+    "safe.directory",
+    "extensions.worktreeconfig",
+    "instaweb.httpd",
+    "web.browser",
+    "init.templatedir",
+    "commit.template",
+    "user.signingkey",
+    "tar.*.command",
+    "receive.procreceiverefs",
+    "guitool.*.cmd",
+    "imap.tunnel",
+    "sendpack.sideband",
+    "ssh.variant",
 ];
 
 /// The first dangerous key, as `section.name`, or a word for what cannot be understood.
@@ -30,8 +83,11 @@ pub fn dangerous_key(text: &[u8]) -> Option<String> {
             section = normal_section(inner.get(..end).unwrap_or(""));
             rest = inner.get(end + 1..).unwrap_or("").trim_start();
         }
-        let name: String =
-            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>().to_lowercase();
+        let name: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .collect::<String>()
+            .to_lowercase();
         if name.is_empty() || rest.starts_with(['#', ';']) {
             continue;
         }

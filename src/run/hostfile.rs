@@ -48,11 +48,17 @@ fn places(private: &Path, root: Option<&Path>, user: u32) -> io::Result<HostPlac
         blind_file: private.join("blind-file"),
     };
     private_directory(&places.tmpdir, user, 0o700)?;
-    private_directory(&places.blind_directory, user, 0)?;
+    private_directory(&places.blind_directory, user, 0o000)?;
     if fs::symlink_metadata(&places.blind_file).is_err() {
-        fs::OpenOptions::new().write(true).create_new(true).mode(0).open(&places.blind_file).map(drop).or_else(
-            |error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) },
-        )?;
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o000)
+            .open(&places.blind_file)
+            .map(drop)
+            .or_else(
+                |error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) },
+            )?;
     }
     let file = fs::symlink_metadata(&places.blind_file)?;
     if !file.is_file() || file.uid() != user || file.mode() & 0o7777 != 0 || file.len() != 0 {

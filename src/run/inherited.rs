@@ -82,7 +82,8 @@ impl Inherited {
                 });
             }
             _ => {
-                let copy = descriptors::duplicate(number, 10).map_err(RunError::system("copy a descriptor"))?;
+                let copy =
+                    descriptors::duplicate(number, 10).map_err(RunError::system("copy a descriptor"))?;
                 let carried = descriptors::number(&copy);
                 descriptors::set_inherited(carried, true);
                 self.passed.push(Passed::As { number, carried });

@@ -12,12 +12,32 @@ use std::os::unix::net::UnixStream;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Passed {
     /// Descriptor `number` inside is what stands at `carried` now.
-    As { number: i32, carried: i32 },
+    As {
+        /// The number inside.
+        number: i32,
+        /// The number on the way.
+        carried: i32,
+    },
     /// Closed inside, as the caller had it.
-    Closed { number: i32 },
-    /// A file that is opened anew inside, so that the boundary's mounts hold for it too; it must still be the same
-    /// file (`device`, `inode`).
-    Anew { number: i32, path: OsString, position: i64, device: u64, inode: u64, directory: bool },
+    Closed {
+        /// The number.
+        number: i32,
+    },
+    /// A file that is opened anew inside, so that the boundary's mounts hold for it too.
+    Anew {
+        /// The number inside.
+        number: i32,
+        /// Its path.
+        path: OsString,
+        /// Where it is read from.
+        position: i64,
+        /// It must still be the same file: this device …
+        device: u64,
+        /// … and this inode.
+        inode: u64,
+        /// Whether it is a directory.
+        directory: bool,
+    },
 }
 
 /// Everything that the first process inside needs.

@@ -81,8 +81,11 @@ impl Sweeper<'_> {
 
     /// `HEAD`, `objects` and `refs` at the top make git take the tree for a bare repository and obey its config.
     fn bare_repository(&mut self, guards: &[&Guard]) {
-        let new: Vec<&Path> =
-            guards.iter().filter(|g| g.before == Before::NoBareRepository).map(|g| g.name.as_path()).collect();
+        let new: Vec<&Path> = guards
+            .iter()
+            .filter(|g| g.before == Before::NoBareRepository)
+            .map(|g| g.name.as_path())
+            .collect();
         let is_bare = ["HEAD", "objects", "refs"].iter().all(|n| self.top.exists(Path::new(n)));
         if new.is_empty() || !is_bare {
             return;
@@ -112,7 +115,10 @@ impl Sweeper<'_> {
             match self.top.read(&config, 1 << 20) {
                 Ok(text) => {
                     if let Some(key) = gitconfig::dangerous_key(&text) {
-                        self.take(&config, &format!("it is a git config made during the run that sets '{key}'"));
+                        self.take(
+                            &config,
+                            &format!("it is a git config made during the run that sets '{key}'"),
+                        );
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -129,7 +135,9 @@ impl Sweeper<'_> {
     fn newborn_pointer(&mut self, entry: &Path) {
         let leads = repositories::read(&self.root.join(entry));
         let stays_inside = leads.as_ref().is_some_and(|r| {
-            let known = |path: &Path| path.starts_with(self.root) && path.components().any(|c| c.as_os_str() == ".git");
+            let known = |path: &Path| {
+                path.starts_with(self.root) && path.components().any(|c| c.as_os_str() == ".git")
+            };
             known(&r.directory) && known(&r.common)
         });
         if !stays_inside && !leads.is_some_and(|r| r.linked) {

@@ -32,7 +32,12 @@ impl SettingsError {
     pub fn at(source: &Source, offset: usize, message: impl Into<String>) -> SettingsError {
         let (line, column) = origin::line_column(&source.text, offset);
         let text = source.text.lines().nth(line - 1).unwrap_or("").to_owned();
-        SettingsError { path: source.path.clone(), place: Some((line, column)), line: text, message: message.into() }
+        SettingsError {
+            path: source.path.clone(),
+            place: Some((line, column)),
+            line: text,
+            message: message.into(),
+        }
     }
 
     fn whole(path: &Path, message: impl Into<String>) -> SettingsError {
@@ -48,7 +53,10 @@ pub fn load(locations: &Locations) -> Result<Layers, SettingsError> {
     let mut layers = Layers { project: project(locations), ..Layers::default() };
     let project_files = layers.project.as_ref().map(|project| {
         let directory = project.join(".claude");
-        [(Scope::Project, directory.join("settings.json")), (Scope::Local, directory.join("settings.local.json"))]
+        [
+            (Scope::Project, directory.join("settings.json")),
+            (Scope::Local, directory.join("settings.local.json")),
+        ]
     });
     for path in managed_files(&locations.managed_dir)? {
         read(&path, Scope::Managed, &mut layers, |_| true)?;
@@ -88,7 +96,9 @@ fn project(locations: &Locations) -> Option<PathBuf> {
     let home = locations.home.as_ref().map(|h| fs::canonicalize(h).unwrap_or_else(|_| h.clone()));
     start
         .ancestors()
-        .filter(|a| a.parent().is_some() && Some(*a) != home.as_deref() && Some(*a) != locations.home.as_deref())
+        .filter(|a| {
+            a.parent().is_some() && Some(*a) != home.as_deref() && Some(*a) != locations.home.as_deref()
+        })
         .find(|a| fs::metadata(a.join(".claude")).is_ok_and(|m| m.is_dir()))
         .map(Path::to_path_buf)
 }
@@ -110,7 +120,8 @@ fn managed_files(directory: &Path) -> Result<Vec<PathBuf>, SettingsError> {
         Ok(listing) => {
             let mut names: Vec<PathBuf> = Vec::new();
             for entry in listing {
-                let entry = entry.map_err(|e| SettingsError::whole(&drop_ins, format!("cannot list it: {e}")))?;
+                let entry =
+                    entry.map_err(|e| SettingsError::whole(&drop_ins, format!("cannot list it: {e}")))?;
                 names.push(entry.path());
             }
             names.retain(|path| path.extension().is_some_and(|e| e == "json"));
@@ -121,7 +132,8 @@ fn managed_files(directory: &Path) -> Result<Vec<PathBuf>, SettingsError> {
         Err(error) => return Err(SettingsError::whole(&drop_ins, format!("cannot list it: {error}"))),
     }
     // One way in for somebody else at any level would be a way to write policy.
-    for path in all.iter().flat_map(|file| [Some(file.as_path()), file.parent()]).flatten().chain([directory]) {
+    for path in all.iter().flat_map(|file| [Some(file.as_path()), file.parent()]).flatten().chain([directory])
+    {
         administrators_alone(path)?;
     }
     Ok(all)
@@ -167,9 +179,8 @@ fn read(
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     file.take(LONGEST).read_to_end(&mut bytes).map_err(|e| whole(format!("cannot read it: {e}")))?;
     let may_widen = may_widen(&bytes);
-    let text = String::from_utf8(bytes).map_err(|e| {
-        whole(format!("it is not UTF-8 text (at byte {})", e.utf8_error().valid_up_to()))
-    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| whole(format!("it is not UTF-8 text (at byte {})", e.utf8_error().valid_up_to())))?;
     let source = Arc::new(Source { path: path.into(), scope, text });
     let values = parse::values(&source, &mut layers.notices)
         .map_err(|ParseError { offset, what }| SettingsError::at(&source, offset, what))?;

@@ -5,6 +5,7 @@
 
 pub mod edit;
 pub mod jsonc;
+mod layout;
 pub mod load;
 pub mod origin;
 pub mod parse;

@@ -44,7 +44,12 @@ pub struct Source {
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// In a settings file, at a byte offset of its text.
-    File { source: Arc<Source>, offset: usize },
+    File {
+        /// The file.
+        source: Arc<Source>,
+        /// The byte offset of the value in its text.
+        offset: usize,
+    },
     /// In sbsh itself; the text names the list, e.g. `always protected`.
     BuiltIn(&'static str),
     /// By the caller: the environment variable or option that said it, e.g. `SBSH_ROOT`.

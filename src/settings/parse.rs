@@ -77,7 +77,7 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Text<'a> {
 /// # Errors
 /// [`ParseError`], also for a key of ours that is there twice.
 pub fn values(source: &Arc<Source>, notices: &mut Vec<Notice>) -> Result<Values, ParseError> {
-    let text = jsonc::blank(&source.text).map_err(|e| ParseError { offset: e.offset, what: e.what.into() })?;
+    let text = jsonc::blank(&source.text).map_err(|e| ParseError { offset: e.offset, what: e.what })?;
     let mut reader = Reader { source, text: &text, notices, values: Values::default() };
     if text.trim().is_empty() {
         return Ok(reader.values);
@@ -90,7 +90,8 @@ pub fn values(source: &Arc<Source>, notices: &mut Vec<Notice>) -> Result<Values,
             "sandbox" => reader.section("", value)?,
             "permissions" => reader.permissions(value)?,
             "allowManagedPermissionRulesOnly" => {
-                reader.values.managed_rules_only = Some(reader.typed(value, "allowManagedPermissionRulesOnly", Kind::Boolean)?);
+                reader.values.managed_rules_only =
+                    Some(reader.typed(value, "allowManagedPermissionRulesOnly", Kind::Boolean)?);
             }
             _ => {}
         }

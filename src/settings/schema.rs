@@ -61,21 +61,51 @@ const NONE: &str = "[]";
 
 /// Every key below `sandbox`, in the order of SETTINGS.md.
 pub const KEYS: &[Key] = &[
-    key("enabled", Kind::Boolean, "true", "false (managed or user only): commands run unconfined, with a notice"),
-    key("mode", Kind::Word(&["auto-allow", "regular"]), "auto-allow", "whether what runs confined needs approval"),
-    key("autoAllowBashIfSandboxed", Kind::Boolean, "true", "another spelling of mode; mode wins in the same file"),
+    key(
+        "enabled",
+        Kind::Boolean,
+        "true",
+        "false (managed or user only): commands run unconfined, with a notice",
+    ),
+    key(
+        "mode",
+        Kind::Word(&["auto-allow", "regular"]),
+        "auto-allow",
+        "whether what runs confined needs approval",
+    ),
+    key(
+        "autoAllowBashIfSandboxed",
+        Kind::Boolean,
+        "true",
+        "another spelling of mode; mode wins in the same file",
+    ),
     key("allowedDomains", Kind::List, NONE, "domains reachable without asking"),
     key("network", Kind::Section, "", "network settings"),
     key("network.allowedDomains", Kind::List, NONE, "domains reachable without asking"),
     key("network.deniedDomains", Kind::List, NONE, "domains that are always refused"),
     key("network.strictAllowlist", Kind::Boolean, "false", "refuse unknown domains instead of asking"),
-    key("network.allowManagedDomainsOnly", Kind::Boolean, "false", "managed only: only managed domain lists count"),
+    key(
+        "network.allowManagedDomainsOnly",
+        Kind::Boolean,
+        "false",
+        "managed only: only managed domain lists count",
+    ),
     key("network.httpProxyPort", Kind::Port, "none", "a proxy on 127.0.0.1 that carries what was allowed"),
-    key("network.socksProxyPort", Kind::Port, "none", "a SOCKS proxy on 127.0.0.1 that carries what was allowed"),
+    key(
+        "network.socksProxyPort",
+        Kind::Port,
+        "none",
+        "a SOCKS proxy on 127.0.0.1 that carries what was allowed",
+    ),
     key("network.allowLocalBinding", Kind::Boolean, "false", "join the loopback of inside and host"),
     key("network.allowUnixSockets", Kind::List, NONE, "Unix sockets that may be connected to"),
     key("network.allowAllUnixSockets", Kind::Boolean, "false", "all Unix sockets may be connected to"),
-    key("network.proxyVariables", Kind::Word(&["auto", "always", "never"]), "auto", "whether proxy variables are set"),
+    key(
+        "network.proxyVariables",
+        Kind::Word(&["auto", "always", "never"]),
+        "auto",
+        "whether proxy variables are set",
+    ),
     key("allowUnixSockets", Kind::List, NONE, "Unix sockets that may be connected to"),
     key("filesystem", Kind::Section, "", "file settings"),
     key("filesystem.allowWrite", Kind::List, NONE, "paths that may be written"),
@@ -83,10 +113,20 @@ pub const KEYS: &[Key] = &[
     key("filesystem.denyRead", Kind::List, NONE, "paths that must not be read"),
     key("filesystem.allowRead", Kind::List, NONE, "paths readable again inside what must not be read"),
     key("filesystem.allowGitConfig", Kind::Boolean, "false", ".git/config of the working root is writable"),
-    key("filesystem.allowManagedReadPathsOnly", Kind::Boolean, "false", "managed only: only managed allowRead counts"),
+    key(
+        "filesystem.allowManagedReadPathsOnly",
+        Kind::Boolean,
+        "false",
+        "managed only: only managed allowRead counts",
+    ),
     key("allowUnsandboxedCommands", Kind::Boolean, "true", "dangerouslyDisableSandbox exists"),
     key("excludedCommands", Kind::List, NONE, "commands that run outside, through the permission flow"),
-    key("enableWeakerNestedSandbox", Kind::Boolean, "false", "accept a weaker boundary in unprivileged containers"),
+    key(
+        "enableWeakerNestedSandbox",
+        Kind::Boolean,
+        "false",
+        "accept a weaker boundary in unprivileged containers",
+    ),
     key("failIfUnavailable", Kind::Boolean, "true", "without a backend nothing runs"),
     key("ignoreViolations", Kind::Lists, "{}", "violations that are not reported, by command"),
     key("credentials", Kind::Section, "", "credentials kept from the inside"),
@@ -124,7 +164,8 @@ fn elsewhere(name: &str) -> Option<&'static str> {
 
 /// Levenshtein's distance, without regard to case.
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut next = vec![i + 1];

@@ -6,6 +6,7 @@
 pub mod beneath;
 #[cfg(target_os = "linux")]
 pub mod descriptors;
+pub mod entry;
 #[cfg(target_os = "linux")]
 pub mod inside;
 #[cfg(target_os = "linux")]
@@ -15,5 +16,6 @@ pub mod seccomp;
 #[cfg(target_os = "linux")]
 pub mod signals;
 pub mod store;
+#[cfg(target_os = "linux")]
 pub mod terminal;
 pub mod visible;

@@ -8,27 +8,8 @@ use nix::sys::signal::{SigHandler, SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::ffi::{CStr, CString, OsString, c_char, c_int};
+use std::ffi::{CStr, CString};
 use std::os::fd::RawFd;
-use std::os::unix::ffi::OsStringExt;
-
-/// The arguments that the C runtime handed to `main`, as bytes.
-pub fn arguments(count: c_int, vector: *const *const c_char) -> Vec<OsString> {
-    let count = usize::try_from(count).unwrap_or(0);
-    (0..count)
-        .map_while(|index| {
-            // SAFETY: the C runtime guarantees `count` valid, NUL-terminated strings followed by a null pointer,
-            // all alive for the whole process (C17 5.1.2.2.1).
-            let pointer = unsafe { *vector.add(index) };
-            if pointer.is_null() {
-                return None;
-            }
-            // SAFETY: as above; not null.
-            let text = unsafe { CStr::from_ptr(pointer) };
-            Some(OsString::from_vec(text.to_bytes().to_vec()))
-        })
-        .collect()
-}
 
 /// How a started program's standard descriptors are set. Everything above them is inherited unless close-on-exec.
 #[derive(Debug, Clone, Copy)]

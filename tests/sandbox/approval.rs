@@ -7,7 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 fn with_answer(world: &World, answer: &str, text: &str) -> Ran {
     let program = world.outside.join("askpass");
     let log = world.outside.join("asked");
-    world.write(&program, &format!("#!/bin/sh\nprintf '%s\\n' \"$1\" > {0}\ncat >> {0}\necho {answer}\n", log.display()));
+    world.write(
+        &program,
+        &format!("#!/bin/sh\nprintf '%s\\n' \"$1\" > {0}\ncat >> {0}\necho {answer}\n", log.display()),
+    );
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     world.command(world.bin("sbsh")).env("SBSH_ASKPASS", &program).args(["-c", text]).output().unwrap().into()
 }
@@ -19,7 +22,10 @@ fn an_askpass_program_answers_with_the_whole_question_before_it() {
         let text = "true; git push here # \u{202e}hidden";
         assert_eq!(with_answer(world, "no", text).status, Some(126));
         let asked = fs::read_to_string(world.outside.join("asked")).unwrap();
-        assert!(asked.contains("git push here") && !asked.lines().next().unwrap().contains('\u{202e}'), "{asked}");
+        assert!(
+            asked.contains("git push here") && !asked.lines().next().unwrap().contains('\u{202e}'),
+            "{asked}"
+        );
         assert_eq!(with_answer(world, "garbage", text).status, Some(126));
         // git's own failure, not a refusal: it ran.
         assert_eq!(with_answer(world, "once", text).status, Some(128));
@@ -48,7 +54,13 @@ fn an_askpass_program_in_the_project_is_not_asked() {
         let program = world.project.join("askpass");
         world.write(&program, "#!/bin/sh\necho once\n");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let ran: Ran = world.command(world.bin("sbsh")).env("SBSH_ASKPASS", &program).args(["-c", "echo x"]).output().unwrap().into();
+        let ran: Ran = world
+            .command(world.bin("sbsh"))
+            .env("SBSH_ASKPASS", &program)
+            .args(["-c", "echo x"])
+            .output()
+            .unwrap()
+            .into();
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(126), ""), "{}", ran.stderr);
     });
 }
@@ -63,7 +75,9 @@ fn the_way_out_always_asks_and_can_be_taken_away() {
         assert_eq!(with_answer(world, "once", &text).status, Some(0));
         assert!(made.exists());
         fs::remove_file(&made).unwrap();
-        world.user_settings(r#"{"sandbox":{"allowUnsandboxedCommands":false},"permissions":{"allow":["Bash"]}}"#);
+        world.user_settings(
+            r#"{"sandbox":{"allowUnsandboxedCommands":false},"permissions":{"allow":["Bash"]}}"#,
+        );
         assert_eq!(with_answer(world, "once", &text).status, Some(126));
         assert!(!made.exists());
     });

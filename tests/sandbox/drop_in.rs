@@ -9,7 +9,8 @@ use std::process::Stdio;
 fn with_input(world: &World, program: &str, argv: &[&str], input: &str) -> Ran {
     let mut command = world.command(program);
     command.arg0("bash").args(argv).env("SHLVL", "1").env("TMPDIR", "/tmp");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A shell that ends early closes its input; that is no failure.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let mut ran = Ran::from(child.wait_with_output().unwrap());
@@ -38,7 +39,10 @@ fn same(world: &World, argv: &[&str], input: &str) {
 #[test]
 fn every_form_of_invocation_gives_what_bash_gives() {
     each(|world| {
-        world.write(&world.project.join("script.sh"), "echo script $0 $# \"$@\"; read line; echo got $line; exit 4\n");
+        world.write(
+            &world.project.join("script.sh"),
+            "echo script $0 $# \"$@\"; read line; echo got $line; exit 4\n",
+        );
         world.write(&world.project.join("rc"), "echo from rc\n");
         let forms: &[(&[&str], &str)] = &[
             (&["-c", "echo $0 $# \"$@\"", "name", "a b", "c"], ""),
@@ -152,13 +156,19 @@ fn arguments_are_bytes() {
 #[test]
 fn by_its_other_names_it_is_the_other_shells() {
     each(|world| {
-        let sh: Ran = world.command(world.bin("sh")).args(["-c", "echo $0 ${BASH_VERSION:-none}"]).output().unwrap().into();
+        let sh: Ran = world
+            .command(world.bin("sh"))
+            .args(["-c", "echo $0 ${BASH_VERSION:-none}"])
+            .output()
+            .unwrap()
+            .into();
         assert_eq!(sh.stdout, format!("{} none\n", world.bin("sh").display()));
         if !std::path::Path::new("/bin/zsh").exists() {
             crate::world::skip("zsh is not installed");
             return;
         }
-        let zsh: Ran = world.command(world.bin("zsh")).args(["-c", "echo ${ZSH_VERSION:+zsh}"]).output().unwrap().into();
+        let zsh: Ran =
+            world.command(world.bin("zsh")).args(["-c", "echo ${ZSH_VERSION:+zsh}"]).output().unwrap().into();
         assert_eq!(zsh.stdout, "zsh\n");
     });
 }
@@ -189,10 +199,13 @@ fn closed_standard_descriptors_stay_closed() {
             ("2>&-", "echo x >&2; echo status $?"),
         ] {
             let line = |shell: &str| format!("{shell} -c '{script}' {redirection}");
-            let bash: Ran = world.command("/bin/bash").args(["-c", &line("/bin/bash")]).output().unwrap().into();
+            let bash: Ran =
+                world.command("/bin/bash").args(["-c", &line("/bin/bash")]).output().unwrap().into();
             let ours = line(world.bin("bash").to_str().unwrap());
             let ours: Ran = world.command("/bin/bash").args(["-c", &ours]).output().unwrap().into();
-            let named = |ran: Ran| ran.stderr.replace(world.bin("bash").to_str().unwrap(), "BASH").replace("/bin/bash", "BASH");
+            let named = |ran: Ran| {
+                ran.stderr.replace(world.bin("bash").to_str().unwrap(), "BASH").replace("/bin/bash", "BASH")
+            };
             assert_eq!((ours.status, &ours.stdout), (bash.status, &bash.stdout), "{redirection}");
             assert_eq!(named(ours), named(bash), "{redirection}");
         }
@@ -204,10 +217,15 @@ fn ignored_signals_umask_and_limits_come_through() {
     each(|world| {
         // Without the two signals that C libraries keep for themselves (33 is bit 32 of the mask's upper half).
         let text = "trap; umask; ulimit -n; grep SigIgn /proc/self/status | tail -c 9";
-        let line = |shell: &str| format!("trap '' PIPE INT QUIT; umask 027; ulimit -n 100; {shell} -c '{text}'");
+        let line =
+            |shell: &str| format!("trap '' PIPE INT QUIT; umask 027; ulimit -n 100; {shell} -c '{text}'");
         let bash: Ran = world.command("/bin/bash").args(["-c", &line("/bin/bash")]).output().unwrap().into();
-        let ours: Ran =
-            world.command("/bin/bash").args(["-c", &line(world.bin("bash").to_str().unwrap())]).output().unwrap().into();
+        let ours: Ran = world
+            .command("/bin/bash")
+            .args(["-c", &line(world.bin("bash").to_str().unwrap())])
+            .output()
+            .unwrap()
+            .into();
         assert_eq!(ours, bash);
     });
 }
@@ -217,10 +235,17 @@ fn a_script_on_a_shared_file_leaves_the_rest_to_the_caller() {
     each(|world| {
         world.write(&world.outside.join("input"), "one\ntwo\nthree\n");
         let line = |shell: &str| {
-            format!("({shell} -c 'read a; echo inner $a'; read b; echo outer $b) < {}", world.outside.join("input").display())
+            format!(
+                "({shell} -c 'read a; echo inner $a'; read b; echo outer $b) < {}",
+                world.outside.join("input").display()
+            )
         };
-        let ours: Ran =
-            world.command("/bin/bash").args(["-c", &line(world.bin("bash").to_str().unwrap())]).output().unwrap().into();
+        let ours: Ran = world
+            .command("/bin/bash")
+            .args(["-c", &line(world.bin("bash").to_str().unwrap())])
+            .output()
+            .unwrap()
+            .into();
         assert_eq!(ours.stdout, "inner one\nouter two\n");
     });
 }
@@ -231,7 +256,11 @@ fn a_directory_that_is_gone_is_gone_inside_too() {
         let gone = world.outside.join("gone");
         fs::create_dir(&gone).unwrap();
         world.give(&gone);
-        let line = format!("cd {0} && rmdir {0} && {1} -c 'ls -A | wc -l; touch x || echo refused'", gone.display(), world.bin("bash").display());
+        let line = format!(
+            "cd {0} && rmdir {0} && {1} -c 'ls -A | wc -l; touch x || echo refused'",
+            gone.display(),
+            world.bin("bash").display()
+        );
         let ran: Ran = world.command("/bin/bash").args(["-c", &line]).output().unwrap().into();
         assert_eq!(ran.stdout, "0\nrefused\n", "{}", ran.stderr);
     });
@@ -240,7 +269,11 @@ fn a_directory_that_is_gone_is_gone_inside_too() {
 #[test]
 fn nested_starts_change_nothing() {
     each(|world| {
-        let text = format!("{0} -c 'echo nested; {0} -c \"echo deeper; touch {1}/x || echo held\"'", world.bin("sbsh").display(), world.outside.display());
+        let text = format!(
+            "{0} -c 'echo nested; {0} -c \"echo deeper; touch {1}/x || echo held\"'",
+            world.bin("sbsh").display(),
+            world.outside.display()
+        );
         let ran = world.run(&text);
         assert_eq!((ran.stdout.as_str(), ran.status), ("nested\ndeeper\nheld\n", Some(0)), "{}", ran.stderr);
         assert_eq!(fs::read_dir(&world.outside).unwrap().count(), 0);

@@ -8,16 +8,25 @@ fn credentials_of_the_agent_and_the_session_are_removed_and_the_rest_is_kept() {
         world.user_settings(r#"{"sandbox":{"credentials":{"envVars":[{"name":"MY_TOKEN","mode":"deny"}]}}}"#);
         let ran: Ran = world
             .command(world.bin("sbsh"))
-            .envs([("ANTHROPIC_API_KEY", "k"), ("OPENAI_API_KEY", "k"), ("SSH_AUTH_SOCK", "/x"), ("DBUS_SESSION_BUS_ADDRESS", "x")])
+            .envs([
+                ("ANTHROPIC_API_KEY", "k"),
+                ("OPENAI_API_KEY", "k"),
+                ("SSH_AUTH_SOCK", "/x"),
+                ("DBUS_SESSION_BUS_ADDRESS", "x"),
+            ])
             .envs([("MY_TOKEN", "t"), ("KEPT", "a b\nc"), ("SHELL", "/opt/sbsh"), ("EMPTY", "")])
             .args(["-c", "env -0 | sort -z | tr '\\0' '|'"])
             .output()
             .unwrap()
             .into();
-        for gone in ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "MY_TOKEN"] {
+        for gone in
+            ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS", "MY_TOKEN"]
+        {
             assert!(!ran.stdout.contains(gone), "{gone}: {}", ran.stdout);
         }
-        for kept in ["KEPT=a b\nc|", "SHELL=/opt/sbsh|", "EMPTY=|", &format!("PWD={}|", world.project.display())] {
+        for kept in
+            ["KEPT=a b\nc|", "SHELL=/opt/sbsh|", "EMPTY=|", &format!("PWD={}|", world.project.display())]
+        {
             assert!(ran.stdout.contains(kept), "{kept}: {}", ran.stdout);
         }
         assert!(!ran.stdout.to_lowercase().contains("sbsh_"), "{}", ran.stdout);

@@ -28,17 +28,33 @@ fn writes_by_every_way_around_a_path() {
             "cd ..; echo evil > outside/new".into(),
             format!("echo evil > f; mv f {outside}/f; cp f {outside}/g; ln f {outside}/h"),
             format!("ln {target} hard && echo evil > hard"),
-            format!("echo evil > /proc/self/root{target}; echo evil > /proc/$$/root{target}; echo evil > /proc/1/root{target}"),
+            format!(
+                "echo evil > /proc/self/root{target}; echo evil > /proc/$$/root{target}; echo evil > /proc/1/root{target}"
+            ),
             format!("cd {outside}; echo evil > /proc/self/cwd/new; echo evil > /proc/$$/cwd/new"),
             format!("exec 7<{target}; echo evil > /proc/self/fd/7; echo evil > /dev/fd/7"),
-            format!("python3 -c \"import os; os.truncate('{target}', 0)\"; truncate -s 0 {target}; chmod 777 {target}; touch -d 2001-01-01 {target}; rm -f {target}"),
-            format!("python3 -c \"import os; os.setxattr('{target}', 'user.x', b'y')\"; mkfifo {outside}/p; mknod {outside}/n p"),
-            format!("python3 -c \"import mmap,os; f=os.open('{target}', os.O_RDONLY); m=mmap.mmap(f, 0, prot=mmap.PROT_READ|mmap.PROT_WRITE); m[0]=65\""),
+            format!(
+                "python3 -c \"import os; os.truncate('{target}', 0)\"; truncate -s 0 {target}; chmod 777 {target}; touch -d 2001-01-01 {target}; rm -f {target}"
+            ),
+            format!(
+                "python3 -c \"import os; os.setxattr('{target}', 'user.x', b'y')\"; mkfifo {outside}/p; mknod {outside}/n p"
+            ),
+            format!(
+                "python3 -c \"import mmap,os; f=os.open('{target}', os.O_RDONLY); m=mmap.mmap(f, 0, prot=mmap.PROT_READ|mmap.PROT_WRITE); m[0]=65\""
+            ),
             format!("mv {outside} elsewhere; rmdir {outside}; rename outside x ../outside"),
-            format!("mount --bind . {outside}; mount -t tmpfs x {outside}; umount {outside}; umount -l /; mount -o remount,rw /; mount -o remount,rw,bind {outside}; echo evil > {target}"),
-            format!("unshare -Urm bash -c 'mount -o remount,rw /; echo evil > {target}'; unshare -Ur true && echo evil > {target}"),
-            format!("chroot /proc/1/root /bin/sh -c 'echo evil > {target}'; nsenter -t 1 -a sh -c 'echo evil > {target}'"),
-            format!("install -m 644 /dev/null {target}; tee {target} < /dev/null; dd of={target} < /dev/null; sed -i s/old/evil/ {target}; perl -i -pe s/old/evil/ {target}"),
+            format!(
+                "mount --bind . {outside}; mount -t tmpfs x {outside}; umount {outside}; umount -l /; mount -o remount,rw /; mount -o remount,rw,bind {outside}; echo evil > {target}"
+            ),
+            format!(
+                "unshare -Urm bash -c 'mount -o remount,rw /; echo evil > {target}'; unshare -Ur true && echo evil > {target}"
+            ),
+            format!(
+                "chroot /proc/1/root /bin/sh -c 'echo evil > {target}'; nsenter -t 1 -a sh -c 'echo evil > {target}'"
+            ),
+            format!(
+                "install -m 644 /dev/null {target}; tee {target} < /dev/null; dd of={target} < /dev/null; sed -i s/old/evil/ {target}; perl -i -pe s/old/evil/ {target}"
+            ),
         ] {
             held(world, &text);
         }
@@ -54,9 +70,15 @@ fn inherited_descriptors_do_not_lead_out() {
         let sbsh = world.bin("sbsh").display().to_string();
         for line in [
             format!("{sbsh} -c 'echo evil > /proc/self/fd/0; chmod 777 /proc/self/fd/0' < {outside}/file"),
-            format!("{sbsh} -c 'echo evil > /proc/self/fd/0/new; cd -P /proc/self/fd/0 && echo evil > new' < {outside}"),
-            format!("{sbsh} -c 'echo evil > /proc/self/fd/9/new; echo evil > /proc/self/fd/8' 8< {outside}/file 9< {outside}"),
-            format!("{sbsh} -c 'python3 -c \"import os; os.fchmod(0, 0o777); os.fchdir(9)\"' < {outside}/file 9< {outside}"),
+            format!(
+                "{sbsh} -c 'echo evil > /proc/self/fd/0/new; cd -P /proc/self/fd/0 && echo evil > new' < {outside}"
+            ),
+            format!(
+                "{sbsh} -c 'echo evil > /proc/self/fd/9/new; echo evil > /proc/self/fd/8' 8< {outside}/file 9< {outside}"
+            ),
+            format!(
+                "{sbsh} -c 'python3 -c \"import os; os.fchmod(0, 0o777); os.fchdir(9)\"' < {outside}/file 9< {outside}"
+            ),
         ] {
             let before = world.state(&world.outside);
             world.command("/bin/bash").args(["-c", &line]).output().unwrap();
@@ -74,12 +96,20 @@ fn inherited_descriptors_do_not_lead_out() {
 fn settings_are_out_of_reach() {
     each(|world| {
         let wide = r#"{"sandbox":{"filesystem":{"allowWrite":["/"]},"excludedCommands":["touch:*"]},"permissions":{"allow":["Bash"]}}"#;
-        for (directory, name) in [(&world.project, ".claude/settings.json"), (&world.project, ".claude/settings.local.json")] {
+        for (directory, name) in
+            [(&world.project, ".claude/settings.json"), (&world.project, ".claude/settings.local.json")]
+        {
             world.run(&format!("printf '%s' '{wide}' > {name}; mkdir -p .CLAUDE; printf '%s' '{wide}' > .claude/../.claude/settings.json"));
             assert!(!directory.join(name).exists(), "{name}");
         }
-        held(world, &format!("mkdir -p ~/.claude; printf '%s' '{wide}' > ~/.claude/settings.json; export CLAUDE_CONFIG_DIR=$PWD/c; mkdir c; printf '%s' '{wide}' > c/settings.json; \
-            mkdir -p ~/.local/state/sbsh; echo x > ~/.local/state/sbsh/trust.json; {0} trust --yes; {0} trust", world.bin("sbshctl").display()));
+        held(
+            world,
+            &format!(
+                "mkdir -p ~/.claude; printf '%s' '{wide}' > ~/.claude/settings.json; export CLAUDE_CONFIG_DIR=$PWD/c; mkdir c; printf '%s' '{wide}' > c/settings.json; \
+            mkdir -p ~/.local/state/sbsh; echo x > ~/.local/state/sbsh/trust.json; {0} trust --yes; {0} trust",
+                world.bin("sbshctl").display()
+            ),
+        );
         held(world, &format!("touch {}/made", world.outside.display()));
     });
 }
@@ -88,7 +118,8 @@ fn settings_are_out_of_reach() {
 #[test]
 fn settings_that_confined_code_could_write_do_not_widen() {
     each(|world| {
-        let wide = format!(r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{}"]}}}}}}"#, world.outside.display());
+        let wide =
+            format!(r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{}"]}}}}}}"#, world.outside.display());
         world.write(&world.project.join("config/settings.json"), &wide);
         let ran: Ran = world
             .command(world.bin("sbsh"))
@@ -107,8 +138,14 @@ fn settings_that_confined_code_could_write_do_not_widen() {
 fn nothing_but_the_marker_mount_counts_as_inside() {
     each(|world| {
         for (name, value) in [
-            ("SBSH", "1"), ("SBSH_INSIDE", "1"), ("IN_SANDBOX", "1"), ("SANDBOX_RUNTIME", "1"), ("CLAUDE_CODE_SANDBOXED", "1"),
-            ("SBSH_ROOT", "/nonexistent"), ("container", "docker"), ("BASH_ENV", "/dev/null"),
+            ("SBSH", "1"),
+            ("SBSH_INSIDE", "1"),
+            ("IN_SANDBOX", "1"),
+            ("SANDBOX_RUNTIME", "1"),
+            ("CLAUDE_CODE_SANDBOXED", "1"),
+            ("SBSH_ROOT", "/nonexistent"),
+            ("container", "docker"),
+            ("BASH_ENV", "/dev/null"),
         ] {
             let ran: Ran = world
                 .command(world.bin("sbsh"))
@@ -120,7 +157,8 @@ fn nothing_but_the_marker_mount_counts_as_inside() {
             assert_ne!(ran.status, Some(0), "{name}={value}: {}", ran.stderr);
             assert!(!world.outside.join("made").exists(), "{name}");
         }
-        let first: Ran = world.command(world.bin("sbsh")).args(["--sbsh-first-inside", "0"]).output().unwrap().into();
+        let first: Ran =
+            world.command(world.bin("sbsh")).args(["--sbsh-first-inside", "0"]).output().unwrap().into();
         assert_ne!(first.status, Some(0));
     });
 }
@@ -138,9 +176,21 @@ fn unix_sockets_of_host_daemons_are_out_of_reach() {
             "python3 - <<'PY'\nimport socket\nfor kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):\n    for address in ('{}', '\\0{abstract_name}'):\n        try:\n            s = socket.socket(socket.AF_UNIX, kind); s.connect(address); s.send(b'evil'); print('REACHED')\n        except OSError as e: print(type(e).__name__)\nPY",
             path.display()
         ));
-        assert!(!ran.stdout.contains("REACHED") && ran.stdout.contains("PermissionError"), "{}{}", ran.stdout, ran.stderr);
+        assert!(
+            !ran.stdout.contains("REACHED") && ran.stdout.contains("PermissionError"),
+            "{}{}",
+            ran.stdout,
+            ran.stderr
+        );
         assert!(listener.accept().is_err(), "somebody connected");
-        assert_eq!(world.run("python3 -c 'import socket; a, b = socket.socketpair(); a.send(b\"x\"); print(b.recv(1))'").stdout, "b'x'\n");
+        assert_eq!(
+            world
+                .run(
+                    "python3 -c 'import socket; a, b = socket.socketpair(); a.send(b\"x\"); print(b.recv(1))'"
+                )
+                .stdout,
+            "b'x'\n"
+        );
     });
 }
 
@@ -203,7 +253,12 @@ for request in (0x5412, 0x541c):
 "#;
         world.write(&world.project.join("calls.py"), script);
         let ran = world.run("python3 calls.py");
-        assert!(!ran.stdout.contains("OPEN") && ran.stdout.lines().count() >= 18, "{}{}", ran.stdout, ran.stderr);
+        assert!(
+            !ran.stdout.contains("OPEN") && ran.stdout.lines().count() >= 18,
+            "{}{}",
+            ran.stdout,
+            ran.stderr
+        );
         let ioctls: Vec<&str> = ran.stdout.lines().filter(|l| l.starts_with("ioctl")).collect();
         // EPERM by the filter, not ENOTTY by the descriptor.
         assert_eq!(ioctls, ["ioctl 1", "ioctl 1"]);
@@ -226,7 +281,10 @@ fn the_first_process_is_out_of_reach() {
 #[test]
 fn the_callers_own_processes_cannot_be_signalled() {
     each(|world| {
-        let line = format!("{} -c 'kill -KILL 0; kill -KILL -1; kill -KILL -- -$$' >/dev/null 2>&1; echo caller lives", world.bin("sbsh").display());
+        let line = format!(
+            "{} -c 'kill -KILL 0; kill -KILL -1; kill -KILL -- -$$' >/dev/null 2>&1; echo caller lives",
+            world.bin("sbsh").display()
+        );
         let ran: Ran = world.command("/bin/bash").args(["-c", &line]).output().unwrap().into();
         assert_eq!(ran.stdout, "caller lives\n", "{}", ran.stderr);
         let ran = world.run("ps ax -o pid= | wc -l");
@@ -238,13 +296,22 @@ fn the_callers_own_processes_cannot_be_signalled() {
 #[test]
 fn no_capabilities_and_no_new_privileges() {
     each(|world| {
-        let ran = world.run("grep -E '^(CapEff|CapPrm|CapBnd|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status");
+        let ran = world
+            .run("grep -E '^(CapEff|CapPrm|CapBnd|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status");
         let zero = "0000000000000000";
         assert_eq!(
             ran.stdout.replace('\t', " "),
-            format!("CapInh: {zero}\nCapPrm: {zero}\nCapEff: {zero}\nCapBnd: {zero}\nCapAmb: {zero}\nNoNewPrivs: 1\nSeccomp: 2\n")
+            format!(
+                "CapInh: {zero}\nCapPrm: {zero}\nCapEff: {zero}\nCapBnd: {zero}\nCapAmb: {zero}\nNoNewPrivs: 1\nSeccomp: 2\n"
+            )
         );
-        held(world, &format!("chown 0:0 {0}; su -c 'touch {0}/x'; sudo -n touch {0}/x; mknod sda b 8 0; dd if=/dev/vda of=x count=1", world.outside.display()));
+        held(
+            world,
+            &format!(
+                "chown 0:0 {0}; su -c 'touch {0}/x'; sudo -n touch {0}/x; mknod sda b 8 0; dd if=/dev/vda of=x count=1",
+                world.outside.display()
+            ),
+        );
     });
 }
 
@@ -255,30 +322,58 @@ fn an_excluded_word_takes_nothing_else_outside() {
         let tools = world.outside.join("tools");
         world.write(&tools.join("tool"), "#!/bin/sh\necho ran $0 >> \"$(dirname \"$0\")/../log\"\n");
         fs::set_permissions(tools.join("tool"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        world.user_settings(r#"{"sandbox":{"excludedCommands":["tool:*"]},"permissions":{"allow":["Bash(tool:*)"]}}"#);
+        world.user_settings(
+            r#"{"sandbox":{"excludedCommands":["tool:*"]},"permissions":{"allow":["Bash(tool:*)"]}}"#,
+        );
         let path = format!("{}:/usr/bin:/bin", tools.display());
         let run = |text: &str| -> Ran {
             world.command(world.bin("sbsh")).env("PATH", &path).args(["-c", text]).output().unwrap().into()
         };
         assert_eq!(run("tool a").status, Some(0));
-        assert_eq!(fs::read_to_string(world.outside.join("log")).unwrap(), format!("ran {}/tool\n", tools.display()));
+        assert_eq!(
+            fs::read_to_string(world.outside.join("log")).unwrap(),
+            format!("ran {}/tool\n", tools.display())
+        );
         fs::remove_file(world.outside.join("log")).unwrap();
         let escaped = world.outside.join("escaped");
         world.write(&world.project.join("tool"), &format!("#!/bin/sh\necho evil > {}\n", escaped.display()));
-        fs::set_permissions(world.project.join("tool"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(world.project.join("tool"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         let x = escaped.display();
         for text in [
-            format!("tool; touch {x}"), format!("tool && touch {x}"), format!("tool > {x}"), format!("tool $(touch {x})"), format!("$(touch {x}) tool"),
-            format!("tool | tee {x}"), "./tool".into(), "PATH=.:$PATH tool".into(), format!("LD_PRELOAD=./x.so tool; touch {x}"),
-            format!("tool() {{ touch {x}; }}; tool"), format!("alias tool='touch {x}'\ntool"), format!("tool\ntouch {x}"), format!("hash -p ./tool tool; tool"),
-            format!("! tool; touch {x}"), format!("tool & touch {x}"), format!("{}/tool", world.project.display()), "tool <(touch x)".into(),
+            format!("tool; touch {x}"),
+            format!("tool && touch {x}"),
+            format!("tool > {x}"),
+            format!("tool $(touch {x})"),
+            format!("$(touch {x}) tool"),
+            format!("tool | tee {x}"),
+            "./tool".into(),
+            "PATH=.:$PATH tool".into(),
+            format!("LD_PRELOAD=./x.so tool; touch {x}"),
+            format!("tool() {{ touch {x}; }}; tool"),
+            format!("alias tool='touch {x}'\ntool"),
+            format!("tool\ntouch {x}"),
+            "hash -p ./tool tool; tool".into(),
+            format!("! tool; touch {x}"),
+            format!("tool & touch {x}"),
+            format!("{}/tool", world.project.display()),
+            "tool <(touch x)".into(),
         ] {
             run(&text);
             assert!(!escaped.exists(), "{text}");
         }
         // A program earlier on PATH in a writable place is passed over, a relative PATH entry never used.
-        for path in [format!("{}:{}", world.project.display(), tools.display()), format!(".:{}", tools.display()), format!(":{}", tools.display())] {
-            world.command(world.bin("sbsh")).env("PATH", format!("{path}:/usr/bin:/bin")).args(["-c", "tool"]).output().unwrap();
+        for path in [
+            format!("{}:{}", world.project.display(), tools.display()),
+            format!(".:{}", tools.display()),
+            format!(":{}", tools.display()),
+        ] {
+            world
+                .command(world.bin("sbsh"))
+                .env("PATH", format!("{path}:/usr/bin:/bin"))
+                .args(["-c", "tool"])
+                .output()
+                .unwrap();
             assert!(!escaped.exists(), "{path}");
         }
     });
@@ -305,7 +400,11 @@ fn forbidden_user_namespaces_mean_no_run() {
         if world.user == 0 {
             return;
         }
-        let line = format!("ulimit -u 1 2>/dev/null; exec {} -c 'touch {}/made'", world.bin("sbsh").display(), world.outside.display());
+        let line = format!(
+            "ulimit -u 1 2>/dev/null; exec {} -c 'touch {}/made'",
+            world.bin("sbsh").display(),
+            world.outside.display()
+        );
         let ran: Ran = world.command("/bin/bash").args(["-c", &line]).output().unwrap().into();
         assert!(!world.outside.join("made").exists(), "{}", ran.stderr);
         assert!(ran.status != Some(0) && ran.stderr.contains("sbsh: "), "{ran:?}");
@@ -317,7 +416,11 @@ fn forbidden_user_namespaces_mean_no_run() {
 fn planted_links_in_the_private_directory_are_not_followed() {
     each(|world| {
         world.write(&world.outside.join("victim"), "old\n");
-        let ran = world.run(&format!("rm -rf $TMPDIR/x; ln -s {}/victim $TMPDIR/gone-2; ln -s {} $TMPDIR/link; echo $TMPDIR", world.outside.display(), world.outside.display()));
+        let ran = world.run(&format!(
+            "rm -rf $TMPDIR/x; ln -s {}/victim $TMPDIR/gone-2; ln -s {} $TMPDIR/link; echo $TMPDIR",
+            world.outside.display(),
+            world.outside.display()
+        ));
         world.run("true");
         assert_eq!(fs::read_to_string(world.outside.join("victim")).unwrap(), "old\n");
         fs::remove_dir_all(ran.stdout.trim()).unwrap();
@@ -330,7 +433,12 @@ fn the_environment_of_the_caller_starts_nothing_outside() {
     each(|world| {
         let evil = world.project.join("evil.sh");
         world.write(&evil, &format!("touch {}/made\n", world.outside.display()));
-        for (name, value) in [("BASH_ENV", evil.to_str().unwrap()), ("ENV", evil.to_str().unwrap()), ("LD_PRELOAD", "./evil.so"), ("BASH_FUNC_true%%", "() { touch ../outside/made; }")] {
+        for (name, value) in [
+            ("BASH_ENV", evil.to_str().unwrap()),
+            ("ENV", evil.to_str().unwrap()),
+            ("LD_PRELOAD", "./evil.so"),
+            ("BASH_FUNC_true%%", "() { touch ../outside/made; }"),
+        ] {
             world.command(world.bin("sbsh")).env(name, value).args(["-c", "true"]).output().unwrap();
             assert!(!world.outside.join("made").exists(), "{name}");
         }
@@ -346,7 +454,10 @@ fn the_callers_terminal_cannot_be_typed_into() {
             return;
         }
         world.write(&world.project.join("sti.py"), "import fcntl, termios\nfor c in b'echo TYPED\\n':\n    try: fcntl.ioctl(0, termios.TIOCSTI, bytes([c]))\n    except OSError as e: print('errno', e.errno); break\n");
-        let inner = format!("{} -c 'python3 sti.py < /dev/tty'; read -t 0.2 x; echo \"got [$x]\"", world.bin("sbsh").display());
+        let inner = format!(
+            "{} -c 'python3 sti.py < /dev/tty'; read -t 0.2 x; echo \"got [$x]\"",
+            world.bin("sbsh").display()
+        );
         let mut child = world
             .command("script")
             .args(["-qec", &format!("/bin/bash -c '{}'", inner.replace('\'', "'\\''")), "/dev/null"])

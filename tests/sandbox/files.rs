@@ -53,7 +53,9 @@ fn allow_read_opens_again_below_a_denied_directory() {
     each(|world| {
         world.write(&world.home.join("vault/open/note"), "note\n");
         world.write(&world.home.join("vault/key"), "PRIVATE");
-        world.user_settings(r#"{"sandbox": {"filesystem": {"denyRead": ["~/vault"], "allowRead": ["~/vault/open"]}}}"#);
+        world.user_settings(
+            r#"{"sandbox": {"filesystem": {"denyRead": ["~/vault"], "allowRead": ["~/vault/open"]}}}"#,
+        );
         let ran = world.run("cat ~/vault/open/note; cat ~/vault/key; ls ~/vault; echo x > ~/vault/open/new; echo x > ~/vault/new");
         assert_eq!(ran.stdout, "note\n", "{}", ran.stderr);
         assert_eq!(world.state(&world.home.join("vault")).len(), 3);
@@ -131,7 +133,9 @@ fn the_home_directory_and_the_root_are_not_writable_by_accident() {
 #[test]
 fn tmpdir_is_private_and_lasts_from_command_to_command() {
     each(|world| {
-        let first = world.run("stat -c %a $TMPDIR; echo $TMPDIR; echo kept > $TMPDIR/file; mktemp >/dev/null && echo made");
+        let first = world.run(
+            "stat -c %a $TMPDIR; echo $TMPDIR; echo kept > $TMPDIR/file; mktemp >/dev/null && echo made",
+        );
         let lines: Vec<&str> = first.stdout.lines().collect();
         assert_eq!((lines[0], lines[2]), ("700", "made"), "{}", first.stderr);
         assert_eq!(world.run("cat $TMPDIR/file").stdout, "kept\n");
@@ -146,10 +150,10 @@ fn symlinked_dotfiles_lead_to_protected_files() {
     each(|world| {
         world.write(&world.project.join("dotfiles/bashrc"), "mine\n");
         symlink("dotfiles/bashrc", world.project.join(".bashrc")).unwrap();
-        let ran = world.run("echo evil > .bashrc; echo evil > dotfiles/bashrc; rm .bashrc; echo evil > .bashrc; true");
+        let ran = world
+            .run("echo evil > .bashrc; echo evil > dotfiles/bashrc; rm .bashrc; echo evil > .bashrc; true");
         assert_eq!(ran.status, Some(0));
         assert_eq!(fs::read_to_string(world.project.join("dotfiles/bashrc")).unwrap(), "mine\n");
         assert_eq!(fs::read_link(world.project.join(".bashrc")).unwrap().to_str(), Some("dotfiles/bashrc"));
     });
 }
-

@@ -59,7 +59,9 @@ fn mark(world: &World, number: u32) -> String {
 #[test]
 fn death_by_signal_is_death_by_signal_for_the_caller() {
     each(|world| {
-        for (name, number) in [("TERM", 15), ("KILL", 9), ("HUP", 1), ("SEGV", 11), ("USR1", 10), ("PIPE", 13)] {
+        for (name, number) in
+            [("TERM", 15), ("KILL", 9), ("HUP", 1), ("SEGV", 11), ("USR1", 10), ("PIPE", 13)]
+        {
             let ran = world.run(&format!("kill -{name} $$"));
             assert_eq!((ran.signal, ran.status), (Some(number), None), "{name}: {}", ran.stderr);
         }
@@ -69,8 +71,10 @@ fn death_by_signal_is_death_by_signal_for_the_caller() {
 #[test]
 fn a_signal_to_the_front_reaches_the_shell_once() {
     each(|world| {
-        let (mut child, mut output) =
-            start(world, "trap 'echo got; n=$((n+1))' TERM; echo ready; while [ ${n:-0} -lt 1 ]; do read -t 0.02 x < <(:); done; echo n=$n; exit 9");
+        let (mut child, mut output) = start(
+            world,
+            "trap 'echo got; n=$((n+1))' TERM; echo ready; while [ ${n:-0} -lt 1 ]; do read -t 0.02 x < <(:); done; echo n=$n; exit 9",
+        );
         kill(pid(&child), Signal::SIGTERM).unwrap();
         let mut rest = String::new();
         output.read_to_string(&mut rest).unwrap();
@@ -81,8 +85,10 @@ fn a_signal_to_the_front_reaches_the_shell_once() {
 #[test]
 fn a_signal_to_the_group_reaches_the_shell_once() {
     each(|world| {
-        let (mut child, mut output) =
-            start(world, "trap 'echo got; n=$((n+1))' INT; echo ready; while [ ${n:-0} -lt 1 ]; do read -t 0.02 x < <(:); done; echo n=$n; exit 9");
+        let (mut child, mut output) = start(
+            world,
+            "trap 'echo got; n=$((n+1))' INT; echo ready; while [ ${n:-0} -lt 1 ]; do read -t 0.02 x < <(:); done; echo n=$n; exit 9",
+        );
         killpg(pid(&child), Signal::SIGINT).unwrap();
         let mut rest = String::new();
         output.read_to_string(&mut rest).unwrap();
@@ -94,7 +100,9 @@ fn a_signal_to_the_group_reaches_the_shell_once() {
 fn every_kind_of_kill_ends_everything() {
     each(|world| {
         let mark = mark(world, 1);
-        let text = format!("(setsid sleep {mark} &); setsid bash -c 'sleep {mark} & exec sleep {mark}' & sleep {mark} & echo ready; wait");
+        let text = format!(
+            "(setsid sleep {mark} &); setsid bash -c 'sleep {mark} & exec sleep {mark}' & sleep {mark} & echo ready; wait"
+        );
         for how in ["front", "group", "tree", "bwrap"] {
             let (mut child, _output) = start(world, &text);
             eventually("sleeps run", || processes(&mark).len() >= 4);
@@ -104,18 +112,24 @@ fn every_kind_of_kill_ends_everything() {
                 "group" => killpg(front, Signal::SIGKILL).unwrap(),
                 "tree" => {
                     let tree = descendants(front.as_raw());
-                    tree.iter().for_each(|&p| { let _ = kill(Pid::from_raw(p), Signal::SIGKILL); });
+                    tree.iter().for_each(|&p| {
+                        let _ = kill(Pid::from_raw(p), Signal::SIGKILL);
+                    });
                     kill(front, Signal::SIGKILL).unwrap();
                 }
                 _ => {
                     let children = children(front.as_raw());
-                    children.iter().for_each(|&p| { let _ = kill(Pid::from_raw(p), Signal::SIGKILL); });
+                    children.iter().for_each(|&p| {
+                        let _ = kill(Pid::from_raw(p), Signal::SIGKILL);
+                    });
                     kill(front, Signal::SIGKILL).unwrap();
                 }
             }
             child.wait().unwrap();
             eventually(&format!("after killing the {how} nothing lives"), || processes(&mark).is_empty());
-            eventually("no process of ours is left", || processes(world.bin("sbsh").to_str().unwrap()).is_empty());
+            eventually("no process of ours is left", || {
+                processes(world.bin("sbsh").to_str().unwrap()).is_empty()
+            });
         }
     });
 }
@@ -147,7 +161,10 @@ fn term_to_the_front_alone_ends_a_plain_command() {
 fn jobs_outlive_the_shell_confined_and_hold_no_pipes() {
     each(|world| {
         let mark = mark(world, 3);
-        let text = format!("(while [ ! -e go ]; do sleep 0.05; done; echo x > {}/escaped; echo y > done; exec sleep {mark}) >/dev/null 2>&1 & echo started", world.outside.display());
+        let text = format!(
+            "(while [ ! -e go ]; do sleep 0.05; done; echo x > {}/escaped; echo y > done; exec sleep {mark}) >/dev/null 2>&1 & echo started",
+            world.outside.display()
+        );
         // output() returns only when nobody holds the pipes any more.
         let ran = world.run(&text);
         assert_eq!((ran.stdout.as_str(), ran.status), ("started\n", Some(0)), "{}", ran.stderr);
@@ -155,7 +172,9 @@ fn jobs_outlive_the_shell_confined_and_hold_no_pipes() {
         eventually("the job goes on", || world.project.join("done").exists());
         assert!(!world.outside.join("escaped").exists());
         eventually("it sleeps", || !processes(&mark).is_empty());
-        processes(&mark).iter().for_each(|&p| { let _ = kill(Pid::from_raw(p), Signal::SIGKILL); });
+        processes(&mark).iter().for_each(|&p| {
+            let _ = kill(Pid::from_raw(p), Signal::SIGKILL);
+        });
         eventually("nothing of ours is left", || processes(world.bin("sbsh").to_str().unwrap()).is_empty());
     });
 }
@@ -163,7 +182,9 @@ fn jobs_outlive_the_shell_confined_and_hold_no_pipes() {
 #[test]
 fn what_a_job_plants_after_the_end_is_taken_away_when_it_ends() {
     each(|world| {
-        let ran = world.run("(while [ ! -e go ]; do sleep 0.05; done; echo evil > .bashrc) >/dev/null 2>&1 & echo started");
+        let ran = world.run(
+            "(while [ ! -e go ]; do sleep 0.05; done; echo evil > .bashrc) >/dev/null 2>&1 & echo started",
+        );
         assert_eq!(ran.stdout, "started\n");
         world.write(&world.project.join("go"), "");
         eventually("nothing of ours is left", || processes(world.bin("sbsh").to_str().unwrap()).is_empty());
@@ -176,11 +197,18 @@ fn what_was_planted_before_a_kill_is_taken_away() {
     each(|world| {
         let mark = mark(world, 4);
         for group in [false, true] {
-            let (mut child, _output) = start(world, &format!("echo evil > .envrc; echo ready; exec sleep {mark}"));
-            if group { killpg(pid(&child), Signal::SIGKILL).unwrap() } else { kill(pid(&child), Signal::SIGKILL).unwrap() }
+            let (mut child, _output) =
+                start(world, &format!("echo evil > .envrc; echo ready; exec sleep {mark}"));
+            if group {
+                killpg(pid(&child), Signal::SIGKILL).unwrap()
+            } else {
+                kill(pid(&child), Signal::SIGKILL).unwrap()
+            }
             child.wait().unwrap();
             eventually("the sweep came", || !world.project.join(".envrc").exists());
-            eventually("nothing of ours is left", || processes(world.bin("sbsh").to_str().unwrap()).is_empty());
+            eventually("nothing of ours is left", || {
+                processes(world.bin("sbsh").to_str().unwrap()).is_empty()
+            });
         }
     });
 }
@@ -213,7 +241,10 @@ fn descriptors_above_two_pass_where_the_policy_lets_them() {
         assert_ne!(line(&format!("3>> {}", log.display()), "echo x >&3").status, Some(0));
         assert_eq!(line(&format!("4< {}", log.display()), "read l <&4; echo $l").stdout, "old\n");
         assert_ne!(line(&format!("4< {}", log.display()), "echo evil > /proc/self/fd/4").status, Some(0));
-        assert_ne!(line(&format!("5< {}", world.outside.display()), "echo evil > /proc/self/fd/5/new").status, Some(0));
+        assert_ne!(
+            line(&format!("5< {}", world.outside.display()), "echo evil > /proc/self/fd/5/new").status,
+            Some(0)
+        );
         assert_eq!(line("6< <(echo through)", "cat <&6").stdout, "through\n");
         assert_eq!(std::fs::read_to_string(&log).unwrap(), "old\n");
         assert_eq!(world.state(&world.outside).len(), 1);

@@ -2,6 +2,14 @@
 //!
 //! Every check runs as root (if the tests do) and as an ordinary user, looks at the host's state, and says so when it
 //! cannot run. With SBSH_TEST_REQUIRE=1 a check that cannot run fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 #![cfg(target_os = "linux")]
 
 mod approval;

@@ -5,11 +5,22 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sbsh::policy::{self, Access};
 use sbsh::settings::{self, Locations};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The tree; directories end in `/`.
 const TREE: &[&str] = &[
-    "a/", "a/one", "a/two", "a/deep/", "a/deep/er/", "a/deep/er/one", "a/deep/two", "b/", "b/one", "b/deep/", "b/deep/key", "c",
+    "a/",
+    "a/one",
+    "a/two",
+    "a/deep/",
+    "a/deep/er/",
+    "a/deep/er/one",
+    "a/deep/two",
+    "b/",
+    "b/one",
+    "b/deep/",
+    "b/deep/key",
+    "c",
 ];
 
 /// What settings may name: places of the tree, and globs over it.
@@ -50,7 +61,7 @@ fn json(world: &World, lists: &Lists) -> String {
     format!("{{\"sandbox\": {{\"filesystem\": {{{}}}}}}}", fields.join(", "))
 }
 
-fn expected(world: &World, path: &PathBuf) -> Access {
+fn expected(world: &World, path: &Path) -> Access {
     let locations = Locations {
         home: Some(world.home.clone()),
         managed_dir: "/nonexistent".into(),
@@ -99,22 +110,28 @@ fn the_kernel_answers_as_the_policy_does() {
             }
         }
         world.write(&world.outside.join("probe.py"), PROBE);
-        let all: Vec<PathBuf> =
-            [&world.outside, &world.project].iter().flat_map(|top| TREE.iter().map(|p| top.join(p))).collect();
-        let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+        let all: Vec<PathBuf> = [&world.outside, &world.project]
+            .iter()
+            .flat_map(|top| TREE.iter().map(|p| top.join(p)))
+            .collect();
+        let mut runner =
+            TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
         runner
             .run(&lists(), |lists| {
                 world.user_settings(&json(world, &lists));
                 let wanted: Vec<char> = all
                     .iter()
-                    .map(|path| match expected(world, &PathBuf::from(path.to_str().unwrap().trim_end_matches('/'))) {
-                        Access::Write => 'w',
-                        Access::Read => 'r',
-                        Access::None => '-',
+                    .map(|path| {
+                        match expected(world, Path::new(path.to_str().unwrap().trim_end_matches('/'))) {
+                            Access::Write => 'w',
+                            Access::Read => 'r',
+                            Access::None => '-',
+                        }
                     })
                     .collect();
                 let input: String = all.iter().map(|p| format!("{}\n", p.display())).collect();
-                let script = format!("python3 {}/probe.py <<'PATHS'\n{input}PATHS\n", world.outside.display());
+                let script =
+                    format!("python3 {}/probe.py <<'PATHS'\n{input}PATHS\n", world.outside.display());
                 let ran = world.run(&script);
                 let got: Vec<char> = ran.stdout.lines().filter_map(|l| l.chars().next()).collect();
                 let differing: Vec<String> = all
@@ -123,7 +140,11 @@ fn the_kernel_answers_as_the_policy_does() {
                     .filter(|(_, (wanted, got))| wanted != got)
                     .map(|(path, (wanted, got))| format!("{}: policy {wanted}, kernel {got}", path.display()))
                     .collect();
-                prop_assert!(differing.is_empty() && got.len() == wanted.len(), "{differing:?}\n{}", ran.stderr);
+                prop_assert!(
+                    differing.is_empty() && got.len() == wanted.len(),
+                    "{differing:?}\n{}",
+                    ran.stderr
+                );
                 Ok(())
             })
             .unwrap();

@@ -39,9 +39,14 @@ fn an_existing_repository_keeps_its_hooks_and_config() {
         }
         // The ancestor is renamed away and built anew: a plain read-only bind does not hold that.
         world.run("mv sub sub2; mkdir -p sub/nested/.git/hooks; echo evil > sub/nested/.git/config");
-        world.run("mv sub/nested sub/n2; mkdir -p sub/nested/.git; echo evil > sub/nested/.git/config; rm -rf sub");
+        world.run(
+            "mv sub/nested sub/n2; mkdir -p sub/nested/.git; echo evil > sub/nested/.git/config; rm -rf sub",
+        );
         let clean = |state: Vec<(std::path::PathBuf, String)>| -> Vec<(std::path::PathBuf, String)> {
-            state.into_iter().filter(|(path, _)| path.ends_with("config") || path.to_string_lossy().contains("/hooks")).collect()
+            state
+                .into_iter()
+                .filter(|(path, _)| path.ends_with("config") || path.to_string_lossy().contains("/hooks"))
+                .collect()
         };
         assert_eq!(clean(world.state(&top.join(".git"))), clean(before.0));
         assert_eq!(clean(world.state(&nested.join(".git"))), clean(before.1));
@@ -58,7 +63,12 @@ fn git_works_as_ever() {
              git worktree add -q wt side; cd wt; echo d > d; git add d; git commit -qm three; cd ..; git log --oneline --all | wc -l; \
              mkdir nested; cd nested; git init -q; git status -s; cd ..; git clone -q . copy; git status -s | sort",
         );
-        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "3\n M a\n?? copy/\n?? nested/\n?? wt/\n"), "{}", ran.stderr);
+        assert_eq!(
+            (ran.status, ran.stdout.as_str()),
+            (Some(0), "3\n M a\n?? copy/\n?? nested/\n?? wt/\n"),
+            "{}",
+            ran.stderr
+        );
         // And again, with the repository there from the start.
         let ran = world.run("set -e; git add a; git -c user.name=T -c user.email=t@x commit -qm four; git branch third; git log --oneline | wc -l");
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "3\n"), "{}", ran.stderr);
@@ -85,8 +95,23 @@ fn a_repository_born_inside_brings_no_program() {
 fn missing_names_at_the_top_are_taken_away() {
     each(|world| {
         let names = [
-            ".bashrc", ".profile", ".zshrc", ".gitconfig", ".gitmodules", ".envrc", ".mcp.json", ".npmrc", ".vscode", ".idea", ".husky",
-            ".claude/settings.json", ".claude/settings.local.json", ".claude/commands", ".claude/hooks", ".cursor", ".ripgreprc",
+            ".bashrc",
+            ".profile",
+            ".zshrc",
+            ".gitconfig",
+            ".gitmodules",
+            ".envrc",
+            ".mcp.json",
+            ".npmrc",
+            ".vscode",
+            ".idea",
+            ".husky",
+            ".claude/settings.json",
+            ".claude/settings.local.json",
+            ".claude/commands",
+            ".claude/hooks",
+            ".cursor",
+            ".ripgreprc",
         ];
         for name in names {
             let ran = world.run(&format!("mkdir -p .claude; echo evil > {name} || mkdir {name}"));
@@ -124,7 +149,11 @@ fn nothing_is_left_behind() {
 fn a_link_planted_as_a_directory_does_not_lead_the_sweep_out() {
     each(|world| {
         world.write(&world.outside.join("settings.json"), "mine\n");
-        world.run(&format!("rm -rf .claude; ln -s {} .claude; rm -rf .vscode; ln -s {} .vscode", world.outside.display(), world.outside.display()));
+        world.run(&format!(
+            "rm -rf .claude; ln -s {} .claude; rm -rf .vscode; ln -s {} .vscode",
+            world.outside.display(),
+            world.outside.display()
+        ));
         assert_eq!(fs::read_to_string(world.outside.join("settings.json")).unwrap(), "mine\n");
     });
 }
@@ -150,7 +179,14 @@ fn a_linked_worktree_commits_but_a_forged_one_opens_nothing() {
         let commit = "git -c user.name=T -c user.email=t@x commit -q --allow-empty -m inside && git log --oneline | wc -l; \
                       echo evil > $(git rev-parse --git-common-dir)/hooks/pre-commit; echo evil > $(git rev-parse --git-common-dir)/config";
         let run = |text: &str| -> crate::world::Ran {
-            world.command(world.bin("sbsh")).current_dir(&tree).env("SBSH_ROOT", &tree).args(["-c", text]).output().unwrap().into()
+            world
+                .command(world.bin("sbsh"))
+                .current_dir(&tree)
+                .env("SBSH_ROOT", &tree)
+                .args(["-c", text])
+                .output()
+                .unwrap()
+                .into()
         };
         let ran = run(commit);
         assert_eq!(ran.stdout, "2\n", "{}", ran.stderr);

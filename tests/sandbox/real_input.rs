@@ -23,7 +23,11 @@ fn python_venv_and_unittest() {
     }
     each(|world| {
         world.write(&world.project.join("test_it.py"), "import unittest, tempfile\nclass T(unittest.TestCase):\n    def test(self):\n        with tempfile.TemporaryDirectory() as d: self.assertTrue(d)\n");
-        works(world, "set -e; python3 -m venv --without-pip v; . v/bin/activate; python -c 'import sys; print(sys.prefix != sys.base_prefix)'; python -m unittest -q 2>/dev/null && echo tested", "True\ntested\n");
+        works(
+            world,
+            "set -e; python3 -m venv --without-pip v; . v/bin/activate; python -c 'import sys; print(sys.prefix != sys.base_prefix)'; python -m unittest -q 2>/dev/null && echo tested",
+            "True\ntested\n",
+        );
     });
 }
 
@@ -33,7 +37,9 @@ fn make_with_a_jobserver() {
         return;
     }
     each(|world| {
-        let mut makefile = String::from("all: prog sub\n\t./prog\nprog: a.o b.o c.o\n\tgcc -o $@ $^\n%.o: %.c\n\tgcc -c -o $@ $<\n");
+        let mut makefile = String::from(
+            "all: prog sub\n\t./prog\nprog: a.o b.o c.o\n\tgcc -o $@ $^\n%.o: %.c\n\tgcc -c -o $@ $<\n",
+        );
         makefile.push_str("sub:\n\t+$(MAKE) -C sub\n.PHONY: sub\n");
         world.write(&world.project.join("Makefile"), &makefile);
         world.write(&world.project.join("sub/Makefile"), "all: x y\n\t@echo sub done\nx y:\n\t@touch $@\n");
@@ -53,7 +59,8 @@ fn make_outside_with_sbsh_as_its_shell_passes_the_jobserver_on() {
         world.write(&world.project.join("Makefile"), "all: x y\nx y:\n\t@+$(MAKE) -s -f inner $@.z\n");
         world.write(&world.project.join("inner"), "%.z:\n\t@echo $@\n");
         let shell = format!("SHELL={}", world.bin("bash").display());
-        let ran: crate::world::Ran = world.command("make").args(["-s", "-j2", &shell]).output().unwrap().into();
+        let ran: crate::world::Ran =
+            world.command("make").args(["-s", "-j2", &shell]).output().unwrap().into();
         let mut lines: Vec<&str> = ran.stdout.lines().collect();
         lines.sort_unstable();
         assert_eq!((lines, ran.status), (vec!["x.z", "y.z"], Some(0)), "{}", ran.stderr);
@@ -91,19 +98,33 @@ fn ten_thousand_files() {
 
 #[test]
 fn cargo_builds_and_tests_offline() {
-    let Some(cargo) = std::env::var_os("CARGO").filter(|_| nix::unistd::geteuid().is_root() || Path::new("/").exists()) else {
+    let Some(cargo) =
+        std::env::var_os("CARGO").filter(|_| nix::unistd::geteuid().is_root() || Path::new("/").exists())
+    else {
         skip("cargo did not start these tests");
         return;
     };
     let world = World::new(nix::unistd::geteuid().as_raw());
-    world.write(&world.project.join("Cargo.toml"), "[package]\nname = \"small\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n");
-    world.write(&world.project.join("src/lib.rs"), "pub fn f() -> u8 { 42 }\n#[test]\nfn t() { assert_eq!(f(), 42); }\n");
+    world.write(
+        &world.project.join("Cargo.toml"),
+        "[package]\nname = \"small\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n",
+    );
+    world.write(
+        &world.project.join("src/lib.rs"),
+        "pub fn f() -> u8 { 42 }\n#[test]\nfn t() { assert_eq!(f(), 42); }\n",
+    );
     let home = std::env::var_os("HOME").unwrap_or_default();
     let ran: crate::world::Ran = world
         .command(world.bin("sbsh"))
         .env("HOME", home)
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .args(["-c", &format!("{0} build --offline -q && {0} test --offline -q 2>&1 | grep -c 'test result: ok'", Path::new(&cargo).display())])
+        .args([
+            "-c",
+            &format!(
+                "{0} build --offline -q && {0} test --offline -q 2>&1 | grep -c 'test result: ok'",
+                Path::new(&cargo).display()
+            ),
+        ])
         .output()
         .unwrap()
         .into();
@@ -113,7 +134,10 @@ fn cargo_builds_and_tests_offline() {
 #[test]
 fn an_agents_wrapping_works() {
     each(|world| {
-        world.write(&world.home.join(".claude/shell-snapshots/snapshot-bash-1-x.sh"), "greet() { echo hello; }\n");
+        world.write(
+            &world.home.join(".claude/shell-snapshots/snapshot-bash-1-x.sh"),
+            "greet() { echo hello; }\n",
+        );
         let cwd = format!("/tmp/claude-{:x}-cwd", std::process::id() + world.user);
         let text = format!(
             "source {}/.claude/shell-snapshots/snapshot-bash-1-x.sh 2>/dev/null || true && shopt -u extglob 2>/dev/null || true && eval 'greet && cd sub' < /dev/null && pwd -P >| {cwd}",
@@ -123,7 +147,10 @@ fn an_agents_wrapping_works() {
         world.user_settings(r#"{"permissions":{"deny":["Bash(curl:*)"]}}"#);
         let ran = world.run(&text);
         assert_eq!((ran.stdout.as_str(), ran.status), ("hello\n", Some(0)), "{}", ran.stderr);
-        assert_eq!(std::fs::read_to_string(&cwd).unwrap().trim(), world.project.join("sub").to_str().unwrap());
+        assert_eq!(
+            std::fs::read_to_string(&cwd).unwrap().trim(),
+            world.project.join("sub").to_str().unwrap()
+        );
         std::fs::remove_file(&cwd).unwrap();
         assert_eq!(world.run(&text.replace("greet && cd sub", "curl x")).status, Some(126));
         assert!(!Path::new(&cwd).exists());

@@ -9,10 +9,18 @@ fn rules_decide_and_say_which() {
         world.user_settings("{\n  // people write comments\n  \"permissions\": {\n    \"deny\": [\"Bash(curl:*)\"],\n    \"ask\": [\"Bash(git push:*)\"],\n  },\n}\n");
         let denied = world.run("cd . && /usr/bin/curl http://x");
         assert_eq!(denied.status, Some(126));
-        assert!(denied.stderr.contains("Bash(curl:*)") && denied.stderr.contains("settings.json:4:"), "{}", denied.stderr);
+        assert!(
+            denied.stderr.contains("Bash(curl:*)") && denied.stderr.contains("settings.json:4:"),
+            "{}",
+            denied.stderr
+        );
         let asked = world.run("git push origin main");
         assert_eq!(asked.status, Some(126));
-        assert!(asked.stderr.contains("nobody") && asked.stderr.contains("Bash(git push:*)"), "{}", asked.stderr);
+        assert!(
+            asked.stderr.contains("nobody") && asked.stderr.contains("Bash(git push:*)"),
+            "{}",
+            asked.stderr
+        );
         assert_eq!(world.run("echo fine").status, Some(0));
         let json = world.control(&["explain", "--json", "--", "curl", "x"]);
         let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
@@ -46,7 +54,11 @@ fn a_broken_file_stops_everything_with_its_place() {
             world.user_settings(text);
             let ran = world.run("echo ran");
             assert_eq!((ran.stdout.as_str(), ran.status), ("", Some(126)), "{text}: {}", ran.stderr);
-            assert!(ran.stderr.contains(place) && ran.stderr.contains("settings.json"), "{text}: {}", ran.stderr);
+            assert!(
+                ran.stderr.contains(place) && ran.stderr.contains("settings.json"),
+                "{text}: {}",
+                ran.stderr
+            );
         }
         world.user_settings("{\"sandbox\": {\"exludedCommands\": []}}");
         let ran = world.run("echo ran");
@@ -73,7 +85,12 @@ fn an_untrusted_project_file_tightens_and_does_not_widen_until_trusted() {
         assert_eq!(world.run("touch x").status, Some(126));
 
         let shown = world.control(&["trust", "--show"]);
-        assert!(shown.stdout.contains("line 2") && shown.stdout.contains("allowWrite"), "{}{}", shown.stdout, shown.stderr);
+        assert!(
+            shown.stdout.contains("line 2") && shown.stdout.contains("allowWrite"),
+            "{}{}",
+            shown.stdout,
+            shown.stderr
+        );
         assert_eq!(world.control(&["trust"]).status, Some(126));
         assert_eq!(world.control(&["trust", "--yes"]).status, Some(0));
         let ran = world.run(&attempt);
@@ -83,7 +100,11 @@ fn an_untrusted_project_file_tightens_and_does_not_widen_until_trusted() {
         fs::remove_file(world.outside.join("made")).unwrap();
         world.write(&settings, &text.replace("\"kept\"", "\"kept\", \"more\""));
         let ran = world.run(&attempt);
-        assert!(!world.outside.join("made").exists() && ran.stderr.contains("sbshctl trust"), "{}", ran.stderr);
+        assert!(
+            !world.outside.join("made").exists() && ran.stderr.contains("sbshctl trust"),
+            "{}",
+            ran.stderr
+        );
         world.control(&["trust", "--yes"]);
         assert_eq!(world.control(&["trust", "--revoke", settings.to_str().unwrap()]).status, Some(0));
         world.run(&attempt);
@@ -94,7 +115,10 @@ fn an_untrusted_project_file_tightens_and_does_not_widen_until_trusted() {
 #[test]
 fn trust_is_not_given_from_inside() {
     each(|world| {
-        world.write(&world.project.join(".claude/settings.json"), r#"{"sandbox":{"excludedCommands":["touch:*"]}}"#);
+        world.write(
+            &world.project.join(".claude/settings.json"),
+            r#"{"sandbox":{"excludedCommands":["touch:*"]}}"#,
+        );
         let ran = world.run(&format!("{} trust --yes", world.bin("sbshctl").display()));
         assert_eq!(ran.status, Some(126), "{}", ran.stderr);
         assert_eq!(world.control(&["trust", "--list"]).stdout, "");
@@ -104,7 +128,8 @@ fn trust_is_not_given_from_inside() {
 #[test]
 fn explain_and_status_and_doctor_speak_json() {
     each(|world| {
-        for words in [&["explain", "--json", "--", "true"][..], &["status", "--json"], &["doctor", "--json"]] {
+        for words in [&["explain", "--json", "--", "true"][..], &["status", "--json"], &["doctor", "--json"]]
+        {
             let ran = world.control(words);
             assert_eq!(ran.status, Some(0), "{words:?}: {}", ran.stderr);
             assert!(serde_json::from_str::<serde_json::Value>(&ran.stdout).is_ok(), "{words:?}");

@@ -74,7 +74,8 @@ impl World {
         };
         let (home, project, outside, bin) = (place("home"), place("project"), place("outside"), place("bin"));
         // By another process: a descriptor for writing that a test running beside forks would make it "busy".
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_sbsh")).arg(bin.join("sbsh")).status().unwrap();
+        let copied =
+            Command::new("cp").arg(env!("CARGO_BIN_EXE_sbsh")).arg(bin.join("sbsh")).status().unwrap();
         assert!(copied.success());
         for name in ["sbshctl", "bash", "sh", "zsh"] {
             symlink("sbsh", bin.join(name)).unwrap();
@@ -158,7 +159,11 @@ impl World {
                     waiting.push(path.clone());
                     "directory".into()
                 } else {
-                    format!("{:o} {}", kind.permissions().mode(), String::from_utf8_lossy(&fs::read(&path).unwrap()))
+                    format!(
+                        "{:o} {}",
+                        kind.permissions().mode(),
+                        String::from_utf8_lossy(&fs::read(&path).unwrap())
+                    )
                 };
                 all.push((path, content));
             }
