@@ -1,5 +1,6 @@
 //! `sbshctl doctor`: what can be enforced here, what is missing, and how to get it.
 
+use super::agents::{self, Finding};
 use super::{print, print_json};
 use crate::caller::Caller;
 use crate::pipeline::{Stop, confine, prepare, stop_words};
@@ -42,6 +43,7 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
             false
         }
     };
+    let agents = agents::look(caller);
     checks.extend(["bash", "zsh", "sh", "fish"].map(shell));
     let status = i32::from(!backend);
     if as_json {
@@ -50,7 +52,7 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
             .map(|c| json!({ "name": c.name, "ok": c.ok, "finding": c.finding, "remedy": c.remedy }))
             .collect();
         print_json(
-            &json!({ "can_confine": backend, "checks": list, "enforced": ENFORCED, "not_yet": NOT_YET }),
+            &json!({ "can_confine": backend, "checks": list, "agents": agents_json(&agents), "enforced": ENFORCED, "not_yet": NOT_YET }),
         )?;
         return Ok(status);
     }
@@ -67,6 +69,15 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
             let _ = writeln!(text, "        do: {remedy}");
         }
     }
+    text.push_str("\nagents started in this environment:\n");
+    for finding in &agents {
+        let shell = finding.shell.as_ref().map_or_else(|| "no shell".into(), |s| s.display().to_string());
+        let _ = if finding.through {
+            writeln!(text, "  {:<12} through sbsh ({shell})", finding.agent)
+        } else {
+            writeln!(text, "  {:<12} BYPASSES sbsh by {shell}; {}", finding.agent, finding.remedy)
+        };
+    }
     let verdict = if backend {
         "commands are confined by bubblewrap"
     } else {
@@ -82,6 +93,16 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
     });
     print(&text)?;
     Ok(status)
+}
+
+fn agents_json(agents: &[Finding]) -> Vec<Value> {
+    agents
+        .iter()
+        .map(|f| {
+            let shell = f.shell.as_ref().map(|s| s.display().to_string());
+            json!({ "agent": f.agent, "shell": shell, "through_sbsh": f.through, "remedy": f.remedy })
+        })
+        .collect()
 }
 
 const ENFORCED: &[&str] = &[

@@ -1,6 +1,8 @@
 //! sbshctl's verbs, thin: each asks the stages and puts their answers into words or JSON.
 
 #[cfg(target_os = "linux")]
+pub mod agents;
+#[cfg(target_os = "linux")]
 pub mod doctor;
 #[cfg(target_os = "linux")]
 pub mod explain;

@@ -75,3 +75,56 @@ impl Arguments {
         self.0.extend([OsStr::new(kind), source.as_os_str(), target.as_os_str()].map(OsStr::to_os_string));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::confinement::plan::{Place, Places, plan};
+
+    #[test]
+    fn the_whole_argument_list_for_a_small_project() {
+        let at = |path: &str, directory| Place { path: path.into(), directory };
+        let places = Places {
+            writable: vec![at("/w", true), at("/tmp/t", true)],
+            write_denied: vec![at("/w/.git/config", false), at("/w/.git/hooks", true)],
+            read_denied: vec![at("/home/u/.ssh", true), at("/home/u/.netrc", false), at("/v", true)],
+            read_allowed: vec![at("/v/a/open", true)],
+            guards: Vec::new(),
+        };
+        let fittings =
+            Fittings { blind_directory: "/b/d".into(), blind_file: "/b/f".into(), marker_content: 9 };
+        let words: Vec<String> =
+            arguments(&plan(&places), &fittings).iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        let text = words.join(" ").replace(" --", "\n--");
+        insta::assert_snapshot!(text, @r"
+        --unshare-user
+        --unshare-pid
+        --unshare-net
+        --unshare-ipc
+        --unshare-uts
+        --unshare-cgroup-try
+        --cap-drop ALL
+        --as-pid-1
+        --ro-bind / /
+        --dev /dev
+        --perms 1777
+        --tmpfs /dev/shm
+        --ro-bind-data 9 /dev/.sbsh
+        --remount-ro /dev
+        --proc /proc
+        --ro-bind /b/f /home/u/.netrc
+        --ro-bind /b/d /home/u/.ssh
+        --bind /tmp/t /tmp/t
+        --perms 0111
+        --tmpfs /v
+        --perms 0111
+        --dir /v/a
+        --ro-bind /v/a/open /v/a/open
+        --bind /w /w
+        --bind /w/.git /w/.git
+        --ro-bind /w/.git/config /w/.git/config
+        --ro-bind /w/.git/hooks /w/.git/hooks
+        --remount-ro /v
+        ");
+    }
+}

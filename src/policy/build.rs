@@ -6,6 +6,7 @@
 mod rules;
 mod switches;
 
+use super::Mode;
 use super::counting::{Counting, Reach, Why};
 use super::error::PolicyError;
 use super::files::{PathPattern, PathRule, covered};
@@ -93,7 +94,11 @@ impl<'a> Builder<'a> {
         let enabled = self
             .counting
             .switch("sandbox.enabled", Reach::NotInProjects, [true, false], |v| v.enabled.as_ref());
-        let mode = self.mode()?;
+        let mut mode = self.mode()?;
+        if !enabled.value {
+            // Auto-allow rests on the boundary; without one every command goes through the permission flow.
+            mode = Sourced { value: Mode::Regular, origin: enabled.origin.clone() };
+        }
         let bypass_permissions = self.bypass();
         let way_out = self.way_out();
         let fail_if_unavailable = self.fail_if_unavailable();

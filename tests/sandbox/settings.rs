@@ -151,3 +151,45 @@ fn an_excluded_command_that_ran_inside_says_why_when_it_failed() {
         assert_eq!(world.run("git push --help >/dev/null 2>&1 | cat").stderr, "");
     });
 }
+
+#[test]
+fn without_the_sandbox_everything_is_asked_about() {
+    each(|world| {
+        let made = world.outside.join("made");
+        let text = format!("touch {}", made.display());
+        world.user_settings(r#"{"sandbox":{"enabled":false}}"#);
+        assert_eq!(world.run(&text).status, Some(126));
+        assert_eq!(world.run(&format!("{text}; true")).status, Some(126));
+        assert!(!made.exists());
+        world.user_settings(r#"{"sandbox":{"enabled":false},"permissions":{"allow":["Bash(touch:*)"]}}"#);
+        let ran = world.run(&text);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        assert!(made.exists() && ran.stderr.contains("unconfined"), "{}", ran.stderr);
+        fs::remove_file(&made).unwrap();
+        // A project cannot switch it off, trusted or not.
+        world.user_settings("{}");
+        world.write(
+            &world.project.join(".claude/settings.json"),
+            r#"{"sandbox":{"enabled":false},"permissions":{"allow":["Bash"]}}"#,
+        );
+        world.control(&["trust", "--yes"]);
+        assert_ne!(world.run(&text).status, Some(0));
+        assert!(!made.exists());
+    });
+}
+
+#[test]
+fn doctor_tells_which_agents_would_bypass() {
+    each(|world| {
+        let look = |name: &str, value: &std::path::Path| -> String {
+            let ran: crate::world::Ran =
+                world.command(world.bin("sbshctl")).env(name, value).arg("doctor").output().unwrap().into();
+            ran.stdout.lines().find(|l| l.contains("Claude Code")).unwrap().to_owned()
+        };
+        assert!(
+            look("SHELL", &world.bin("sbsh")).contains("BYPASSES"),
+            "its path names neither bash nor zsh"
+        );
+        assert!(look("CLAUDE_CODE_SHELL", &world.bin("bash")).contains("through sbsh"));
+    });
+}
