@@ -18,6 +18,9 @@ pub struct Fittings {
     pub blind_file: PathBuf,
     /// A descriptor of `/dev/null`: the marker's content.
     pub marker_content: i32,
+    /// The terminal on a standard descriptor. Its place in `/dev/pts` is hidden by the sandbox's own one, so it is
+    /// shown as `/dev/console`, where ttyname(3) finds it.
+    pub terminal: Option<PathBuf>,
 }
 
 /// The arguments up to, but without, the command.
@@ -39,6 +42,9 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
     let root = if plan.root_access == Access::Write { "--bind" } else { "--ro-bind" };
     all.words(&[root, "/", "/", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]);
     let content = fittings.marker_content.to_string();
+    if let Some(terminal) = &fittings.terminal {
+        all.bind("--dev-bind", terminal, Path::new("/dev/console"));
+    }
     all.words(&["--ro-bind-data", &content, MARKER, "--remount-ro", "/dev", "--proc", "/proc"]);
     for mount in &plan.mounts {
         match mount {
@@ -91,8 +97,12 @@ mod tests {
             read_allowed: vec![at("/v/a/open", true)],
             guards: Vec::new(),
         };
-        let fittings =
-            Fittings { blind_directory: "/b/d".into(), blind_file: "/b/f".into(), marker_content: 9 };
+        let fittings = Fittings {
+            blind_directory: "/b/d".into(),
+            blind_file: "/b/f".into(),
+            marker_content: 9,
+            terminal: None,
+        };
         let words: Vec<String> =
             arguments(&plan(&places), &fittings).iter().map(|a| a.to_string_lossy().into_owned()).collect();
         let text = words.join(" ").replace(" --", "\n--");

@@ -87,12 +87,19 @@ fn trusted(path: &Path) -> bool {
         && std::fs::metadata(path).is_ok_and(|m| m.uid() == 0 && m.mode() & 0o022 == 0)
 }
 
-/// bubblewrap's arguments for a plan; `marker_content` is a descriptor of `/dev/null`.
-pub fn arguments(planned: &Planned, prepared: &Prepared, marker_content: i32) -> Vec<OsString> {
+/// bubblewrap's arguments for a plan; `marker_content` is a descriptor of `/dev/null`, `terminal` the one on a standard
+/// descriptor.
+pub fn arguments(
+    planned: &Planned,
+    prepared: &Prepared,
+    marker_content: i32,
+    terminal: Option<PathBuf>,
+) -> Vec<OsString> {
     let fittings = bubblewrap::Fittings {
         blind_directory: prepared.places.blind_directory.clone(),
         blind_file: prepared.places.blind_file.clone(),
         marker_content,
+        terminal,
     };
     bubblewrap::arguments(&planned.plan, &fittings)
 }
@@ -130,7 +137,7 @@ pub fn run(
             shared_group: front::shares_group(),
         },
     };
-    let boundary = arguments(&planned, prepared, marker.as_raw_fd());
+    let boundary = arguments(&planned, prepared, marker.as_raw_fd(), inherited.terminal.clone());
     let watch = Watch {
         guards: planned.plan.guards,
         roots: planned.facts.roots,

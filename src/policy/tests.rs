@@ -551,7 +551,9 @@ proptest! {
         prop_assert!(!with.weaker_nested.value || without.weaker_nested.value);
         prop_assert!(with.fail_if_unavailable.value || !without.fail_if_unavailable.value);
         prop_assert!(!with.files.allow_git_config || without.files.allow_git_config);
-        prop_assert!(with.mode.value == Mode::Regular || without.mode.value == Mode::AutoAllow);
+        // Without the sandbox the mode is always regular; a project that turns it on is tighter all the same.
+        let turned_on = with.enabled.value && !without.enabled.value;
+        prop_assert!(turned_on || with.mode.value == Mode::Regular || without.mode.value == Mode::AutoAllow);
         let sockets = |p: &Policy| p.network.all_unix_sockets.as_ref().is_some_and(|s| s.value);
         prop_assert!(!sockets(&with) || sockets(&without));
     }

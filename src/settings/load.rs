@@ -187,3 +187,161 @@ fn read(
     layers.layers.push(Layer { source, values, may_widen });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A world of files: home, project `home/work/p`, managed directory.
+    struct World {
+        top: tempfile::TempDir,
+    }
+
+    impl World {
+        fn new() -> World {
+            let world = World { top: tempfile::tempdir().unwrap() };
+            fs::create_dir_all(world.path("home/work/p/.claude")).unwrap();
+            fs::create_dir_all(world.path("home/work/p/sub/deeper")).unwrap();
+            world
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            fs::canonicalize(self.top.path()).unwrap().join(name)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            let path = self.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn locations(&self) -> Locations {
+            Locations {
+                home: Some(self.path("home")),
+                managed_dir: self.path("managed"),
+                cwd: self.path("home/work/p/sub/deeper"),
+                state_dir: Some(self.path("state")),
+                ..Locations::default()
+            }
+        }
+    }
+
+    fn order(layers: &Layers) -> Vec<(Scope, String, bool)> {
+        let name = |l: &Layer| l.source.path.file_name().unwrap().to_string_lossy().into_owned();
+        layers.layers.iter().map(|l| (l.source.scope, name(l), l.may_widen)).collect()
+    }
+
+    #[test]
+    fn files_come_in_the_order_of_their_priority() {
+        let world = World::new();
+        world.write("home/.claude/settings.json", "{}");
+        world.write("home/work/p/.claude/settings.json", "{}");
+        world.write("home/work/p/.claude/settings.local.json", "{}");
+        let layers = load(&world.locations()).unwrap();
+        assert_eq!(layers.project, Some(world.path("home/work/p")));
+        assert_eq!(
+            order(&layers),
+            [
+                (Scope::Project, "settings.json".into(), false),
+                (Scope::Local, "settings.local.json".into(), false),
+                (Scope::User, "settings.json".into(), true),
+            ]
+        );
+    }
+
+    #[test]
+    fn managed_files_come_first_by_name_and_must_be_roots_alone() {
+        let world = World::new();
+        world.write("managed/managed-settings.json", "{}");
+        world.write("managed/managed-settings.d/20-b.json", "{}");
+        world.write("managed/managed-settings.d/10-a.json", "{}");
+        world.write("managed/managed-settings.d/readme.txt", "no json");
+        if !nix::unistd::geteuid().is_root() {
+            let error = load(&world.locations()).unwrap_err();
+            assert!(error.message.contains("must belong to root"), "{error}");
+            return;
+        }
+        for path in ["managed", "managed/managed-settings.d"] {
+            fs::set_permissions(world.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let names: Vec<String> = order(&load(&world.locations()).unwrap()).into_iter().map(|o| o.1).collect();
+        assert_eq!(names, ["managed-settings.json", "10-a.json", "20-b.json"]);
+        for path in ["managed/managed-settings.d/10-a.json", "managed/managed-settings.d", "managed"] {
+            let mode = fs::metadata(world.path(path)).unwrap().permissions().mode();
+            fs::set_permissions(world.path(path), fs::Permissions::from_mode(mode | 0o002)).unwrap();
+            assert!(load(&world.locations()).unwrap_err().message.contains("must belong to root"), "{path}");
+            fs::set_permissions(world.path(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        std::os::unix::fs::chown(world.path("managed/managed-settings.json"), Some(60606), None).unwrap();
+        assert!(load(&world.locations()).unwrap_err().message.contains("owner 60606"));
+    }
+
+    #[test]
+    fn home_and_the_root_are_no_projects() {
+        let world = World::new();
+        fs::create_dir_all(world.path("home/.claude")).unwrap();
+        let at = |cwd: &str| {
+            let locations = Locations { cwd: world.path(cwd), ..world.locations() };
+            load(&locations).unwrap().project
+        };
+        assert_eq!(at("home"), None);
+        assert_eq!(at("home/work"), None);
+        assert_eq!(at("home/work/p"), Some(world.path("home/work/p")));
+    }
+
+    #[test]
+    fn what_cannot_be_read_stops_everything() {
+        let world = World::new();
+        let user = "home/.claude/settings.json";
+        world.write(user, "{\n  \"sandbox\": {,}\n}");
+        let error = load(&world.locations()).unwrap_err();
+        assert_eq!((error.place, error.line.as_str()), (Some((2, 15)), "  \"sandbox\": {,}"));
+        fs::write(world.path(user), b"{\"a\": \"\xff\"}").unwrap();
+        assert!(load(&world.locations()).unwrap_err().message.contains("UTF-8"));
+        fs::remove_file(world.path(user)).unwrap();
+        fs::create_dir(world.path(user)).unwrap();
+        assert!(load(&world.locations()).unwrap_err().message.contains("not a regular file"));
+    }
+
+    #[test]
+    fn every_value_knows_its_place_also_behind_comments_and_a_mark() {
+        let world = World::new();
+        let text = "\u{feff}{\n  // \"sandbox\": {}\n  \"permissions\": {\"deny\": [\n    \"Bash(a)\", /* x */ \"Bash(b)\",\n  ]},\n}";
+        world.write("home/.claude/settings.json", text);
+        let layers = load(&world.locations()).unwrap();
+        let deny = &layers.layers[0].values.deny;
+        let places: Vec<_> = deny.iter().map(|d| (d.value.as_str(), d.origin.line_column())).collect();
+        assert_eq!(places, [("Bash(a)", Some((4, 5))), ("Bash(b)", Some((4, 24)))]);
+    }
+
+    #[test]
+    fn types_and_duplicates_are_checked_with_their_place() {
+        let world = World::new();
+        for (text, place, words) in [
+            (r#"{"sandbox": {"enabled": "yes"}}"#, (1, 25), "expected true or false"),
+            (r#"{"sandbox": {"mode": "loose"}}"#, (1, 22), "\"auto-allow\" or \"regular\""),
+            (r#"{"sandbox": {"network": []}}"#, (1, 25), "expected an object"),
+            (r#"{"sandbox": {"network": {"httpProxyPort": 0}}}"#, (1, 43), "port number"),
+            (r#"{"permissions": {"deny": ["a", 1]}}"#, (1, 32), "list of strings"),
+            (r#"{"sandbox": {"credentials": {"files": [{"path": "x"}]}}}"#, (1, 40), "mode"),
+            (r#"{"sandbox": {}, "sandbox": {}}"#, (1, 25), "twice"),
+        ] {
+            world.write("home/.claude/settings.json", text);
+            let error = load(&world.locations()).unwrap_err();
+            assert!(error.message.contains(words), "{text}: {error}");
+            assert_eq!(error.place, Some(place), "{text}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_crash() {
+        let world = World::new();
+        let deep = format!("{{\"sandbox\": {}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        world.write("home/.claude/settings.json", &deep);
+        assert!(load(&world.locations()).is_err());
+        let deep = format!("{{\"other\": {}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        world.write("home/.claude/settings.json", &deep);
+        let _ = load(&world.locations());
+    }
+}
