@@ -41,6 +41,7 @@ pub fn run(as_json: bool, text: &OsStr, caller: &Caller) -> Result<i32, Stop> {
         &planned,
         &prepared,
         MARKER_CONTENT,
+        None,
     ));
     let reason = verdict.reason();
     let explanation = Explanation {

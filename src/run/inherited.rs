@@ -11,6 +11,7 @@ use crate::policy::{Access, FilePolicy};
 use crate::system::descriptors::{self, Descriptor, Kind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 /// What goes inside.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub struct Inherited {
     pub passed: Vec<Passed>,
     /// Duplicates of the standard descriptors, kept until the spawn.
     pub carried: Vec<OwnedFd>,
+    /// The first terminal among the standard descriptors.
+    pub terminal: Option<PathBuf>,
     /// What was not passed on and might be missed, as sentences.
     pub notices: Vec<String>,
 }
@@ -82,6 +85,9 @@ impl Inherited {
                 });
             }
             _ => {
+                if descriptor.kind == Kind::Terminal && self.terminal.is_none() {
+                    self.terminal = descriptors::terminal_path(number);
+                }
                 let copy =
                     descriptors::duplicate(number, 10).map_err(RunError::system("copy a descriptor"))?;
                 let carried = descriptors::number(&copy);

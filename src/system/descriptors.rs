@@ -186,6 +186,14 @@ pub fn clear_nonblocking(number: RawFd) {
     }
 }
 
+/// Where a terminal stands in the file system, if it still does.
+pub fn terminal_path(number: RawFd) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let path = std::fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
+    let there = std::fs::metadata(&path).ok()?;
+    (identity(number)? == (there.dev(), there.ino())).then_some(path)
+}
+
 /// Device and inode behind a descriptor.
 pub fn identity(number: RawFd) -> Option<(u64, u64)> {
     let stat = nix::sys::stat::fstat(borrow(number)).ok()?;
