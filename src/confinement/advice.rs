@@ -3,7 +3,7 @@
 /// Lines for a person.
 pub fn on_failure(cause: &str) -> &'static [&'static str] {
     let says = |words: &str| cause.contains(words);
-    if says("No permissions to create") || says("creating new namespace failed") || says("uid map") {
+    if cause.to_lowercase().contains("namespace") || says("uid map") {
         &[
             "this kernel or container does not let this user make user namespaces",
             "Ubuntu 23.10 and later: install the AppArmor profile for bwrap (package apparmor-profiles), or sysctl kernel.apparmor_restrict_unprivileged_userns=0",
@@ -27,6 +27,7 @@ mod tests {
     #[test]
     fn forbidden_namespaces_are_explained() {
         assert!(!on_failure("No permissions to create new namespace, likely because ...").is_empty());
+        assert!(!on_failure("Creating new namespace failed: ... (ENOSPC)").is_empty());
         assert!(!on_failure("setting up uid map: Permission denied").is_empty());
         assert_eq!(on_failure("Can't find source path /x"), &[] as &[&str]);
     }

@@ -475,3 +475,45 @@ fn the_callers_terminal_cannot_be_typed_into() {
         assert!(output.contains("errno 1") && output.contains("got []"), "{output}");
     });
 }
+
+// ESCAPES.md 6: bubblewrap is not there. Hidden from sbsh by a mount of this test's own.
+#[test]
+fn without_bubblewrap_nothing_runs_and_the_install_command_is_said() {
+    each(|world| {
+        let ran: Ran = world
+            .command("/usr/bin/bwrap")
+            .args(["--dev-bind", "/", "/", "--ro-bind", "/dev/null", "/usr/bin/bwrap", "--"])
+            .arg(world.bin("sbsh"))
+            .args(["-c", &format!("touch {}/made", world.project.display())])
+            .output()
+            .unwrap()
+            .into();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(126), ""), "{}", ran.stderr);
+        let lines: Vec<&str> = ran.stderr.lines().collect();
+        assert!(lines[0].contains("bubblewrap (bwrap) is not installed"), "{}", ran.stderr);
+        assert!(lines.iter().all(|line| line.starts_with("sbsh: ")) && lines.len() >= 2, "{}", ran.stderr);
+        assert!(!world.project.join("made").exists());
+    });
+}
+
+// ESCAPES.md 6: the kernel refuses user namespaces (as AppArmor on Ubuntu and Docker's default profile do).
+#[test]
+fn without_user_namespaces_nothing_runs_and_the_reason_is_said() {
+    each(|world| {
+        let ran: Ran = world
+            .command("/usr/bin/bwrap")
+            .args(["--unshare-user", "--disable-userns", "--dev-bind", "/", "/", "--"])
+            .arg(world.bin("sbsh"))
+            .args(["-c", &format!("touch {}/made", world.project.display())])
+            .output()
+            .unwrap()
+            .into();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(126), ""), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("cannot confine the command") && ran.stderr.contains("user namespaces"),
+            "{}",
+            ran.stderr
+        );
+        assert!(!world.project.join("made").exists());
+    });
+}
