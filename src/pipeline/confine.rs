@@ -12,7 +12,7 @@ use crate::run::record::Record;
 use crate::run::sweep::Watch;
 use crate::run::{Outcome, grants, inherited};
 use crate::settings::Origin;
-use crate::system::descriptors;
+use crate::system::{descriptors, process};
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -75,16 +75,30 @@ pub fn find_bubblewrap(prepared: &Prepared) -> Result<PathBuf, Stop> {
             Stop::NoBackend(format!("bwrapPath ({}) is not a program of root's alone", setting.origin))
         });
     }
-    BUBBLEWRAP
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| trusted(path))
-        .ok_or_else(|| Stop::NoBackend("bubblewrap (bwrap) is not installed".into()))
+    if let Some(found) = BUBBLEWRAP.iter().map(PathBuf::from).find(|path| trusted(path)) {
+        return Ok(found);
+    }
+    let untrusted = BUBBLEWRAP.iter().find(|path| process::is_program(Path::new(path)));
+    Err(Stop::NoBackend(match untrusted {
+        Some(path) => format!("'{path}' does not belong to root alone, so it is not used"),
+        None => "bubblewrap (bwrap) is not installed".into(),
+    }))
 }
 
+/// A program that root alone could have put there.
 fn trusted(path: &Path) -> bool {
-    crate::system::process::is_program(path)
-        && std::fs::metadata(path).is_ok_and(|m| m.uid() == 0 && m.mode() & 0o022 == 0)
+    let by_root = |owner: u32| owner == 0 || owner == OVERFLOW && !root_is_mapped();
+    process::is_program(path)
+        && std::fs::metadata(path).is_ok_and(|m| by_root(m.uid()) && m.mode() & 0o022 == 0)
+}
+
+/// The owner that is shown for users who have no number in this user namespace (user_namespaces(7)).
+const OVERFLOW: u32 = 65534;
+
+/// Whether the machine's root has a number here; in a user namespace of an ordinary user it has none.
+fn root_is_mapped() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.lines().any(|line| line.split_whitespace().nth(1) == Some("0"))
 }
 
 /// bubblewrap's arguments for a plan; `marker_content` is a descriptor of `/dev/null`, `terminal` the one on a standard
