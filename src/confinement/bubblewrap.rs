@@ -18,6 +18,8 @@ pub struct Fittings {
     pub blind_file: PathBuf,
     /// A descriptor of `/dev/null`: the marker's content.
     pub marker_content: i32,
+    /// Places in `/proc` that are the kernel's own and that this user could write; see `facts::kernel_files`.
+    pub kernel_files: Vec<PathBuf>,
     /// The terminal on a standard descriptor. Its place in `/dev/pts` is hidden by the sandbox's own one, so it is
     /// shown as `/dev/console`, where ttyname(3) finds it.
     pub terminal: Option<PathBuf>,
@@ -46,6 +48,9 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
         all.bind("--dev-bind", terminal, Path::new("/dev/console"));
     }
     all.words(&["--ro-bind-data", &content, MARKER, "--remount-ro", "/dev", "--proc", "/proc"]);
+    for path in &fittings.kernel_files {
+        all.bind("--ro-bind", path, path);
+    }
     for mount in &plan.mounts {
         match mount {
             Mount::Writable(path) => all.bind("--bind", path, path),
@@ -101,6 +106,7 @@ mod tests {
             blind_directory: "/b/d".into(),
             blind_file: "/b/f".into(),
             marker_content: 9,
+            kernel_files: vec!["/proc/sys".into()],
             terminal: None,
         };
         let words: Vec<String> =
@@ -122,6 +128,7 @@ mod tests {
         --ro-bind-data 9 /dev/.sbsh
         --remount-ro /dev
         --proc /proc
+        --ro-bind /proc/sys /proc/sys
         --ro-bind /b/f /home/u/.netrc
         --ro-bind /b/d /home/u/.ssh
         --bind /tmp/t /tmp/t

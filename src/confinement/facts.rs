@@ -42,6 +42,36 @@ pub struct Facts {
     pub roots: Vec<PathBuf>,
 }
 
+/// Where the kernel takes settings in `/proc`. Listed, because reading `/proc` grows with the number of processes; a
+/// test looks through all of `/proc` for what is missing here.
+const KERNEL_SETTINGS: &[&str] = &[
+    "sys",
+    "sysrq-trigger",
+    "irq",
+    "bus",
+    "fs",
+    "scsi",
+    "acpi",
+    "asound",
+    "dynamic_debug",
+    "driver",
+    "mtrr",
+    "latency_stats",
+    "timer_stats",
+    "pressure",
+];
+
+/// The kernel's own files in `/proc` that root may write. A user namespace and the loss of all capabilities do not help:
+/// uid 0 inside is uid 0 outside, which owns them, and bubblewrap covers only directories that are writable themselves
+/// (`/proc/sys` is not), so `echo '|/tmp/x' > /proc/sys/kernel/core_pattern` ran a program outside as root.
+pub fn kernel_files() -> Vec<PathBuf> {
+    if !nix::unistd::geteuid().is_root() {
+        return Vec::new();
+    }
+    let all = KERNEL_SETTINGS.iter().map(|name| Path::new("/proc").join(name));
+    all.filter(|path| fs::symlink_metadata(path).is_ok_and(|m| !m.is_symlink())).collect()
+}
+
 /// Looks at everything that the policy names. `unguarded` are writable directories (TMPDIR, an agent's own files)
 /// at whose tops nothing is read as configuration.
 ///

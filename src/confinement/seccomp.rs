@@ -87,9 +87,15 @@ const NEVER: &[i64] = &[
     libc::SYS_keyctl,
 ];
 
-/// io_uring performs opens and connects that no later filter would see; clone3's flags lie in memory.
-const ABSENT: &[i64] =
-    &[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register, libc::SYS_clone3];
+/// io_uring performs opens and connects that no later filter would see; the flags of clone3 and openat2 lie in memory,
+/// where no filter can look. Callers fall back to clone and openat.
+const ABSENT: &[i64] = &[
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_clone3,
+    libc::SYS_openat2,
+];
 
 fn refusals(options: Options) -> Vec<Refusal> {
     use Test::{HasAnyOf, Is, IsNot};
@@ -108,6 +114,7 @@ fn refusals(options: Options) -> Vec<Refusal> {
     if options.shared_group {
         all.push(refuse(libc::SYS_kill, &[Is(0, 0), IsNot(1, 0)], libc::EPERM));
     }
+    all.extend(set_user_id_refusals());
     let family = |family: i32| family as u32;
     if !options.unix_sockets {
         all.push(refuse(libc::SYS_socket, &[Is(0, family(libc::AF_UNIX))], libc::EPERM));
@@ -120,6 +127,40 @@ fn refusals(options: Options) -> Vec<Refusal> {
     all.push(refuse(libc::SYS_socket, &foreign, libc::EAFNOSUPPORT));
     all
 }
+
+/// A file that runs as its owner for whoever starts it: in a writable tree it would hand this user, or root, to any
+/// other account of the machine. `nosuid` mounts hold only inside.
+fn set_user_id_refusals() -> Vec<Refusal> {
+    use Test::HasAnyOf;
+    const BIT: u32 = libc::S_ISUID;
+    const CREATES: u32 = libc::O_CREAT as u32;
+    const UNNAMED: u32 = libc::O_TMPFILE as u32 & !(libc::O_DIRECTORY as u32);
+    // The mode of an open that creates nothing is whatever stood in the register.
+    let opens = |call, flags| {
+        [CREATES, UNNAMED].map(|makes| Refusal {
+            call,
+            tests: vec![HasAnyOf(flags, makes), HasAnyOf(flags + 1, BIT)],
+            errno: libc::EPERM,
+        })
+    };
+    let modes = |call, argument| Refusal { call, tests: vec![HasAnyOf(argument, BIT)], errno: libc::EPERM };
+    let mut all = vec![
+        modes(libc::SYS_fchmod, 1),
+        modes(libc::SYS_fchmodat, 2),
+        modes(FCHMODAT2, 2),
+        modes(libc::SYS_mknodat, 2),
+    ];
+    all.extend(opens(libc::SYS_openat, 2));
+    #[cfg(target_arch = "x86_64")]
+    {
+        all.extend([modes(libc::SYS_chmod, 1), modes(libc::SYS_creat, 1), modes(libc::SYS_mknod, 1)]);
+        all.extend(opens(libc::SYS_open, 1));
+    }
+    all
+}
+
+/// The same number on every architecture (Linux 6.6); younger than some C libraries' lists.
+const FCHMODAT2: i64 = 452;
 
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
@@ -293,6 +334,17 @@ mod tests {
         assert_eq!(ask(shared, libc::SYS_kill, [0, 0, 0, 0, 0, 0]), ALLOW);
         assert_eq!(ask(shared, libc::SYS_kill, [7, 9, 0, 0, 0, 0]), ALLOW);
         assert_eq!(ask(PLAIN, libc::SYS_kill, [0, 9, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn set_user_id_files_are_refused_and_plain_opens_are_not() {
+        let (create, suid) = (libc::O_CREAT as u64, 0o4755);
+        assert_eq!(ask(PLAIN, libc::SYS_openat, [0, 0, create | 1, suid, 0, 0]), REFUSED);
+        assert_eq!(ask(PLAIN, libc::SYS_openat, [0, 0, libc::O_TMPFILE as u64 | 1, suid, 0, 0]), REFUSED);
+        assert_eq!(ask(PLAIN, libc::SYS_openat, [0, 0, create | 1, 0o2755, 0, 0]), ALLOW);
+        assert_eq!(ask(PLAIN, libc::SYS_openat, [0, 0, libc::O_DIRECTORY as u64, u64::MAX, 0, 0]), ALLOW);
+        assert_eq!(ask(PLAIN, libc::SYS_fchmodat, [0, 0, suid, 0, 0, 0]), REFUSED);
+        assert_eq!(ask(PLAIN, libc::SYS_fchmod, [0, 0o755, 0, 0, 0, 0]), ALLOW);
     }
 
     #[test]

@@ -113,6 +113,7 @@ pub fn arguments(
         blind_directory: prepared.places.blind_directory.clone(),
         blind_file: prepared.places.blind_file.clone(),
         marker_content,
+        kernel_files: facts::kernel_files(),
         terminal,
     };
     bubblewrap::arguments(&planned.plan, &fittings)

@@ -517,3 +517,56 @@ fn without_user_namespaces_nothing_runs_and_the_reason_is_said() {
         assert!(!world.project.join("made").exists());
     });
 }
+
+// Own idea: a file that runs as this user for anybody else on the machine.
+#[test]
+fn no_set_user_id_file_is_left_for_others() {
+    each(|world| {
+        world.run(
+            "cp /bin/true a; chmod u+s a; chmod 4755 a; install -m 4755 /bin/true b; \
+             python3 -c \"import os; os.open('c', os.O_CREAT|os.O_WRONLY, 0o4755); os.chmod('a', 0o4755)\"; \
+             python3 -c \"import os; os.mknod('d', 0o104755)\"; mkdir shared; chmod 2775 shared",
+        );
+        for entry in fs::read_dir(&world.project).unwrap() {
+            let path = entry.unwrap().path();
+            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+            assert_eq!(mode & 0o4000, 0, "{}", path.display());
+        }
+        let shared = fs::metadata(world.project.join("shared")).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&shared) & 0o2000, 0o2000);
+    });
+}
+
+// Own idea: root without capabilities still owns the kernel's own files.
+#[test]
+fn the_kernels_settings_are_read_only() {
+    each(|world| {
+        let before = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+        let ran = world.run(
+            "for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sysrq-trigger /sys/kernel/uevent_helper \
+             /sys/fs/cgroup/cgroup.procs /sys/power/state /proc/sys/vm/drop_caches; do [ -e $f ] && (echo evil > $f) 2>/dev/null && echo WROTE $f; done; true",
+        );
+        assert_eq!(ran.stdout, "", "{}", ran.stderr);
+        assert_eq!(fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap(), before);
+        // Nothing else in /proc but processes' own files may be opened for writing.
+        world.write(&world.outside.join("look.py"), "import os\nfor top, directories, files in os.walk('/proc'):\n    if top == '/proc': directories[:] = [d for d in directories if not d.isdigit() and d not in ('self', 'thread-self', 'net')]\n    for f in files:\n        try: os.close(os.open(os.path.join(top, f), os.O_WRONLY | os.O_NONBLOCK)); print(os.path.join(top, f))\n        except OSError: pass\n");
+        let ran = world.run(&format!("python3 {}/look.py", world.outside.display()));
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        // An ordinary user owns the settings of the sandbox's own namespaces (ipc, pid), which end with it, and everybody
+        // may ask to be told of pressure.
+        let own = [
+            "/proc/sys/fs/mqueue/",
+            "/proc/sys/kernel/msg",
+            "/proc/sys/kernel/sem",
+            "/proc/sys/kernel/shm",
+            "/proc/sys/kernel/auto_msgmni",
+            "/proc/sys/kernel/ns_last_pid",
+            "/proc/sys/kernel/pid_max",
+            "/proc/sys/net/",
+            "/proc/pressure/",
+        ];
+        let foreign: Vec<&str> =
+            ran.stdout.lines().filter(|l| world.user == 0 || !own.iter().any(|o| l.starts_with(o))).collect();
+        assert_eq!(foreign, [] as [&str; 0]);
+    });
+}
