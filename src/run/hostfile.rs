@@ -7,7 +7,7 @@ use super::RunError;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Directories in which the private directory may stand, in order.
@@ -73,7 +73,8 @@ fn places(private: &Path, root: Option<&Path>, user: u32) -> io::Result<HostPlac
 /// Makes the directory, or checks that what is there is a directory of this user with exactly this mode.
 fn private_directory(path: &Path, user: u32, mode: u32) -> io::Result<()> {
     match DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => {}
+        // Whatever the caller's umask took away.
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode))?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
@@ -114,7 +115,7 @@ mod tests {
         assert!(private_directory(&path, user, 0o700).is_ok());
         assert!(private_directory(&path, user, 0o700).is_ok());
         assert!(private_directory(&path, user + 1, 0o700).is_err());
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         assert!(private_directory(&path, user, 0o700).is_err());
     }
 
