@@ -9,13 +9,28 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A directory beneath which everything happens.
 #[derive(Debug)]
 pub struct Beneath(OwnedFd);
+
+/// The directory in which a name stands.
+enum Holder<'a> {
+    Top(&'a OwnedFd),
+    Below(OwnedFd),
+}
+
+impl AsFd for Holder<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Holder::Top(top) => top.as_fd(),
+            Holder::Below(directory) => directory.as_fd(),
+        }
+    }
+}
 
 impl Beneath {
     /// Opens the top.
@@ -36,10 +51,13 @@ impl Beneath {
     }
 
     /// The directory that holds a name, and the name's last part.
-    fn holder<'a>(&self, name: &'a Path) -> nix::Result<(OwnedFd, &'a OsStr)> {
+    fn holder<'a>(&self, name: &'a Path) -> nix::Result<(Holder<'_>, &'a OsStr)> {
         let last = name.file_name().ok_or(Errno::EINVAL)?;
-        let parent = name.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok((self.at(parent, OFlag::O_DIRECTORY | OFlag::O_PATH)?, last))
+        match name.parent().filter(|p| !p.as_os_str().is_empty()) {
+            // Most names stand at the top itself, which is open already.
+            None => Ok((Holder::Top(&self.0), last)),
+            Some(parent) => Ok((Holder::Below(self.at(parent, OFlag::O_DIRECTORY | OFlag::O_PATH)?), last)),
+        }
     }
 
     fn stat(&self, name: &Path) -> nix::Result<FileStat> {
