@@ -413,6 +413,10 @@ mod tests {
 
     #[test]
     fn jumps_stay_short_enough_for_their_byte() {
-        assert!(program(Options { unix_sockets: false, shared_group: true }).iter().all(|i| i.jf < 200 && i.jt < 200));
+        assert!(
+            program(Options { unix_sockets: false, shared_group: true })
+                .iter()
+                .all(|i| i.jf < 200 && i.jt < 200)
+        );
     }
 }
