@@ -14,4 +14,5 @@ mod policy_property;
 mod protected;
 mod real_input;
 mod settings;
+mod terminal;
 mod world;

@@ -1,0 +1,220 @@
+//! On a real terminal: keys, stops, job control and the terminal's state, with bash as the oracle.
+
+use crate::world::{World, each};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::sys::termios::{Termios, tcgetattr};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A program on a terminal of its own, seen from the terminal's side.
+struct Screen {
+    master: File,
+    slave: OwnedFd,
+    child: Child,
+    seen: String,
+}
+
+impl Screen {
+    /// Starts a program as the leader of a new session with the terminal.
+    fn start(mut command: Command, prepare: fn()) -> Screen {
+        let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+        let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
+        let master = File::from(master);
+        for end in [master.as_raw_fd(), slave.as_raw_fd()] {
+            let flags = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
+            // SAFETY: the descriptor is open here.
+            #[allow(unsafe_code)]
+            nix::fcntl::fcntl(unsafe { std::os::fd::BorrowedFd::borrow_raw(end) }, flags).unwrap();
+        }
+        let standard = || Stdio::from(slave.try_clone().unwrap());
+        command.stdin(standard()).stdout(standard()).stderr(standard());
+        let become_session = move || {
+            nix::unistd::setsid()?;
+            // SAFETY: TIOCSCTTY takes a number and no memory; descriptor 0 is the terminal.
+            #[allow(unsafe_code)]
+            let status = unsafe { nix::libc::ioctl(0, nix::libc::TIOCSCTTY, 0) };
+            nix::errno::Errno::result(status)?;
+            prepare();
+            Ok(())
+        };
+        // SAFETY: only system calls, nothing that allocates or locks.
+        #[allow(unsafe_code)]
+        let child = unsafe { command.pre_exec(become_session) }.spawn().unwrap();
+        Screen { master, slave, child, seen: String::new() }
+    }
+
+    /// An outer interactive bash, as a person has it, in which `bash` is the real one or ours.
+    fn outer(world: &World, shell: &str) -> Screen {
+        let mut command = terminal_command(world, "/bin/bash");
+        command.args(["--norc", "--noprofile", "--noediting", "-i"]).env("B", shell).env("PS1", "outer> ");
+        let mut screen = Screen::start(command, || {});
+        screen.until("outer> ");
+        screen
+    }
+
+    fn look(&mut self) -> bool {
+        let mut waited = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut waited, PollTimeout::from(200_u16)).unwrap() == 0 {
+            return true;
+        }
+        let mut bytes = [0; 4096];
+        let Ok(length) = self.master.read(&mut bytes) else { return false };
+        self.seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        true
+    }
+
+    /// Reads until this was shown; what was shown up to and with it.
+    fn until(&mut self, marker: &str) -> String {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(at) = self.seen.find(marker) {
+                return self.seen.drain(..at + marker.len()).collect();
+            }
+            assert!(Instant::now() < end, "no {marker:?} in {:?}", self.seen);
+            assert!(self.look(), "it ended without {marker:?}: {:?}", self.seen);
+        }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn settings(&self) -> Termios {
+        tcgetattr(&self.slave).unwrap()
+    }
+
+    /// Steps of what is typed and what is then waited for; everything that was shown.
+    fn play(&mut self, steps: &[(&str, &str)]) -> String {
+        let mut shown = String::new();
+        for (keys, marker) in steps {
+            self.types(keys);
+            shown.push_str(&self.until(marker));
+        }
+        shown
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Without a process group of its own: a session's leader makes one.
+fn terminal_command(world: &World, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .current_dir(&world.project)
+        .env_clear()
+        .env("HOME", &world.home)
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("PWD", &world.project)
+        .env("TERM", "dumb");
+    if nix::unistd::geteuid().is_root() {
+        command.uid(world.user).gid(world.user);
+    }
+    command
+}
+
+/// Numbers of processes and the name of the shell differ.
+fn without_names(shown: &str, shell: &str) -> String {
+    let shown = shown.replace(shell, "BASH");
+    let mut out = String::new();
+    for line in shown.split_inclusive('\n') {
+        let start = ["[1] ", "BASH: line 1: "].into_iter().find_map(|start| line.split_once(start));
+        match start.map(|(_, rest)| rest.trim_start()).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            Some(rest) => {
+                out.push_str("PID");
+                out.push_str(rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+            }
+            None => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// The same keys give the same screen and leave the terminal as it was, and the outer shell in its foreground.
+fn same(world: &World, steps: &[(&str, &str)]) {
+    let run = |shell: &str| {
+        let mut screen = Screen::outer(world, shell);
+        screen.play(&[("ulimit -c 0\n", "outer> ")]);
+        let before = screen.settings();
+        let shown = without_names(&screen.play(steps), shell);
+        // The terminal's own side may ask for it.
+        let foreground = nix::unistd::tcgetpgrp(&screen.master).unwrap().as_raw();
+        assert_eq!(foreground, screen.child.id() as i32, "{shell} kept the foreground: {steps:?}");
+        assert!(screen.settings() == before, "{shell} left the terminal otherwise: {steps:?}");
+        shown
+    };
+    assert_eq!(run(world.bin("bash").to_str().unwrap()), run("/bin/bash"), "{steps:?}");
+}
+
+#[test]
+fn keys_that_interrupt_quit_and_stop_are_those_of_bash() {
+    each(|world| {
+        let after = ("echo $?\n", "outer> ");
+        same(world, &[("$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"), ("\u{3}", "outer> "), after]);
+        same(world, &[("$B -c 'trap \"echo i\"\"nt\" INT; sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"), ("\u{3}", "outer> "), after]);
+        same(world, &[("$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"), ("\u{1c}", "outer> "), after]);
+        same(world, &[("$B -c 'echo r\"\"dy; exec sleep 100'\n", "rdy\r\n"), ("\u{3}", "outer> "), after]);
+        same(world, &[("$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo no' | cat; echo ${PIPESTATUS[@]}\n", "rdy\r\n"), ("\u{3}", "outer> ")]);
+    });
+}
+
+#[test]
+fn stopped_it_is_a_stopped_job_that_goes_on_in_either_ground() {
+    each(|world| {
+        let start = ("$B -c 'echo r\"\"dy; read x; echo got $x; exit 4'\n", "rdy\r\n");
+        same(world, &[start, ("\u{1a}", "outer> "), ("jobs\n", "outer> "), ("fg\n", "4'\r\n"), ("a line\n", "outer> "), ("echo $?\n", "outer> ")]);
+        // In the background it is stopped by its wish to read; then it goes on in the foreground.
+        same(world, &[start, ("\u{1a}", "outer> "), ("bg\n", "outer> "), ("wait %1 2>/dev/null; sleep 0.3; jobs\n", "outer> "), ("fg\n", "4'\r\n"), ("l\n", "outer> ")]);
+        // What ends in the background leaves the foreground alone.
+        let waits = ("$B -c 'echo r\"\"dy; until [ -e go ]; do sleep 0.05; done; rm go; exit 5'\n", "rdy\r\n");
+        same(world, &[waits, ("\u{1a}", "outer> "), ("bg\n", "outer> "), ("touch go; wait %1; echo $?\n", "outer> ")]);
+        same(world, &[("$B -c cat &\n", "outer> "), ("wait %1 2>/dev/null; sleep 0.3; jobs\n", "outer> "), ("fg\n", "cat\r\n"), ("x\u{4}\u{4}", "outer> ")]);
+        same(world, &[("set -o pipefail; $B -c 'echo r\"\"dy; read x; echo $x; exit 3' | cat\n", "rdy\r\n"), ("\u{1a}", "outer> "), ("fg\n", "cat\r\n"), ("l\n", "outer> "), ("echo $?\n", "outer> ")]);
+    });
+}
+
+#[test]
+fn programs_have_the_terminal_as_under_bash() {
+    each(|world| {
+        same(world, &[("$B -c 'stty -echo; echo r\"\"dy; read x; stty echo; echo [$x]; stty size'\n", "rdy\r\n"), ("secret\n", "outer> ")]);
+        same(world, &[("$B -c 'echo r\"\"dy; read -rsn1 k; echo \"<$k>\"; read -sp pa\"\"ss: p; echo $p'\n", "rdy\r\n"), ("k", "pass:"), ("w\n", "outer> ")]);
+        same(world, &[("$B -c 'trap \"stty size\" WINCH; echo r\"\"dy; stty rows 30 cols 90; read x; :'; stty rows 24 cols 200\n", "30 90\r\n"), ("\n", "outer> ")]);
+        same(world, &[("$B -c 'test -t 0 && test -t 1 && echo y; echo into > /dev/tty; read x < /dev/tty; echo $x' > f; cat f\n", "into\r\n"), ("typed\n", "outer> ")]);
+        // A killed program leaves its settings behind; bash puts its own back.
+        same(world, &[("$B -c 'stty raw -echo; kill -KILL $$'; echo $?\n", "137\r\n"), ("", "outer> ")]);
+    });
+}
+
+#[test]
+fn job_control_inside_gives_the_terminal_back() {
+    each(|world| {
+        same(world, &[("$B -c 'set -m; (echo r\"\"dy; exec sleep 100); echo $?'\n", "rdy\r\n"), ("\u{3}", "outer> "), ("cat\n", "cat\r\n"), ("x\n\u{4}", "outer> ")]);
+        same(world, &[("$B --norc -ic '(echo r\"\"dy; exec sleep 100); echo after $?'\n", "rdy\r\n"), ("\u{3}", "outer> ")]);
+        same(world, &[("$B -c 'set -m; bash --norc -ic \"kill -KILL \\$\\$\"; kill -KILL $$'; echo $?\n", "137\r\n"), ("", "outer> ")]);
+        // The front is killed while another group has the foreground.
+        same(world, &[("$B --norc -ic '(echo r\"\"dy; exec sleep 100)' & sleep 0; fg\n", "rdy\r\n"), ("\u{3}", "outer> ")]);
+    });
+}
+
+#[test]
+fn an_interactive_shell_inside_controls_its_jobs() {
+    each(|world| {
+        let start = ("PS1='in''ner> ' $B --norc --noediting -i\n", "inner> ");
+        same(world, &[start, ("sh -c 'echo r\"\"dy; exec sleep 100'\n", "rdy\r\n"), ("\u{3}", "inner> "), ("echo $?\n", "inner> "), ("exit 3\n", "outer> "), ("echo $?\n", "outer> ")]);
+        same(world, &[start, ("cat\n", "cat\r\n"), ("x\n", "x\r\nx\r\n"), ("\u{1a}", "inner> "), ("jobs\n", "inner> "), ("fg\n", "cat\r\n"), ("y\n\u{4}", "inner> "), ("exit\n", "outer> ")]);
+        same(world, &[start, ("\u{3}", "inner> "), ("\u{4}", "outer> ")]);
+        // Suspended it is a job of the outer shell, and reads again when it is back.
+        same(world, &[start, ("suspend -f\n", "outer> "), ("fg\n", "inner> "), ("echo i\"\"n\n", "in\r\n"), ("", "inner> "), ("exit 6\n", "outer> "), ("echo $?\n", "outer> ")]);
+        // In the background it waits, and takes the terminal from nobody.
+        same(world, &[("PS1='in''ner> ' $B --norc --noediting -i &\n", "outer> "), ("wait %1 2>/dev/null; sleep 0.3; jobs\n", "outer> "), ("fg\n", "inner> "), ("exit\n", "outer> ")]);
+    });
+}
