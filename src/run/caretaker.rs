@@ -43,7 +43,9 @@ impl Caretaker {
     /// The front has swept; nothing is left. Waits for the caretaker's end, so that no zombie stays behind where
     /// nobody collects orphans.
     pub fn dismiss(self) {
-        let _ = nix::unistd::write(&self.leash, &[DISMISSED]);
+        // A byte for this one and one for a successor, whoever reads first.
+        let _ = nix::unistd::write(&self.leash, &[DISMISSED, DISMISSED]);
+        drop(self.leash);
         process::reap(self.pid);
     }
 }

@@ -4,6 +4,7 @@
 //! cannot run. With SBSH_TEST_REQUIRE=1 a check that cannot run fails.
 #![cfg(target_os = "linux")]
 
+mod agents;
 mod approval;
 mod drop_in;
 mod environment;
