@@ -223,3 +223,109 @@ fn an_interactive_shell_inside_controls_its_jobs() {
         same(world, &[("PS1='in''ner> ' $B --norc --noediting -i &\n", "outer> "), ("until jobs -s | grep -q .; do :; done; jobs\n", "outer> "), ("fg\n", "inner> "), ("exit\n", "outer> ")]);
     });
 }
+
+/// sbsh as a terminal's first program.
+fn session(world: &World, argv0: &str, arguments: &[&str], prepare: fn()) -> Screen {
+    let mut command = terminal_command(world, world.bin("sbsh").to_str().unwrap());
+    command.arg0(argv0).args(arguments).env("PS1", "in> ");
+    Screen::start(command, prepare)
+}
+
+impl Screen {
+    /// Reads until the end; the status.
+    fn status(&mut self) -> Option<i32> {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < end, "it does not end: {:?}", self.seen);
+            self.look();
+        }
+    }
+}
+
+#[test]
+fn without_arguments_it_is_a_confined_interactive_shell() {
+    each(|world| {
+        world.write(&world.home.join(".bashrc"), "PS1='in> '\n");
+        for arguments in [&[][..], &["-i"]] {
+            let mut screen = session(world, "sbsh", arguments, || {});
+            screen.until("in> ");
+            screen.play(&[("echo $((6*7))$-\n", "42"), ("", "in> ")]);
+            let held = format!("touch {}/x || echo he\"\"ld\n", world.outside.display());
+            screen.play(&[(held.as_str(), "held\r\n"), ("", "in> ")]);
+            // What it gives back shows that the keys reach it.
+            screen.play(&[("cat\n", "cat\r\n"), ("x\n", "x\r\nx\r\n"), ("\u{1a}", "Stopped"), ("", "in> ")]);
+            screen.play(&[("fg\n", "cat\r\n"), ("y\n", "y\r\ny\r\n"), ("\u{3}", "in> "), ("echo $?.\n", "130.\r\n"), ("", "in> ")]);
+            screen.types("exit 3\n");
+            assert_eq!(screen.status(), Some(3), "{}", screen.seen);
+        }
+    });
+}
+
+#[test]
+fn a_login_shell_reads_its_files_inside_and_may_be_entered_with_signals_ignored() {
+    // As tmux starts it.
+    let ignoring = || {
+        for signal in [nix::sys::signal::Signal::SIGTTIN, nix::sys::signal::Signal::SIGTTOU] {
+            // SAFETY: SIG_IGN runs no code.
+            #[allow(unsafe_code)]
+            unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigIgn) }.unwrap();
+        }
+    };
+    each(|world| {
+        let profile = format!("PS1='in> '\necho profile\ntouch {}/x || echo held\n", world.outside.display());
+        world.write(&world.home.join(".bash_profile"), &profile);
+        for (argv0, arguments) in [("sbsh", &["-l"][..]), ("-sbsh", &[]), ("-/opt/sbsh", &[])] {
+            let mut screen = session(world, argv0, arguments, ignoring);
+            let shown = screen.until("in> ");
+            assert!(shown.contains("profile\r\n") && shown.contains("held\r\n"), "{shown}");
+            screen.play(&[("shopt -q login_shell && echo lo\"\"gin $0\n", "login -bash\r\n"), ("", "in> ")].map(|(keys, marker)| {
+                (keys, if argv0 == "sbsh" { marker.trim_start_matches("login -bash\r\n") } else { marker })
+            }));
+            screen.types("exit 5\n");
+            assert_eq!(screen.status(), Some(5), "{argv0}: {}", screen.seen);
+        }
+    });
+}
+
+#[test]
+fn a_shell_may_become_it_at_its_start() {
+    each(|world| {
+        world.write(&world.home.join(".bashrc"), "PS1='in> '\n");
+        let rc = world.project.join("rc");
+        world.write(&rc, &format!("exec {}\n", world.bin("sbsh").display()));
+        let mut command = terminal_command(world, "/bin/bash");
+        command.arg("--rcfile").arg(&rc).arg("-i");
+        let mut screen = Screen::start(command, || {});
+        screen.until("in> ");
+        let held = format!("touch {}/x || echo he\"\"ld\n", world.outside.display());
+        screen.play(&[(held.as_str(), "held\r\n"), ("", "in> "), ("cat\n", "cat\r\n"), ("x\n", "x\r\nx\r\n"), ("\u{3}", "in> ")]);
+        screen.types("\u{4}");
+        assert_eq!(screen.status(), Some(130), "{}", screen.seen);
+    });
+}
+
+#[test]
+fn a_refusal_and_a_question_are_told_on_the_terminal() {
+    each(|world| {
+        world.user_settings(r#"{"permissions":{"deny":["Bash(curl:*)"],"ask":["Bash(echo:*)"]}}"#);
+        let mut screen = Screen::outer(world, world.bin("sbsh").to_str().unwrap());
+        let shown = screen.play(&[("$B -c 'curl x'; echo $?\n", "126\r\n"), ("", "outer> ")]);
+        assert!(shown.contains("Bash(curl:*) denies 'curl x'"), "{shown}");
+        let before = screen.settings();
+        screen.play(&[("$B -c 'echo hi'; echo $?\n", "[n]o > ")]);
+        // What is typed before the question stands completely is dropped: typed until it is taken.
+        let end = Instant::now() + Duration::from_secs(30);
+        while !screen.seen.contains("once") {
+            assert!(Instant::now() < end, "{}", screen.seen);
+            screen.types("o");
+            screen.look();
+        }
+        let shown = screen.until("0\r\n");
+        assert!(shown.contains("hi\r\n"), "{shown}");
+        screen.until("outer> ");
+        assert!(screen.settings() == before);
+    });
+}
