@@ -168,7 +168,10 @@ fn claude_codes_calls_work_with_rules_present() {
         let call = |text: &str| {
             format!(
                 "source {} 2>/dev/null || true && shopt -u extglob 2>/dev/null || true && eval '{}' {}< /dev/null && pwd -P >| {}",
-                snapshot.display(), text.replace('\'', "'\"'\"'"), '\\', cwd.0.display()
+                snapshot.display(),
+                text.replace('\'', "'\"'\"'"),
+                '\\',
+                cwd.0.display()
             )
         };
         let text = "mkdir -p sub && cd sub && greet you; ll | wc -l; echo oops >&2";
@@ -180,7 +183,10 @@ fn claude_codes_calls_work_with_rules_present() {
             assert!(status == Some(126) && output.contains(by), "{output}");
         }
         // What it was given to write, it may not open and write otherwise.
-        let (_, output) = claude_ended(world, &["-c", &call(&format!("echo x > {}/task.output || echo held", world.outside.display()))]);
+        let (_, output) = claude_ended(
+            world,
+            &["-c", &call(&format!("echo x > {}/task.output || echo held", world.outside.display()))],
+        );
         assert!(output.ends_with("held\n"), "{output}");
     });
 }
@@ -195,7 +201,11 @@ fn kills_as_agents_do_them_leave_nothing() {
             eventually("sleeps run", || processes(&mark).iter().filter(|p| is_sleep(**p)).count() >= 3);
             let front = Pid::from_raw(child.id() as i32);
             let tree = descendants(front.as_raw());
-            let all = |signal| tree.iter().for_each(|&p| { let _ = kill(Pid::from_raw(p), signal); });
+            let all = |signal| {
+                tree.iter().for_each(|&p| {
+                    let _ = kill(Pid::from_raw(p), signal);
+                })
+            };
             match how {
                 "claude" => {
                     let _ = killpg(front, Signal::SIGTERM);
@@ -232,10 +242,17 @@ fn descendants(of: i32) -> Vec<i32> {
 fn codex_and_gemini_start_as_they_do() {
     each(|world| {
         world.user_settings(RULES);
-        let run = |words: &[&str]| -> Ran { world.command(world.bin("bash")).args(words).output().unwrap().into() };
+        let run =
+            |words: &[&str]| -> Ran { world.command(world.bin("bash")).args(words).output().unwrap().into() };
         world.write(&world.home.join(".bash_profile"), "FROM_PROFILE=yes\n");
-        assert_eq!(run(&["-lc", "echo $FROM_PROFILE $0"]).stdout, format!("yes {}\n", world.bin("bash").display()));
-        let nested = format!("if . /nowhere/snapshot >/dev/null 2>&1; then :; fi\nexec '{}' -c 'echo nested $0; exit 6' name", world.bin("bash").display());
+        assert_eq!(
+            run(&["-lc", "echo $FROM_PROFILE $0"]).stdout,
+            format!("yes {}\n", world.bin("bash").display())
+        );
+        let nested = format!(
+            "if . /nowhere/snapshot >/dev/null 2>&1; then :; fi\nexec '{}' -c 'echo nested $0; exit 6' name",
+            world.bin("bash").display()
+        );
         let ran = run(&["-c", &nested]);
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(6), "nested name\n"), "{}", ran.stderr);
 
@@ -246,7 +263,10 @@ fn codex_and_gemini_start_as_they_do() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut command = world.command(world.bin("bash"));
         let text = format!("( trap 'jobs -p > {}' EXIT; sleep 0 & echo out; false )", file.display());
-        command.args(["-c", &text]).stdout(std::os::fd::OwnedFd::from(theirs.try_clone().unwrap())).stderr(std::os::fd::OwnedFd::from(theirs));
+        command
+            .args(["-c", &text])
+            .stdout(std::os::fd::OwnedFd::from(theirs.try_clone().unwrap()))
+            .stderr(std::os::fd::OwnedFd::from(theirs));
         let status = command.status().unwrap();
         drop(command);
         assert_eq!((status.code(), std::io::read_to_string(ours).unwrap().as_str()), (Some(1), "out\n"));
@@ -268,9 +288,17 @@ fn programs_start_it_as_they_start_a_shell() {
         // cron and nano: two signals ignored, hardly an environment, output into a file that has no name any more.
         let deleted = tempfile::tempfile().unwrap();
         let mut cron = world.command("/bin/bash");
-        let line = format!("trap '' INT QUIT; exec {} -c 'trap; echo $HOME $LOGNAME; kill -INT $$; echo still'", bin.display());
+        let line = format!(
+            "trap '' INT QUIT; exec {} -c 'trap; echo $HOME $LOGNAME; kill -INT $$; echo still'",
+            bin.display()
+        );
         cron.env_clear()
-            .envs([("HOME", world.home.as_os_str()), ("PATH", "/usr/bin:/bin".as_ref()), ("LOGNAME", "me".as_ref()), ("SHELL", bin.as_os_str())])
+            .envs([
+                ("HOME", world.home.as_os_str()),
+                ("PATH", "/usr/bin:/bin".as_ref()),
+                ("LOGNAME", "me".as_ref()),
+                ("SHELL", bin.as_os_str()),
+            ])
             .args(["-c", &line])
             .stdout(deleted.try_clone().unwrap())
             .stderr(deleted.try_clone().unwrap());
@@ -285,7 +313,10 @@ fn programs_start_it_as_they_start_a_shell() {
         let git = world.run("git init -q . && git -c alias.x='!echo alias' x one two");
         assert_eq!((git.status, git.stdout.as_str()), (Some(0), "alias one two\n"), "{}", git.stderr);
         // vim: in vim's own process group, without one of its own.
-        let vim = format!("{0} -c 'echo \"in $(cut -d\" \" -f5 /proc/$PPID/stat)\"'; echo end", world.bin("bash").display());
+        let vim = format!(
+            "{0} -c 'echo \"in $(cut -d\" \" -f5 /proc/$PPID/stat)\"'; echo end",
+            world.bin("bash").display()
+        );
         let ran: Ran = world.command("/bin/sh").args(["-c", &vim]).output().unwrap().into();
         assert!(ran.status == Some(0) && ran.stdout.ends_with("end\n"), "{} {}", ran.stdout, ran.stderr);
     });

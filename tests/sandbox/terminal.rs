@@ -130,7 +130,10 @@ fn without_names(shown: &str, shell: &str) -> String {
     let mut out = String::new();
     for line in shown.split_inclusive('\n') {
         let start = ["[1] ", "BASH: line 1: "].into_iter().find_map(|start| line.split_once(start));
-        match start.map(|(_, rest)| rest.trim_start()).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+        match start
+            .map(|(_, rest)| rest.trim_start())
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        {
             Some(rest) => {
                 out.push_str("PID");
                 out.push_str(rest.trim_start_matches(|c: char| c.is_ascii_digit()));
@@ -164,11 +167,44 @@ fn same(world: &World, steps: &[(&str, &str)]) {
 fn keys_that_interrupt_quit_and_stop_are_those_of_bash() {
     each(|world| {
         let after = ("echo $?\n", "outer> ");
-        same(world, &[("$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"), ("\u{3}", "outer> "), after]);
-        same(world, &[("$B -c 'trap \"echo i\"\"nt\" INT; sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"), ("\u{3}", "outer> "), after]);
-        same(world, &[("$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"), ("\u{1c}", "outer> "), after]);
+        same(
+            world,
+            &[
+                ("$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"),
+                ("\u{3}", "outer> "),
+                after,
+            ],
+        );
+        same(
+            world,
+            &[
+                (
+                    "$B -c 'trap \"echo i\"\"nt\" INT; sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n",
+                    "rdy\r\n",
+                ),
+                ("\u{3}", "outer> "),
+                after,
+            ],
+        );
+        same(
+            world,
+            &[
+                ("$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"),
+                ("\u{1c}", "outer> "),
+                after,
+            ],
+        );
         same(world, &[("$B -c 'echo r\"\"dy; exec sleep 100'\n", "rdy\r\n"), ("\u{3}", "outer> "), after]);
-        same(world, &[("$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo no' | cat; echo ${PIPESTATUS[@]}\n", "rdy\r\n"), ("\u{3}", "outer> ")]);
+        same(
+            world,
+            &[
+                (
+                    "$B -c 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo no' | cat; echo ${PIPESTATUS[@]}\n",
+                    "rdy\r\n",
+                ),
+                ("\u{3}", "outer> "),
+            ],
+        );
     });
 }
 
@@ -176,24 +212,99 @@ fn keys_that_interrupt_quit_and_stop_are_those_of_bash() {
 fn stopped_it_is_a_stopped_job_that_goes_on_in_either_ground() {
     each(|world| {
         let start = ("$B -c 'echo r\"\"dy; read x; echo got $x; exit 4'\n", "rdy\r\n");
-        same(world, &[start, ("\u{1a}", "outer> "), ("jobs\n", "outer> "), ("fg\n", "4'\r\n"), ("a line\n", "outer> "), ("echo $?\n", "outer> ")]);
+        same(
+            world,
+            &[
+                start,
+                ("\u{1a}", "outer> "),
+                ("jobs\n", "outer> "),
+                ("fg\n", "4'\r\n"),
+                ("a line\n", "outer> "),
+                ("echo $?\n", "outer> "),
+            ],
+        );
         // In the background it is stopped by its wish to read; then it goes on in the foreground.
-        same(world, &[start, ("\u{1a}", "outer> "), ("bg\n", "outer> "), ("until jobs -s | grep -q .; do :; done; jobs\n", "outer> "), ("fg\n", "4'\r\n"), ("l\n", "outer> ")]);
+        same(
+            world,
+            &[
+                start,
+                ("\u{1a}", "outer> "),
+                ("bg\n", "outer> "),
+                ("until jobs -s | grep -q .; do :; done; jobs\n", "outer> "),
+                ("fg\n", "4'\r\n"),
+                ("l\n", "outer> "),
+            ],
+        );
         // What ends in the background leaves the foreground alone.
-        let waits = ("$B -c 'echo r\"\"dy; until [ -e go ]; do sleep 0.05; done; rm go; exit 5'\n", "rdy\r\n");
-        same(world, &[waits, ("\u{1a}", "outer> "), ("bg\n", "outer> "), ("touch go; wait %1; echo $?\n", "outer> ")]);
-        same(world, &[("$B -c cat &\n", "outer> "), ("until jobs -s | grep -q .; do :; done; jobs\n", "outer> "), ("fg\n", "cat\r\n"), ("x\u{4}\u{4}", "outer> ")]);
-        same(world, &[("set -o pipefail; $B -c 'echo r\"\"dy; read x; echo $x; exit 3' | cat\n", "rdy\r\n"), ("\u{1a}", "outer> "), ("fg\n", "cat\r\n"), ("l\n", "outer> "), ("echo $?\n", "outer> ")]);
+        let waits =
+            ("$B -c 'echo r\"\"dy; until [ -e go ]; do sleep 0.05; done; rm go; exit 5'\n", "rdy\r\n");
+        same(
+            world,
+            &[waits, ("\u{1a}", "outer> "), ("bg\n", "outer> "), ("touch go; wait %1; echo $?\n", "outer> ")],
+        );
+        same(
+            world,
+            &[
+                ("$B -c cat &\n", "outer> "),
+                ("until jobs -s | grep -q .; do :; done; jobs\n", "outer> "),
+                ("fg\n", "cat\r\n"),
+                ("x\u{4}\u{4}", "outer> "),
+            ],
+        );
+        same(
+            world,
+            &[
+                ("set -o pipefail; $B -c 'echo r\"\"dy; read x; echo $x; exit 3' | cat\n", "rdy\r\n"),
+                ("\u{1a}", "outer> "),
+                ("fg\n", "cat\r\n"),
+                ("l\n", "outer> "),
+                ("echo $?\n", "outer> "),
+            ],
+        );
     });
 }
 
 #[test]
 fn programs_have_the_terminal_as_under_bash() {
     each(|world| {
-        same(world, &[("$B -c 'stty -echo; echo r\"\"dy; read x; stty echo; echo [$x]; stty size'\n", "rdy\r\n"), ("secret\n", "outer> ")]);
-        same(world, &[("$B -c 'stty -echo; echo r\"\"dy; read -rn1 k; echo \"<$k>\"; read -sp pa\"\"ss: p; stty echo; echo $p'\n", "rdy\r\n"), ("k", "pass:"), ("w\n", "outer> ")]);
-        same(world, &[("$B -c 'trap \"stty size\" WINCH; echo r\"\"dy; stty rows 30 cols 90; read x; :'; stty rows 24 cols 200\n", "30 90\r\n"), ("\n", "outer> ")]);
-        same(world, &[("$B -c 'test -t 0 && test -t 1 && echo y; echo into > /dev/tty; read x < /dev/tty; echo $x' > f; cat f\n", "into\r\n"), ("typed\n", "outer> ")]);
+        same(
+            world,
+            &[
+                ("$B -c 'stty -echo; echo r\"\"dy; read x; stty echo; echo [$x]; stty size'\n", "rdy\r\n"),
+                ("secret\n", "outer> "),
+            ],
+        );
+        same(
+            world,
+            &[
+                (
+                    "$B -c 'stty -echo; echo r\"\"dy; read -rn1 k; echo \"<$k>\"; read -sp pa\"\"ss: p; stty echo; echo $p'\n",
+                    "rdy\r\n",
+                ),
+                ("k", "pass:"),
+                ("w\n", "outer> "),
+            ],
+        );
+        same(
+            world,
+            &[
+                (
+                    "$B -c 'trap \"stty size\" WINCH; echo r\"\"dy; stty rows 30 cols 90; read x; :'; stty rows 24 cols 200\n",
+                    "30 90\r\n",
+                ),
+                ("\n", "outer> "),
+            ],
+        );
+        same(
+            world,
+            &[
+                (
+                    "$B -c 'test -t 0 && test -t 1 && echo y; echo into > /dev/tty; read x < /dev/tty; echo $x' > f; cat f\n",
+                    "into\r\n",
+                ),
+                ("typed\n", "outer> "),
+            ],
+        );
         // A killed program leaves its settings behind; bash puts its own back.
         same(world, &[("$B -c 'stty raw -echo; kill -KILL $$'; echo $?\n", "137\r\n"), ("", "outer> ")]);
     });
@@ -202,11 +313,41 @@ fn programs_have_the_terminal_as_under_bash() {
 #[test]
 fn job_control_inside_gives_the_terminal_back() {
     each(|world| {
-        same(world, &[("$B -c 'set -m; sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"), ("\u{3}", "outer> "), ("cat\n", "cat\r\n"), ("x\n\u{4}", "outer> ")]);
-        same(world, &[("$B --norc -ic 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo after $?'\n", "rdy\r\n"), ("\u{3}", "outer> ")]);
-        same(world, &[("$B -c 'set -m; bash --norc -ic \"kill -KILL \\$\\$\"; kill -KILL $$'; echo $?\n", "137\r\n"), ("", "outer> ")]);
+        same(
+            world,
+            &[
+                ("$B -c 'set -m; sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo $?'\n", "rdy\r\n"),
+                ("\u{3}", "outer> "),
+                ("cat\n", "cat\r\n"),
+                ("x\n\u{4}", "outer> "),
+            ],
+        );
+        same(
+            world,
+            &[
+                ("$B --norc -ic 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"; echo after $?'\n", "rdy\r\n"),
+                ("\u{3}", "outer> "),
+            ],
+        );
+        same(
+            world,
+            &[
+                (
+                    "$B -c 'set -m; bash --norc -ic \"kill -KILL \\$\\$\"; kill -KILL $$'; echo $?\n",
+                    "137\r\n",
+                ),
+                ("", "outer> "),
+            ],
+        );
         // Started in the background it has no claim; once in the foreground it has.
-        same(world, &[("$B --norc -ic 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"' &\n", "outer> "), ("until jobs -s | grep -q .; do :; done; fg\n", "rdy\r\n"), ("\u{3}", "outer> ")]);
+        same(
+            world,
+            &[
+                ("$B --norc -ic 'sh -c \"echo r\\\"\\\"dy; exec sleep 100\"' &\n", "outer> "),
+                ("until jobs -s | grep -q .; do :; done; fg\n", "rdy\r\n"),
+                ("\u{3}", "outer> "),
+            ],
+        );
     });
 }
 
@@ -214,13 +355,54 @@ fn job_control_inside_gives_the_terminal_back() {
 fn an_interactive_shell_inside_controls_its_jobs() {
     each(|world| {
         let start = ("PS1='in''ner> ' $B --norc --noediting -i\n", "inner> ");
-        same(world, &[start, ("sh -c 'echo r\"\"dy; exec sleep 100'\n", "rdy\r\n"), ("\u{3}", "inner> "), ("echo $?\n", "inner> "), ("exit 3\n", "outer> "), ("echo $?\n", "outer> ")]);
-        same(world, &[start, ("cat\n", "cat\r\n"), ("x\n", "x\r\nx\r\n"), ("\u{1a}", "inner> "), ("jobs\n", "inner> "), ("fg\n", "cat\r\n"), ("y\n\u{4}", "inner> "), ("exit\n", "outer> ")]);
+        same(
+            world,
+            &[
+                start,
+                ("sh -c 'echo r\"\"dy; exec sleep 100'\n", "rdy\r\n"),
+                ("\u{3}", "inner> "),
+                ("echo $?\n", "inner> "),
+                ("exit 3\n", "outer> "),
+                ("echo $?\n", "outer> "),
+            ],
+        );
+        same(
+            world,
+            &[
+                start,
+                ("cat\n", "cat\r\n"),
+                ("x\n", "x\r\nx\r\n"),
+                ("\u{1a}", "inner> "),
+                ("jobs\n", "inner> "),
+                ("fg\n", "cat\r\n"),
+                ("y\n\u{4}", "inner> "),
+                ("exit\n", "outer> "),
+            ],
+        );
         same(world, &[start, ("\u{3}", "inner> "), ("\u{4}", "outer> ")]);
         // Suspended it is a job of the outer shell, and reads again when it is back.
-        same(world, &[start, ("suspend -f\n", "outer> "), ("fg\n", "inner> "), ("echo i\"\"n\n", "in\r\n"), ("", "inner> "), ("exit 6\n", "outer> "), ("echo $?\n", "outer> ")]);
+        same(
+            world,
+            &[
+                start,
+                ("suspend -f\n", "outer> "),
+                ("fg\n", "inner> "),
+                ("echo i\"\"n\n", "in\r\n"),
+                ("", "inner> "),
+                ("exit 6\n", "outer> "),
+                ("echo $?\n", "outer> "),
+            ],
+        );
         // In the background it waits, and takes the terminal from nobody.
-        same(world, &[("PS1='in''ner> ' $B --norc --noediting -i &\n", "outer> "), ("until jobs -s | grep -q .; do :; done; jobs\n", "outer> "), ("fg\n", "inner> "), ("exit\n", "outer> ")]);
+        same(
+            world,
+            &[
+                ("PS1='in''ner> ' $B --norc --noediting -i &\n", "outer> "),
+                ("until jobs -s | grep -q .; do :; done; jobs\n", "outer> "),
+                ("fg\n", "inner> "),
+                ("exit\n", "outer> "),
+            ],
+        );
     });
 }
 
@@ -256,8 +438,14 @@ fn without_arguments_it_is_a_confined_interactive_shell() {
             let held = format!("touch {}/x || echo he\"\"ld\n", world.outside.display());
             screen.play(&[(held.as_str(), "held\r\n"), ("", "in> ")]);
             // What it gives back shows that the keys reach it.
-            screen.play(&[("cat\n", "cat\r\n"), ("x\n", "x\r\nx\r\n"), ("\u{1a}", "Stopped"), ("", "in> ")]);
-            screen.play(&[("fg\n", "cat\r\n"), ("y\n", "y\r\ny\r\n"), ("\u{3}", "in> "), ("echo $?.\n", "130.\r\n"), ("", "in> ")]);
+            screen.play(&[("sed -u s/a/b/\n", "b/\r\n"), ("xay\n", "xby\r\n"), ("\u{1a}", "Stopped"), ("", "in> ")]);
+            screen.play(&[
+                ("fg\n", "b/\r\n"),
+                ("zaz\n", "zbz\r\n"),
+                ("\u{3}", "in> "),
+                ("echo $?.\n", "130.\r\n"),
+                ("", "in> "),
+            ]);
             screen.types("exit 3\n");
             assert_eq!(screen.status(), Some(3), "{}", screen.seen);
         }
@@ -281,9 +469,20 @@ fn a_login_shell_reads_its_files_inside_and_may_be_entered_with_signals_ignored(
             let mut screen = session(world, argv0, arguments, ignoring);
             let shown = screen.until("in> ");
             assert!(shown.contains("profile\r\n") && shown.contains("held\r\n"), "{shown}");
-            screen.play(&[("shopt -q login_shell && echo lo\"\"gin $0\n", "login -bash\r\n"), ("", "in> ")].map(|(keys, marker)| {
-                (keys, if argv0 == "sbsh" { marker.trim_start_matches("login -bash\r\n") } else { marker })
-            }));
+            screen.play(
+                &[("shopt -q login_shell && echo lo\"\"gin $0\n", "login -bash\r\n"), ("", "in> ")].map(
+                    |(keys, marker)| {
+                        (
+                            keys,
+                            if argv0 == "sbsh" {
+                                marker.trim_start_matches("login -bash\r\n")
+                            } else {
+                                marker
+                            },
+                        )
+                    },
+                ),
+            );
             screen.types("exit 5\n");
             assert_eq!(screen.status(), Some(5), "{argv0}: {}", screen.seen);
         }
@@ -301,7 +500,13 @@ fn a_shell_may_become_it_at_its_start() {
         let mut screen = Screen::start(command, || {});
         screen.until("in> ");
         let held = format!("touch {}/x || echo he\"\"ld\n", world.outside.display());
-        screen.play(&[(held.as_str(), "held\r\n"), ("", "in> "), ("cat\n", "cat\r\n"), ("x\n", "x\r\nx\r\n"), ("\u{3}", "in> ")]);
+        screen.play(&[
+            (held.as_str(), "held\r\n"),
+            ("", "in> "),
+            ("sed -u s/a/b/\n", "b/\r\n"),
+            ("xay\n", "xby\r\n"),
+            ("\u{3}", "in> "),
+        ]);
         screen.types("\u{4}");
         assert_eq!(screen.status(), Some(130), "{}", screen.seen);
     });
