@@ -49,6 +49,14 @@ impl Caller {
         std::env::split_paths(path).filter(|p| p.is_absolute()).collect()
     }
 
+    /// The same with symlinks resolved, each once: agents put the same directories on PATH again and again.
+    fn resolved_program_directories(&self) -> Vec<PathBuf> {
+        let mut named = self.program_directories();
+        named.sort();
+        named.dedup();
+        named.into_iter().map(resolved).collect()
+    }
+
     /// Where settings, trust and state are.
     pub fn locations(&self) -> Locations {
         let state = self.path_variable("XDG_STATE_HOME");
@@ -59,7 +67,7 @@ impl Caller {
             managed_dir: PathBuf::from(MANAGED),
             cwd: self.directory.clone().unwrap_or_else(|| PathBuf::from("/")),
             root_override: self.variable("SBSH_ROOT").map(PathBuf::from).map(resolved),
-            program_dirs: self.program_directories().into_iter().map(resolved).collect(),
+            program_dirs: self.resolved_program_directories(),
             state_dir: state.map(|state| resolved(state.join("sbsh"))),
             binary: std::env::current_exe().ok().map(resolved),
             tmpdir: None,
@@ -91,6 +99,10 @@ impl Caller {
 
 /// A path with the symlinks resolved in as much of it as exists.
 fn resolved(path: PathBuf) -> PathBuf {
+    #[cfg(target_os = "linux")]
+    if crate::system::beneath::is_canonical(&path) {
+        return path;
+    }
     for existing in path.ancestors() {
         if let Ok(real) = std::fs::canonicalize(existing) {
             return match path.strip_prefix(existing) {

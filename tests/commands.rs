@@ -82,6 +82,27 @@ fn no_attack_passes_a_deny_rule_unseen() {
     assert_eq!(passed, Vec::<&str>::new());
 }
 
+/// What a file holds is not in the text, whoever wrote it: it runs confined without being judged, whether it is
+/// executed, given to a shell, sourced, or found by a `PATH` that the text chose. Asking about the two last would ask
+/// about every virtual environment and win nothing over the two first.
+#[test]
+fn files_are_run_unjudged_but_no_allow_rule_goes_by_their_names() {
+    let deny = CommandRules { deny: rules(&["touch:*"]), ..CommandRules::default() };
+    let automatic = policy(Mode::AutoAllow, deny);
+    let allow = CommandRules {
+        allow: rules(&["ls:*", "source:*", ".:*", "export:*", "./f", "bash:*"]),
+        ..CommandRules::default()
+    };
+    let regular = policy(Mode::Regular, allow);
+    let texts = include_str!("commands/files.txt").lines();
+    let answers: Vec<_> = texts.map(|t| (t, word(&automatic, t), word(&regular, t))).collect();
+    let unjudged: Vec<_> = answers.iter().filter(|(_, automatic, _)| *automatic != "confined").collect();
+    assert_eq!(unjudged, Vec::<&(&str, &str, &str)>::new());
+    let allowed: Vec<_> =
+        answers.iter().filter(|(_, _, regular)| *regular != "ask").map(|(t, ..)| *t).collect();
+    assert_eq!(allowed, ["./f", "bash ./f"]);
+}
+
 #[test]
 fn excluded_commands_take_only_themselves_outside() {
     let commands = CommandRules {
@@ -100,6 +121,8 @@ fn excluded_commands_take_only_themselves_outside() {
         "$(touch ~/x) docker",
         "LD_PRELOAD=./x.so docker ps",
         "PATH=.:$PATH docker",
+        "export PATH=.:$PATH; docker ps",
+        ". ./f; docker ps",
         "./docker ps",
         "docker() { touch x; }; docker ps",
         "alias docker=touch; docker ps",
@@ -119,7 +142,7 @@ fn excluded_commands_take_only_themselves_outside() {
     .map(|t| word(&policy, t))
     .into();
     let mut wanted = vec!["outside", "outside", "ask"];
-    wanted.resize(24, "confined");
+    wanted.resize(26, "confined");
     assert_eq!(answers, wanted);
 }
 

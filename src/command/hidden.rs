@@ -1,6 +1,6 @@
 //! What a text may run without showing it as a command: quoted subscripts, escapes, builtins that load code.
 
-use super::{SimpleCommand, Word};
+use super::{ANYTHING, SimpleCommand, Word};
 
 /// Whether a quoted text holds `name[…$(…)…]`, which `[[ -v ]]`, `read`, `let`, `test -v`, `printf -v` and every
 /// arithmetic evaluation would run.
@@ -102,7 +102,6 @@ const RUNS: &[&str] = &[
     "LD_PRELOAD",
     "LD_LIBRARY_PATH",
     "LD_AUDIT",
-    "PATH",
     "BASH_CMDS",
     "BASH_ALIASES",
     "PROMPT_COMMAND",
@@ -136,11 +135,12 @@ const RUNS: &[&str] = &[
     "IFS",
 ];
 
-/// Whether setting this variable makes what follows unknown. `PATH` that only grows behind what it was does not.
+/// Whether setting this variable makes what follows unknown. `PATH` does not for deny and ask rules, which see the
+/// name that is called; for allow rules see [`reason`].
 pub(super) fn variable(name: &str, value: &Word) -> Option<&'static str> {
     let harmless_prompt =
         name == "PS4" && value.literal().is_some_and(|v| !v.contains('$') && !v.contains('`'));
-    let unset = value.literal().is_some_and(str::is_empty) && name != "PATH";
+    let unset = value.literal().is_some_and(str::is_empty);
     // `IFS=,` splits words that are known not to be known; only an unquoted expansion could be built of it.
     if name == "IFS" || harmless_prompt || unset {
         return None;
@@ -161,7 +161,7 @@ pub(super) fn builtin(words: &[Word]) -> Option<&'static str> {
         })
     };
     match name {
-        "." | "source" => Some("a file that is sourced"),
+        "." | "source" if !arguments.first().is_none_or(names_a_file) => Some("a text that is sourced"),
         "alias" if arguments.iter().any(|w| w.shape().contains('=') || w.literal().is_none()) => {
             Some("an alias")
         }
@@ -176,6 +176,41 @@ pub(super) fn builtin(words: &[Word]) -> Option<&'static str> {
         "export" | "declare" | "typeset" | "local" | "readonly" | "set" | "env" => declared(arguments),
         "read" | "unset" | "let" | "test" | "[" | "printf" => unknown_subscript(arguments),
         _ => None,
+    }
+}
+
+/// Whether what is sourced is a file by its name. Like `bash FILE` it runs confined without being judged: its lines
+/// are not in the text. Standard input and other descriptors could be fed by the text itself.
+fn names_a_file(word: &Word) -> bool {
+    let home = ["~/", "$HOME/", "${HOME}/", "\"$HOME/", "\"${HOME}/"];
+    let path = match word {
+        Word::Literal(path) => path.as_str(),
+        Word::Unknown { source, shape } if home.iter().any(|h| source.starts_with(h)) => {
+            match shape.strip_prefix(ANYTHING) {
+                Some(rest) if !rest.contains(ANYTHING) => rest,
+                _ => return false,
+            }
+        }
+        Word::Unknown { .. } => return false,
+    };
+    let descriptor = |part: &str| {
+        matches!(part, "dev" | "proc" | "fd" | "stdin" | "tty") || part.bytes().all(|b| b.is_ascii_digit())
+    };
+    !path.starts_with('-') && !path.split('/').filter(|part| !part.is_empty()).any(descriptor)
+}
+
+/// Whether this decides which files later names stand for: then no allow rule may go by a name.
+fn chooses_files(command: &SimpleCommand) -> bool {
+    let sets_path = |word: &Word| word.shape().split(['=', '+', '[']).next() == Some("PATH");
+    let arguments = command.words.get(1..).unwrap_or_default();
+    match command.words.first().and_then(Word::literal) {
+        Some("." | "source") => true,
+        Some("export" | "declare" | "typeset" | "local" | "readonly" | "env")
+            if arguments.iter().any(sets_path) =>
+        {
+            true
+        }
+        _ => command.assignments.iter().any(|(name, _)| name == "PATH"),
     }
 }
 
@@ -207,8 +242,11 @@ fn unknown_subscript(arguments: &[Word]) -> Option<&'static str> {
     arguments.iter().find(evaluated).map(|_| "a subscript that is evaluated")
 }
 
-/// Why more may run here than the words say, by assignments and the command word.
+/// Why no allow rule may go by the words of this command.
 pub(super) fn reason(command: &SimpleCommand) -> Option<&'static str> {
+    if chooses_files(command) {
+        return Some("what chooses the files that are run");
+    }
     command
         .opaque
         .or_else(|| command.assignments.iter().find_map(|(name, value)| variable(name, value)))

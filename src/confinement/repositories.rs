@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Directories that are looked into.
-const DIRECTORIES: usize = 48;
+const DIRECTORIES: usize = 24;
 /// Directory entries that are looked at, over all.
-const ENTRIES: usize = 1500;
+const ENTRIES: usize = 400;
 /// Where repositories are seldom and entries are many: looked into last.
 const CROWDED: &[&str] = &["node_modules", "target", ".venv", "venv", "vendor", "build", "dist"];
 

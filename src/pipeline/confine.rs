@@ -10,6 +10,7 @@ use crate::policy::{Backend, PathPattern, PathRule};
 use crate::run::front::{self, Launch};
 use crate::run::record::Record;
 use crate::run::sweep::Watch;
+use crate::run::terminal::Terminal;
 use crate::run::{Outcome, grants, inherited};
 use crate::settings::Origin;
 use crate::system::{descriptors, process};
@@ -133,6 +134,9 @@ pub fn run(
     let policy = &prepared.policy;
     let inherited = inherited::vet(&policy.files, closed)?;
     inherited.notices.iter().for_each(|n| crate::report::notice(n));
+    if shell.is_interactive() {
+        Terminal::await_foreground();
+    }
     let signals = front::block_signals()?;
     let marker = std::fs::File::open("/dev/null")?;
     descriptors::set_inherited(marker.as_raw_fd(), true);

@@ -43,7 +43,13 @@ pub struct Decision {
 pub fn decide(shell: &Shell, prepared: &Prepared, caller: &Caller) -> Result<Decision, Stop> {
     let bytes = text_of(shell);
     let text = CommandText::new(&bytes, caller.home.as_deref());
-    let verdict = judge(shell, prepared, &text);
+    let unknown = match &shell.invocation.input {
+        CommandInput::Unknown { texts } => judge_unknown(texts, &prepared.policy),
+        _ => None,
+    };
+    // No allow rule is looked at for a text that the options do not tell, so none may be offered.
+    let rule_helps = unknown.is_none();
+    let verdict = unknown.unwrap_or_else(|| judge(shell, prepared, &text));
     let inside = if prepared.policy.enabled.value { Place::Inside } else { Place::Unconfined };
     let asked = text.asked().into_owned();
     let decided = |place, note| Ok(Decision { place, grants: text.grants().to_vec(), note });
@@ -55,7 +61,9 @@ pub fn decide(shell: &Shell, prepared: &Prepared, caller: &Caller) -> Result<Dec
         Verdict::Denied(reason) => Err(refused(asked, &reason, vec![Way::ChangeRule])),
         Verdict::Ask { reason, outside } => {
             let program = outside.map(|c| outside::find(&c, prepared, caller)).transpose()?;
-            ask(&asked, &reason, program.as_ref(), prepared, caller)?;
+            let rules =
+                remember::rules(&asked, &reason, program.as_ref(), &prepared.policy).filter(|_| rule_helps);
+            ask(&asked, &reason, program.as_ref(), rules, prepared, caller)?;
             decided(program.map_or(inside, Place::Outside), None)
         }
     }
@@ -79,11 +87,6 @@ pub fn text_of(shell: &Shell) -> Vec<u8> {
 /// confined: its lines are not known here, as with `bash script` in a text.
 fn judge(shell: &Shell, prepared: &Prepared, text: &CommandText<'_>) -> Verdict {
     let policy = &prepared.policy;
-    if let CommandInput::Unknown { texts } = &shell.invocation.input
-        && let Some(verdict) = judge_unknown(texts, policy)
-    {
-        return verdict;
-    }
     let is_text = matches!(shell.invocation.input, CommandInput::Text { .. });
     let denied_at_all = policy.commands.deny.iter().any(|r| r.is_all());
     if !is_text && policy.mode.value == Mode::AutoAllow && policy.enabled.value && !denied_at_all {
@@ -120,10 +123,10 @@ fn ask(
     command: &[u8],
     reason: &Reason,
     program: Option<&Program>,
+    rules: Option<Vec<String>>,
     prepared: &Prepared,
     caller: &Caller,
 ) -> Result<(), Stop> {
-    let rules = remember::rules(command, reason, program, &prepared.policy);
     let mut choices = vec![Choice::Once, Choice::Session];
     if rules.is_some() {
         choices.push(Choice::Always);

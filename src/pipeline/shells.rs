@@ -4,11 +4,12 @@
 use super::Stop;
 use super::prepare::Prepared;
 use crate::caller::Caller;
-use crate::cli::{InnerShell, ShellInvocation};
+use crate::cli::{CommandInput, InnerShell, ShellInvocation};
 use crate::exit;
 use crate::system::process;
 use nix::errno::Errno;
 use std::ffi::{CString, OsString};
+use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,15 @@ impl Shell {
             .chain(&self.invocation.arguments)
             .filter_map(|argument| CString::new(argument.as_bytes()).ok())
             .collect()
+    }
+
+    /// Whether it will control jobs on the terminal from its start.
+    pub fn is_interactive(&self) -> bool {
+        match self.invocation.input {
+            CommandInput::Interactive | CommandInput::Text { interactive: true, .. } => true,
+            CommandInput::Stdin => std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            _ => false,
+        }
     }
 
     /// Its file.

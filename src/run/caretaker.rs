@@ -40,11 +40,12 @@ pub fn start(watch: &Watch, alive: &OwnedFd) -> nix::Result<Caretaker> {
 }
 
 impl Caretaker {
-    /// The front has swept; nothing is left. Waits for the caretaker's end, so that no zombie stays behind where
-    /// nobody collects orphans.
-    pub fn dismiss(self) {
-        let _ = nix::unistd::write(&self.leash, &[DISMISSED]);
-        process::reap(self.pid);
+    /// The front has swept; nothing is left. The process that is told must be reaped, so that no zombie stays behind
+    /// where nobody collects orphans.
+    pub fn dismiss(self) -> Pid {
+        // A byte for this one and one for a successor, whoever reads first.
+        let _ = nix::unistd::write(&self.leash, &[DISMISSED, DISMISSED]);
+        self.pid
     }
 }
 

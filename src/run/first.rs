@@ -6,7 +6,8 @@
 //!
 //! Signals: this process is in the caller's process group and has everything blocked. What the front received and
 //! this process received too went to the whole group, so the shell has it already; what only the front received is
-//! delivered here. So a signal never arrives twice and never fails to arrive.
+//! delivered here; and so is what went to the group when the shell has left it. So a signal never arrives twice and
+//! never fails to arrive.
 
 use super::channel::{self, News, Order};
 use super::record::{Passed, Record};
@@ -191,7 +192,7 @@ fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
                 Ok(Some(Order::Signal(number))) => {
                     // The kernel delivers to a group one process after the other: look again.
                     household.collect(&arrivals);
-                    if !household.own.remove(&number) {
+                    if !household.own.remove(&number) || !household.shares_group() {
                         signals::send(shell, number);
                     }
                 }
@@ -215,6 +216,11 @@ struct Household {
 }
 
 impl Household {
+    /// Whether the shell still is where the caller put it; with job control it is in a group of its own.
+    fn shares_group(&self) -> bool {
+        nix::unistd::getpgid(Some(self.shell)) == nix::unistd::getpgid(None)
+    }
+
     fn collect(&mut self, arrivals: &signals::Arrivals) {
         while let Some(number) = arrivals.next() {
             if number != libc::SIGCHLD {

@@ -8,6 +8,7 @@ use super::channel::{self, News, Order};
 use super::inherited::Inherited;
 use super::record::{Passed, Record};
 use super::sweep::{self, Watch};
+use super::terminal::Terminal;
 use super::{Ending, FIRST_INSIDE, Outcome, RunError};
 use crate::system::signals::{Arrivals, CallerSignals};
 use crate::system::{descriptors, process, signals};
@@ -54,7 +55,7 @@ pub fn run(launch: Launch) -> Result<Outcome, RunError> {
         descriptors::set_inherited(number, true);
     }
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
-    let terminal = Terminal::remember();
+    let terminal = Terminal::look();
     let mut command = vec![CString::from(c"bwrap"), CString::from(c"--args")];
     command.push(number_text(arguments_inside.as_raw_fd()));
     command.push(text(&format!("/proc/self/fd/{}", binary.as_raw_fd())));
@@ -71,10 +72,8 @@ pub fn run(launch: Launch) -> Result<Outcome, RunError> {
     let _ = write_arguments(arguments, &boundary);
     let _ = record.send(&ours);
     let caretaker = caretaker::start(&watch, &alive).ok();
-    let front = Front { channel: ours, arrivals, passed: record.passed, bubblewrap: child, watch };
-    let result = front.attend(caretaker, complaints);
-    terminal.take_back();
-    result
+    let front = Front { channel: ours, arrivals, passed: record.passed, bubblewrap: child, watch, terminal };
+    front.attend(caretaker, complaints)
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), RunError> {
@@ -106,10 +105,11 @@ struct Front {
     passed: Vec<Passed>,
     bubblewrap: Pid,
     watch: Watch,
+    terminal: Terminal,
 }
 
 impl Front {
-    fn attend(self, caretaker: Option<Caretaker>, complaints: OwnedFd) -> Result<Outcome, RunError> {
+    fn attend(mut self, caretaker: Option<Caretaker>, complaints: OwnedFd) -> Result<Outcome, RunError> {
         let mut started = false;
         loop {
             let mut events = [
@@ -126,7 +126,7 @@ impl Front {
             }
             match channel::receive_news(&self.channel) {
                 Ok(Some(News::Started)) => started = true,
-                Ok(Some(News::Stopped(signal))) => mirror_stop(signal),
+                Ok(Some(News::Stopped(signal))) => self.mirror_stop(signal),
                 Ok(Some(News::Ended { signaled, code, jobs, positions })) => {
                     let ending = if signaled { Ending::Signaled(code) } else { Ending::Exited(code) };
                     return Ok(self.finish(ending, jobs, &positions, caretaker));
@@ -150,11 +150,24 @@ impl Front {
         }
     }
 
-    fn pass_signals_on(&self) {
+    fn pass_signals_on(&mut self) {
         while let Some(signal) = self.arrivals.next() {
+            if signal == libc::SIGCONT {
+                // Before the shell goes on and reads.
+                self.terminal.continued();
+            }
             if signal != libc::SIGCHLD {
                 let _ = channel::send_order(&self.channel, Order::Signal(signal));
             }
+        }
+    }
+
+    /// Stops as the shell was stopped. The caller that continues this process continues the group or this process
+    /// alone; the SIGCONT arrives as any signal and is passed on.
+    fn mirror_stop(&mut self, signal: i32) {
+        self.terminal.stopping();
+        if let Ok(signal) = Signal::try_from(signal) {
+            process::stop_by(signal);
         }
     }
 
@@ -173,6 +186,7 @@ impl Front {
                 descriptors::set_position(*number, *position);
             }
         }
+        self.terminal.take_back();
         let swept = sweep::sweep(&self.watch);
         if !jobs {
             self.clear(caretaker);
@@ -183,18 +197,10 @@ impl Front {
     /// Nothing lives inside any more: collect what is ours.
     fn clear(self, caretaker: Option<Caretaker>) {
         drop(self.channel);
-        if let Some(caretaker) = caretaker {
-            caretaker.dismiss();
-        }
+        // Both end side by side.
+        let dismissed = caretaker.map(Caretaker::dismiss);
         process::reap(self.bubblewrap);
-    }
-}
-
-/// Stops as the shell was stopped. The caller that continues this process continues the group or this process
-/// alone; the SIGCONT arrives as any signal and is passed on.
-fn mirror_stop(signal: i32) {
-    if let Ok(signal) = Signal::try_from(signal) {
-        process::stop_by(signal);
+        dismissed.into_iter().for_each(process::reap);
     }
 }
 
@@ -204,31 +210,6 @@ fn read_complaints(from: OwnedFd) -> String {
     let _ = std::fs::File::from(from).take(4096).read_to_string(&mut words);
     let line = words.lines().map(|l| l.trim_start_matches("bwrap: ")).collect::<Vec<_>>().join("; ");
     if line.is_empty() { "it ended without saying why".into() } else { line }
-}
-
-/// The caller's terminal: job control inside may have made a group of its own the foreground one.
-struct Terminal(Option<(OwnedFd, Pid)>);
-
-impl Terminal {
-    fn remember() -> Terminal {
-        let found = (0..=2).find_map(|number| {
-            let group = nix::unistd::tcgetpgrp(descriptors::borrow(number)).ok()?;
-            if group != nix::unistd::getpgrp() {
-                return None;
-            }
-            Some((descriptors::duplicate(number, 10).ok()?, group))
-        });
-        Terminal(found)
-    }
-
-    fn take_back(self) {
-        if let Some((terminal, group)) = self.0
-            && nix::unistd::tcgetpgrp(&terminal) != Ok(group)
-        {
-            // SIGTTOU is blocked, so a background process may do this (tcsetpgrp(3)).
-            let _ = nix::unistd::tcsetpgrp(&terminal, group);
-        }
-    }
 }
 
 /// Ends this process as the inner shell ended.

@@ -30,6 +30,8 @@ pub mod inherited;
 pub mod record;
 #[cfg(target_os = "linux")]
 pub mod sweep;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 
 use std::path::PathBuf;
 

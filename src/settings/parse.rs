@@ -6,7 +6,7 @@
 use super::schema::{self, Kind};
 use super::values::{CredentialMode, List, Values, sourced};
 use super::{Notice, Source, Sourced, jsonc};
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -82,8 +82,6 @@ pub fn values(source: &Arc<Source>, notices: &mut Vec<Notice>) -> Result<Values,
     if text.trim().is_empty() {
         return Ok(reader.values);
     }
-    // Syntax first, over everything: what is not ours must still be JSON.
-    serde_json::from_str::<IgnoredAny>(&text).map_err(|e| reader.syntax(&e, 0))?;
     let Object(top) = serde_json::from_str(&text).map_err(|e| reader.syntax(&e, 0))?;
     for (key, value) in top {
         match &*key {
@@ -150,7 +148,16 @@ impl Reader<'_> {
     fn list(&self, value: &RawValue, key: &str) -> Result<List, ParseError> {
         let entries: Vec<&RawValue> =
             serde_json::from_str(value.get()).map_err(|_| self.wrong(value, key, Kind::List))?;
-        entries.into_iter().map(|entry| self.typed(entry, key, Kind::List)).collect()
+        entries.into_iter().map(|entry| self.text(entry, key)).collect()
+    }
+
+    /// A string of a list; one without escapes is what stands between its quotes.
+    fn text(&self, value: &RawValue, key: &str) -> Result<Sourced<String>, ParseError> {
+        let plain = value.get().strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+        match plain.filter(|text| !text.contains('\\')) {
+            Some(text) => Ok(sourced(self.source, self.offset(value), text.to_owned())),
+            None => self.typed(value, key, Kind::List),
+        }
     }
 
     fn section(&mut self, path: &str, value: &RawValue) -> Result<(), ParseError> {

@@ -152,6 +152,19 @@ impl Beneath {
     }
 }
 
+/// Whether an absolute path exists and is its own canonical form, by one call instead of one for each component.
+pub fn is_canonical(path: &Path) -> bool {
+    use std::path::Component;
+    let plain = path.components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
+    let normal: PathBuf = path.components().collect();
+    if !plain || normal.as_os_str() != path.as_os_str() {
+        return false;
+    }
+    let how =
+        OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    openat2(nix::fcntl::AT_FDCWD, path, how).is_ok()
+}
+
 fn rename(from: &impl AsFd, name: &OsStr, to: &impl AsFd, new: &OsStr) -> nix::Result<()> {
     let text = |name: &OsStr| CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL);
     let (name, new) = (text(name)?, text(new)?);
@@ -187,6 +200,19 @@ mod tests {
         assert!(beneath.move_out(name, &outside.path().join("q")).is_err());
         assert!(outside.path().join("settings.json").exists());
         assert!(!beneath.exists(Path::new("../x")));
+    }
+
+    #[test]
+    fn a_canonical_path_has_no_links_dots_or_doubled_slashes() {
+        let top = tempfile::tempdir().unwrap();
+        let top = fs::canonicalize(top.path()).unwrap();
+        fs::create_dir(top.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", top.join("link")).unwrap();
+        let text = top.to_str().unwrap();
+        assert!(is_canonical(&top.join("real")) && is_canonical(Path::new("/")));
+        for other in ["link", "missing", "real/../real", "./real", "real/", "/real"] {
+            assert!(!is_canonical(Path::new(&format!("{text}/{other}"))), "{other}");
+        }
     }
 
     #[test]

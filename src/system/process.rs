@@ -92,8 +92,13 @@ pub fn stop_by(signal: Signal) {
     let _ = nix::sys::signal::raise(signal);
     let _ = set.thread_unblock();
     let _ = set.thread_block();
+    put_back(signal, before);
+}
+
+/// Puts back what [`reset`] found.
+pub fn put_back(signal: Signal, before: Option<SigHandler>) {
     if let Some(handler) = before {
-        // SAFETY: puts back a disposition that was in force before.
+        // SAFETY: a disposition that was in force before.
         let _ = unsafe { nix::sys::signal::signal(signal, handler) };
     }
 }

@@ -4,7 +4,7 @@ use crate::world::{Ran, World, each};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-fn with_answer(world: &World, answer: &str, text: &str) -> Ran {
+fn askpass(world: &World, answer: &str) -> std::path::PathBuf {
     let program = world.outside.join("askpass");
     let log = world.outside.join("asked");
     world.write(
@@ -12,6 +12,11 @@ fn with_answer(world: &World, answer: &str, text: &str) -> Ran {
         &format!("#!/bin/sh\nprintf '%s\\n' \"$1\" > {0}\ncat >> {0}\necho {answer}\n", log.display()),
     );
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+fn with_answer(world: &World, answer: &str, text: &str) -> Ran {
+    let program = askpass(world, answer);
     world.command(world.bin("sbsh")).env("SBSH_ASKPASS", &program).args(["-c", text]).output().unwrap().into()
 }
 
@@ -80,5 +85,38 @@ fn the_way_out_always_asks_and_can_be_taken_away() {
         );
         assert_eq!(with_answer(world, "once", &text).status, Some(126));
         assert!(!made.exists());
+    });
+}
+
+#[test]
+fn for_a_text_that_the_options_do_not_tell_no_rule_is_offered() {
+    each(|world| {
+        world.user_settings(r#"{"permissions":{"deny":["Bash(git push:*)"],"ask":["Bash(git fetch:*)"]}}"#);
+        let shell =
+            |words: &[&str]| -> Ran { world.command(world.bin("sh")).args(words).output().unwrap().into() };
+        // Which of the two a shell executes depends on the shell.
+        let denied = shell(&["-sc", "git push"]);
+        assert_eq!(denied.status, Some(126), "{}", denied.stderr);
+        assert!(denied.stderr.contains("Bash(git push:*) denies 'git push'"), "{}", denied.stderr);
+        let asked = shell(&["-sc", "echo ran"]);
+        assert_eq!((asked.status, asked.stdout.as_str()), (Some(126), ""), "{}", asked.stderr);
+        assert!(asked.stderr.contains("options do not tell"), "{}", asked.stderr);
+        assert!(!asked.stderr.contains("permissions.allow"), "{}", asked.stderr);
+        // "always" was not among the choices, so it is no answer; "once" is.
+        let askpass = |answer: &str| -> Ran {
+            let program = askpass(world, answer);
+            world
+                .command(world.bin("sh"))
+                .env("SBSH_ASKPASS", program)
+                .args(["-sc", "echo ran"])
+                .output()
+                .unwrap()
+                .into()
+        };
+        assert_eq!(askpass("always").status, Some(126));
+        assert_eq!((askpass("once").status, askpass("once").stdout.as_str()), (Some(0), "ran\n"));
+        // Without rules there is nothing to ask about.
+        world.user_settings("{}");
+        assert_eq!(shell(&["-sc", "echo ran"]).stdout, "ran\n");
     });
 }

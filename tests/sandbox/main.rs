@@ -12,6 +12,7 @@
 )]
 #![cfg(target_os = "linux")]
 
+mod agents;
 mod approval;
 mod drop_in;
 mod environment;
@@ -22,4 +23,5 @@ mod policy_property;
 mod protected;
 mod real_input;
 mod settings;
+mod terminal;
 mod world;
