@@ -13,6 +13,7 @@
 #![cfg(target_os = "linux")]
 
 mod approval;
+mod attacks;
 mod drop_in;
 mod environment;
 mod escapes;
