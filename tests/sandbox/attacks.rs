@@ -26,7 +26,11 @@ fn git(world: &World, directory: &Path, words: &[&str]) -> Ran {
 fn git_starts_nothing(world: &World, directory: &Path) {
     git(world, directory, &["status"]);
     git(world, directory, &["commit", "-q", "--allow-empty", "-m", "x"]);
-    assert!(!world.outside.join("ran").exists(), "git in {} ran a program of the command's", directory.display());
+    assert!(
+        !world.outside.join("ran").exists(),
+        "git in {} ran a program of the command's",
+        directory.display()
+    );
 }
 
 /// A shell text that makes a repository `name` whose config and hook leave a mark outside.
@@ -77,7 +81,11 @@ fn a_forged_worktree_does_not_open_the_grandparent() {
         for path in [&world.outside.join("worktrees"), &project, &project.join(".claude")] {
             world.give(path);
         }
-        run_in(world, &project, "echo gitdir: $PWD > .git; echo ../.. > commondir; echo $PWD/.git > gitdir; echo 'ref: x' > HEAD; mkdir objects refs");
+        run_in(
+            world,
+            &project,
+            "echo gitdir: $PWD > .git; echo ../.. > commondir; echo $PWD/.git > gitdir; echo 'ref: x' > HEAD; mkdir objects refs",
+        );
         run_in(world, &project, &format!("echo evil > {}/made", world.outside.display()));
         assert!(!world.outside.join("made").exists());
     });
@@ -104,8 +112,12 @@ fn commondir_of_an_existing_repository_leads_nowhere_else() {
 fn a_new_repositorys_hooks_cannot_hide() {
     each(|world| {
         let mark = world.outside.join("ran");
-        let hook = format!("printf '#!/bin/sh\\ntouch {}\\n' > hooks/pre-commit; chmod +x hooks/pre-commit; ", mark.display());
-        world.run(&format!("git init -q .; rm -rf .git/hooks; mkdir hooks; {hook} ln -s ../hooks .git/hooks"));
+        let hook = format!(
+            "printf '#!/bin/sh\\ntouch {}\\n' > hooks/pre-commit; chmod +x hooks/pre-commit; ",
+            mark.display()
+        );
+        world
+            .run(&format!("git init -q .; rm -rf .git/hooks; mkdir hooks; {hook} ln -s ../hooks .git/hooks"));
         git_starts_nothing(world, &world.project);
         world.run(&format!("git init -q sub; cd sub/.git; mkdir -p hooks; {hook} chmod 300 hooks"));
         git_starts_nothing(world, &world.project.join("sub"));
@@ -135,7 +147,8 @@ fn a_pointer_into_a_new_repository_is_looked_into() {
 fn a_bare_repository_below_the_top_brings_no_program() {
     each(|world| {
         let evil = evil_repository(world, "docs");
-        world.run(&format!("mkdir docs; {evil} printf '\\tworktree = .\\n\\tbare = false\\n' >> docs/config"));
+        world
+            .run(&format!("mkdir docs; {evil} printf '\\tworktree = .\\n\\tbare = false\\n' >> docs/config"));
         git_starts_nothing(world, &world.project.join("docs"));
     });
 }
@@ -145,8 +158,14 @@ fn a_bare_repository_below_the_top_brings_no_program() {
 fn a_new_repositorys_config_cannot_be_disguised() {
     each(|world| {
         let mark = world.outside.join("ran");
-        for (name, text) in [("bom", "\\357\\273\\277[core]\\n\\tfsmonitor = touch MARK\\n"), ("continued", "[core]\\n\\tx = a\\\\\\n[foo]\\n\\tfsmonitor = touch MARK\\n")] {
-            world.run(&format!("git init -q {name}; printf '{}' > {name}/.git/config", text.replace("MARK", &mark.display().to_string())));
+        for (name, text) in [
+            ("bom", "\\357\\273\\277[core]\\n\\tfsmonitor = touch MARK\\n"),
+            ("continued", "[core]\\n\\tx = a\\\\\\n[foo]\\n\\tfsmonitor = touch MARK\\n"),
+        ] {
+            world.run(&format!(
+                "git init -q {name}; printf '{}' > {name}/.git/config",
+                text.replace("MARK", &mark.display().to_string())
+            ));
             git_starts_nothing(world, &world.project.join(name));
         }
     });
@@ -174,7 +193,10 @@ fn taken_names_do_not_stop_the_sweep() {
         let ran: Ran = world
             .command(world.bin("sbsh"))
             .env("XDG_STATE_HOME", elsewhere.path())
-            .args(["-c", "for n in $(seq 0 1200); do : > .sbsh-quarantine-$n-.envrc; done; echo evil > .envrc"])
+            .args([
+                "-c",
+                "for n in $(seq 0 1200); do : > .sbsh-quarantine-$n-.envrc; done; echo evil > .envrc",
+            ])
             .output()
             .unwrap()
             .into();
@@ -197,7 +219,10 @@ fn the_sweep_moves_nothing_outside() {
     each(|world| {
         world.write(&world.outside.join("out/.npmrc"), "mine\n");
         world.write(&world.project.join("pkg/out/file"), "");
-        world.user_settings(&format!(r#"{{"sandbox": {{"filesystem": {{"allowWrite": ["{}/pkg/out"]}}}}}}"#, world.project.display()));
+        world.user_settings(&format!(
+            r#"{{"sandbox": {{"filesystem": {{"allowWrite": ["{}/pkg/out"]}}}}}}"#,
+            world.project.display()
+        ));
         world.run("mv pkg pkg2; ln -s ../outside pkg");
         assert_eq!(fs::read_to_string(world.outside.join("out/.npmrc")).unwrap(), "mine\n");
     });
@@ -209,7 +234,13 @@ fn a_settings_file_that_is_a_fifo_stops_nothing_for_ever() {
     each(|world| {
         world.run("mkdir -p sub/.claude; mkfifo sub/.claude/settings.json; mkdir sub2; mkfifo sub2/.git");
         let line = format!("timeout 20 {} -c 'echo ran'; echo $?", world.bin("sbsh").display());
-        let ran: Ran = world.command("/bin/bash").current_dir(world.project.join("sub")).args(["-c", &line]).output().unwrap().into();
+        let ran: Ran = world
+            .command("/bin/bash")
+            .current_dir(world.project.join("sub"))
+            .args(["-c", &line])
+            .output()
+            .unwrap()
+            .into();
         assert_eq!(ran.stdout, "126\n", "{}", ran.stderr);
         assert_eq!(world.run("echo ran").stdout, "ran\n");
     });
@@ -219,7 +250,11 @@ fn a_settings_file_that_is_a_fifo_stops_nothing_for_ever() {
 #[test]
 fn the_callers_processes_keep_their_priority() {
     each(|world| {
-        let line = format!("{} -c 'renice -n 15 -g 0; ionice -c 3 -P 0; renice -n 15 -u {}' >/dev/null 2>&1; nice; ionice", world.bin("sbsh").display(), world.user);
+        let line = format!(
+            "{} -c 'renice -n 15 -g 0; ionice -c 3 -P 0; renice -n 15 -u {}' >/dev/null 2>&1; nice; ionice",
+            world.bin("sbsh").display(),
+            world.user
+        );
         let before: Ran = world.command("/bin/bash").args(["-c", "nice; ionice"]).output().unwrap().into();
         let ran: Ran = world.command("/bin/bash").args(["-c", &line]).output().unwrap().into();
         assert_eq!(ran.stdout, before.stdout);
