@@ -171,7 +171,14 @@ fn protect_top(root: &Path, places: &mut Places, resolver: &mut Resolver) {
 fn protect_name(root: &Path, name: &Path, places: &mut Places, resolver: &mut Resolver) {
     let full = root.join(name);
     match fs::symlink_metadata(&full) {
-        Err(_) => places.guards.push(guard(root, name, Before::Missing)),
+        Err(_) => {
+            if let Some((above, target)) =
+                name.parent().and_then(|p| Some((p, fs::read_link(root.join(p)).ok()?)))
+            {
+                places.guards.push(guard(root, above, Before::Link(target)));
+            }
+            places.guards.push(guard(root, name, Before::Missing));
+        }
         Ok(metadata) => {
             if metadata.is_symlink()
                 && let Ok(target) = fs::read_link(&full)
