@@ -5,14 +5,15 @@ use super::prepare::Prepared;
 use super::shells::Shell;
 use crate::caller::Caller;
 use crate::confinement::facts::{self, Facts};
+use crate::confinement::plan::Mount;
 use crate::confinement::{Plan, bubblewrap, plan, seccomp};
 use crate::policy::{Backend, PathPattern, PathRule};
 use crate::run::front::{self, Launch};
-use crate::run::record::Record;
+use crate::run::record::{Held, Record};
 use crate::run::sweep::Watch;
-use crate::run::{Outcome, grants, inherited};
+use crate::run::{Outcome, RunError, grants, inherited};
 use crate::settings::Origin;
-use crate::system::{descriptors, process};
+use crate::system::{descriptors, inside, process};
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -130,6 +131,7 @@ pub fn run(
     closed: &[i32],
 ) -> Result<Outcome, Stop> {
     let policy = &prepared.policy;
+    let held = held(&planned.plan, prepared)?;
     let inherited = inherited::vet(&policy.files, closed)?;
     inherited.notices.iter().for_each(|n| crate::report::notice(n));
     let signals = front::block_signals()?;
@@ -143,6 +145,7 @@ pub fn run(
         environment: caller.environment_for(removed, &[("TMPDIR", &prepared.places.tmpdir)]),
         directory: caller.directory.clone().map(PathBuf::into_os_string),
         scratch: prepared.places.tmpdir.clone().into_os_string(),
+        held,
         passed: inherited.passed.clone(),
         alive: -1,
         signals,
@@ -161,6 +164,36 @@ pub fn run(
     };
     let launch = Launch { bubblewrap: planned.bubblewrap, boundary, record, inherited, watch };
     Ok(front::run(launch)?)
+}
+
+/// What each mount must show. Read right after the plan; what is replaced by a link afterwards is found from inside.
+fn held(plan: &Plan, prepared: &Prepared) -> Result<Vec<Held>, RunError> {
+    let look = |path: &Path| {
+        let changed = |error: nix::errno::Errno| RunError::Boundary {
+            mechanism: "bubblewrap",
+            cause: format!(
+                "'{}' changed while the sandbox was planned ({}); try again",
+                path.display(),
+                error.desc()
+            ),
+        };
+        inside::look(path).map(|place| place.identity).map_err(changed)
+    };
+    let above = |path: &Path| {
+        plan.mounts.iter().any(|mount| matches!(mount, Mount::Writable(top) if path.starts_with(top)))
+    };
+    let mut all = Vec::new();
+    for mount in &plan.mounts {
+        let (path, shows) = match mount {
+            Mount::Writable(path) | Mount::ReadOnly(path) => (path, Some(look(path)?)),
+            Mount::HiddenDirectory(path) => (path, Some(look(&prepared.places.blind_directory)?)),
+            Mount::HiddenFile(path) => (path, Some(look(&prepared.places.blind_file)?)),
+            Mount::Hollow(path) => (path, None),
+            Mount::Passage(_) | Mount::Seal(_) => continue,
+        };
+        all.push(Held { path: path.clone().into_os_string(), shows, remote: !above(path) });
+    }
+    Ok(all)
 }
 
 fn quarantine(prepared: &Prepared) -> PathBuf {

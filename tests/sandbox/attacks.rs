@@ -1,7 +1,7 @@
 //! Ways out that were thought of while attacking this tree. Each was tried against the built binary; what succeeded is
 //! told by the comment in front.
 
-use crate::world::{Ran, World, each};
+use crate::world::{Ran, World, each, skip};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -258,5 +258,45 @@ fn the_callers_processes_keep_their_priority() {
         let before: Ran = world.command("/bin/bash").args(["-c", "nice; ionice"]).output().unwrap().into();
         let ran: Ran = world.command("/bin/bash").args(["-c", &line]).output().unwrap().into();
         assert_eq!(ran.stdout, before.stdout);
+    });
+}
+
+// Own idea: between the look at the files and the mounts, a job of an earlier command swaps a directory for a link.
+// bubblewrap follows links, so the job's link would decide what becomes writable. Here the swap comes at the worst time.
+#[test]
+fn a_directory_swapped_for_a_link_during_the_start_opens_nothing() {
+    each(|world| {
+        if !nix::unistd::geteuid().is_root() {
+            skip("a stand-in for bubblewrap must belong to root");
+            return;
+        }
+        for directory in [&world.project, &world.home] {
+            world.write(&directory.join(".claude/settings.json"), "{}");
+        }
+        // The swap happens in bubblewrap's place, just before it.
+        let (late, real) = (world.bin("late-bwrap"), world.bin("real-bwrap"));
+        fs::copy("/usr/bin/bwrap", &real).unwrap();
+        let script = format!(
+            "#!/bin/sh\nmv .claude aside; ln -s ../home/.claude .claude\nexec {} \"$@\"\n",
+            real.display()
+        );
+        fs::write(&late, script).unwrap();
+        fs::set_permissions(&late, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let line = format!(
+            "mount --bind {} /usr/bin/bwrap && exec setpriv --reuid {1} --regid {1} --clear-groups {2} -c 'echo evil > ~/.claude/planted; echo evil > .claude/planted'",
+            late.display(),
+            world.user,
+            world.bin("sbsh").display()
+        );
+        let ran: Ran = std::process::Command::new("unshare")
+            .args(["-m", "sh", "-c", &line])
+            .current_dir(&world.project)
+            .env("HOME", &world.home)
+            .output()
+            .unwrap()
+            .into();
+        assert!(world.project.join("aside").exists(), "the swap did not happen: {}", ran.stderr);
+        assert!(!world.home.join(".claude/planted").exists());
+        assert_eq!(ran.status, Some(126), "{}", ran.stderr);
     });
 }
