@@ -46,6 +46,9 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
         all.bind("--dev-bind", terminal, Path::new("/dev/console"));
     }
     all.words(&["--ro-bind-data", &content, MARKER, "--remount-ro", "/dev", "--proc", "/proc"]);
+    // The kernel's settings ask for root's user id and no capability: root inside could set core_pattern. bubblewrap's own
+    // cover does not come, because it asks whether the directory itself is writable, which it never is.
+    all.words(&["--ro-bind", "/proc/sys", "/proc/sys"]);
     for mount in &plan.mounts {
         match mount {
             Mount::Writable(path) => all.bind("--bind", path, path),
@@ -122,6 +125,7 @@ mod tests {
         --ro-bind-data 9 /dev/.sbsh
         --remount-ro /dev
         --proc /proc
+        --ro-bind /proc/sys /proc/sys
         --ro-bind /b/f /home/u/.netrc
         --ro-bind /b/d /home/u/.ssh
         --bind /tmp/t /tmp/t

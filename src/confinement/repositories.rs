@@ -3,6 +3,7 @@
 //! Owns the bounded search and the reading of `gitdir:` and `commondir`. Reads files, changes none. The search has a
 //! fixed budget, so it does not grow with the tree; what lies beyond it is the gatekeeper's business.
 
+use crate::system::beneath;
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -120,18 +121,7 @@ fn follow(directory: &Path, name: &str) -> Option<PathBuf> {
 
 /// The text of a regular file of at most 8 KiB: these files hold one path.
 fn small_file(path: &Path) -> Option<String> {
-    use std::io::Read;
-    use std::os::unix::fs::OpenOptionsExt;
-    // It may be replaced at any time by something that is waited for or never ends.
-    let file =
-        fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
-    let metadata = file.metadata().ok()?;
-    if !metadata.is_file() || metadata.len() > 8192 {
-        return None;
-    }
-    let mut text = String::new();
-    file.take(8192).read_to_string(&mut text).ok()?;
-    Some(text)
+    beneath::read_small(path, 8192)
 }
 
 #[cfg(test)]

@@ -188,6 +188,21 @@ impl Beneath {
     }
 }
 
+/// The text of a regular file of at most `limit` bytes; `None` for everything else. What stands there may be replaced
+/// at any time by something that is waited for or never ends.
+pub fn read_small(path: &Path, limit: u64) -> Option<String> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() > limit {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(limit).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
 fn rename(from: &impl AsFd, name: &OsStr, to: &impl AsFd, new: &OsStr) -> nix::Result<()> {
     let text = |name: &OsStr| CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL);
     let (name, new) = (text(name)?, text(new)?);

@@ -300,3 +300,18 @@ fn a_directory_swapped_for_a_link_during_the_start_opens_nothing() {
         assert_eq!(ran.status, Some(126), "{}", ran.stderr);
     });
 }
+
+// Own idea: root keeps its user id inside, and the kernel's own settings ask for that and for no capability. Writing
+// core_pattern would run a program outside as root.
+#[test]
+fn the_kernels_settings_cannot_be_written() {
+    each(|world| {
+        let ran = world.run(
+            "for f in /proc/sys/kernel/core_pattern /proc/sys/vm/swappiness /proc/sys/fs/file-max /proc/sys/kernel/randomize_va_space; do \
+               v=$(cat $f) && [ -n \"$v\" ] && (echo \"$v\" > $f) 2>/dev/null && echo OPEN $f; done; \
+             find /proc -path '/proc/[0-9]*' -prune -o -path /proc/self -prune -o -path /proc/thread-self -prune -o -path /proc/mtrr -o -path /proc/pressure -prune -o -type f -writable -print; echo end",
+        );
+        assert_eq!(ran.stdout, "end\n", "{}", ran.stderr);
+        assert_eq!(world.run("echo 500 > /proc/self/oom_score_adj && cat /proc/self/oom_score_adj /proc/sys/kernel/ostype").stdout, "500\nLinux\n");
+    });
+}
