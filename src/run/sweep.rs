@@ -9,7 +9,6 @@ use super::{gitconfig, grants};
 use crate::confinement::plan::{Before, Guard};
 use crate::confinement::repositories;
 use crate::system::beneath::Beneath;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// What to look at.

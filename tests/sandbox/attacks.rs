@@ -315,3 +315,20 @@ fn the_kernels_settings_cannot_be_written() {
         assert_eq!(world.run("echo 500 > /proc/self/oom_score_adj && cat /proc/self/oom_score_adj /proc/sys/kernel/ostype").stdout, "500\nLinux\n");
     });
 }
+
+// Own idea, held: floods and depths that a parser, a reaper or a search could fall over.
+#[test]
+fn floods_and_depths_end_in_an_answer() {
+    each(|world| {
+        world.write(&world.project.join("s/.claude/settings.json"), &"[".repeat(1 << 20));
+        assert_eq!(run_in(world, &world.project.join("s"), "echo ran").status, Some(126));
+        assert_eq!(world.run(&"(".repeat(50_000)).signal, None);
+        assert_eq!(world.run("for i in $(seq 1000); do : & done; wait; echo end").stdout, "end\n");
+        let ran = world.run("git init -q .; cd .git/hooks && for i in $(seq 2000); do : > $i; done");
+        assert!(
+            !world.project.join(".git/hooks/1").exists() && ran.stderr.lines().count() < 20,
+            "{}",
+            ran.stderr
+        );
+    });
+}
