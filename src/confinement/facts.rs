@@ -7,7 +7,8 @@ use super::plan::{Before, Guard, Place, Places};
 use super::repositories::{self, Repository};
 use crate::policy::files::{FilePolicy, PathGlob, PathPattern, PathRule};
 use crate::policy::protected;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -36,7 +37,7 @@ pub enum FactsError {
 pub struct Facts {
     /// For the plan.
     pub places: Places,
-    /// `.git` entries at the start, for the sweep.
+    /// `.git` entries at the start and the directories that they lead to, for the sweep.
     pub repositories: Vec<PathBuf>,
     /// The writable directories at whose tops names are protected.
     pub roots: Vec<PathBuf>,
@@ -81,16 +82,18 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
     let mut resolver = Resolver::default();
     let mut facts = Facts::default();
     let places = &mut facts.places;
-    for (rules, list) in [
-        (&files.writable, &mut places.writable),
-        (&files.read_denied, &mut places.read_denied),
-        (&files.read_allowed, &mut places.read_allowed),
-        (&files.write_denied, &mut places.write_denied),
-    ] {
-        for rule in rules {
-            resolver.expand(rule, list)?;
-        }
+    for (rules, list) in
+        [(&files.read_denied, &mut places.read_denied), (&files.write_denied, &mut places.write_denied)]
+    {
+        list.extend(resolver.expand(rules)?.into_iter().map(|(_, place)| place));
     }
+    let writable = resolver.expand(&files.writable)?;
+    let tops: Vec<PathBuf> = writable.iter().map(|(_, place)| place.path.clone()).collect();
+    let opened = |(named, place): (PathBuf, Place)| {
+        (named == place.path || !by_doubtful_link(&named, &tops)).then_some(place)
+    };
+    places.writable.extend(writable.into_iter().filter_map(opened));
+    places.read_allowed.extend(resolver.expand(&files.read_allowed)?.into_iter().filter_map(opened));
     let mut roots: Vec<PathBuf> =
         places.writable.iter().filter(|p| p.directory).map(|p| p.path.clone()).collect();
     roots.retain(|r| !unguarded.contains(r));
@@ -103,6 +106,9 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
         for entry in repositories::find(root) {
             if seen.insert(entry.clone()) {
                 protect_repository(&entry, root, &roots, files, places, &mut resolver);
+                if let Some(repository) = repositories::read(&entry) {
+                    facts.repositories.extend([repository.directory, repository.common]);
+                }
                 facts.repositories.push(entry);
             }
         }
@@ -112,6 +118,34 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
     }
     facts.roots = roots;
     Ok(facts)
+}
+
+/// Whether a symlink on the way stands where confined code can write (`tops`): it may have been made to lead anywhere,
+/// so nothing is opened through it.
+fn by_doubtful_link(path: &Path, tops: &[PathBuf]) -> bool {
+    let mut here = PathBuf::from("/");
+    let mut rest: VecDeque<OsString> = path.components().map(|c| c.as_os_str().into()).collect();
+    let mut links = 0;
+    while let Some(part) = rest.pop_front() {
+        if part == ".." {
+            here.pop();
+            continue;
+        }
+        let next = here.join(&part);
+        let Ok(target) = fs::read_link(&next) else {
+            here = next;
+            continue;
+        };
+        links += 1;
+        // As many as the kernel follows (path_resolution(7)).
+        if links > 40 || tops.iter().any(|top| here.starts_with(top)) {
+            return true;
+        }
+        for component in target.components().rev() {
+            rest.push_front(component.as_os_str().into());
+        }
+    }
+    false
 }
 
 fn guard(root: &Path, name: impl Into<PathBuf>, before: Before) -> Guard {
@@ -167,7 +201,14 @@ fn protect_top(root: &Path, places: &mut Places, resolver: &mut Resolver) {
 fn protect_name(root: &Path, name: &Path, places: &mut Places, resolver: &mut Resolver) {
     let full = root.join(name);
     match fs::symlink_metadata(&full) {
-        Err(_) => places.guards.push(guard(root, name, Before::Missing)),
+        Err(_) => {
+            if let Some((above, target)) =
+                name.parent().and_then(|p| Some((p, fs::read_link(root.join(p)).ok()?)))
+            {
+                places.guards.push(guard(root, above, Before::Link(target)));
+            }
+            places.guards.push(guard(root, name, Before::Missing));
+        }
         Ok(metadata) => {
             if metadata.is_symlink()
                 && let Ok(target) = fs::read_link(&full)
@@ -247,24 +288,31 @@ impl Resolver {
         Some(self.parent(existing)?.join(rest))
     }
 
-    fn expand(&mut self, rule: &PathRule, into: &mut Vec<Place>) -> Result<(), FactsError> {
-        match &rule.pattern {
-            PathPattern::Literal(path) => into.extend(self.place(path)),
-            PathPattern::Glob(glob) => {
-                let mut walk = Walk { glob, entries: 0, found: Vec::new() };
-                if !walk.below(&glob.base.clone(), glob.base.components().count()) {
-                    return Err(FactsError::TooMany {
-                        pattern: glob.text.clone(),
-                        origin: rule.origin.to_string(),
-                        base: glob.base.display().to_string(),
-                    });
-                }
-                for path in walk.found {
-                    into.extend(self.place(&path));
-                }
-            }
+    /// The existing paths that rules name, and where they lead.
+    fn expand(&mut self, rules: &[PathRule]) -> Result<Vec<(PathBuf, Place)>, FactsError> {
+        let mut found = Vec::new();
+        for rule in rules {
+            let paths = named(rule)?;
+            found.extend(paths.into_iter().filter_map(|path| self.place(&path).map(|place| (path, place))));
         }
-        Ok(())
+        Ok(found)
+    }
+}
+
+fn named(rule: &PathRule) -> Result<Vec<PathBuf>, FactsError> {
+    match &rule.pattern {
+        PathPattern::Literal(path) => Ok(vec![path.clone()]),
+        PathPattern::Glob(glob) => {
+            let mut walk = Walk { glob, entries: 0, found: Vec::new() };
+            if !walk.below(&glob.base.clone(), glob.base.components().count()) {
+                return Err(FactsError::TooMany {
+                    pattern: glob.text.clone(),
+                    origin: rule.origin.to_string(),
+                    base: glob.base.display().to_string(),
+                });
+            }
+            Ok(walk.found)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the bounded search and the reading of `gitdir:` and `commondir`. Reads files, changes none. The search has a
 //! fixed budget, so it does not grow with the tree; what lies beyond it is the gatekeeper's business.
 
+use crate::system::beneath;
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -13,6 +14,9 @@ const DIRECTORIES: usize = 24;
 const ENTRIES: usize = 400;
 /// Where repositories are seldom and entries are many: looked into last.
 const CROWDED: &[&str] = &["node_modules", "target", ".venv", "venv", "vendor", "build", "dist"];
+
+/// What makes git take a directory for a bare repository.
+const BARE: &[&str] = &["HEAD", "objects", "refs"];
 
 /// One repository as its `.git` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,8 @@ pub struct Repository {
     pub linked: bool,
 }
 
-/// The `.git` entries (whatever their case) at the top of `root` and below, nearest first, within the budget.
+/// The `.git` entries (whatever their case) at the top of `root` and below, nearest first, within the budget; and the
+/// directories below `root` that are bare repositories.
 /// Symlinked directories are not followed.
 pub fn find(root: &Path) -> Vec<PathBuf> {
     let (mut found, mut crowded) = (Vec::new(), Vec::new());
@@ -39,13 +44,21 @@ pub fn find(root: &Path) -> Vec<PathBuf> {
         if directories > DIRECTORIES || entries > ENTRIES {
             break;
         }
-        let Ok(listing) = fs::read_dir(&directory) else { continue };
+        let stands = |name: &str| fs::symlink_metadata(directory.join(name)).is_ok();
+        let Ok(listing) = fs::read_dir(&directory) else {
+            // What cannot be listed can still hold one that git finds by name.
+            found.extend(stands(".git").then(|| directory.join(".git")));
+            found.extend(BARE.iter().all(|name| stands(name)).then(|| directory.clone()));
+            continue;
+        };
+        let mut bare = 0;
         for entry in listing.flatten() {
             entries += 1;
             if entries > ENTRIES {
                 break;
             }
             let name = entry.file_name();
+            bare += usize::from(BARE.iter().any(|part| name == *part));
             if name.eq_ignore_ascii_case(".git") {
                 found.push(entry.path());
             } else if entry.file_type().is_ok_and(|t| t.is_dir()) {
@@ -55,6 +68,9 @@ pub fn find(root: &Path) -> Vec<PathBuf> {
                     waiting.push_back(entry.path());
                 }
             }
+        }
+        if bare == BARE.len() && directory != root {
+            found.push(directory.clone());
         }
         // A directory of very many entries may end the budget before its `.git` came up.
         let own = directory.join(".git");
@@ -91,7 +107,11 @@ fn is_linked(entry: &Path, directory: &Path, common: &Path) -> bool {
         .map(|rest| rest.components().collect::<Vec<_>>())
         .is_some_and(|c| c.len() == 2 && c.first() == Some(&Component::Normal("worktrees".as_ref())));
     let back = small_file(&directory.join("gitdir")).and_then(|t| fs::canonicalize(t.trim()).ok());
-    in_worktrees && back.is_some() && back == fs::canonicalize(entry).ok()
+    // Whoever can write in the working tree could have made an administrative directory in it, and whoever only named
+    // a directory `worktrees` has no repository above it.
+    let inside = entry.parent().is_none_or(|tree| directory.starts_with(tree));
+    let is_repository = BARE.iter().all(|name| common.join(name).exists());
+    in_worktrees && !inside && is_repository && back.is_some() && back == fs::canonicalize(entry).ok()
 }
 
 fn follow(directory: &Path, name: &str) -> Option<PathBuf> {
@@ -101,11 +121,7 @@ fn follow(directory: &Path, name: &str) -> Option<PathBuf> {
 
 /// The text of a regular file of at most 8 KiB: these files hold one path.
 fn small_file(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    if !metadata.is_file() || metadata.len() > 8192 {
-        return None;
-    }
-    fs::read_to_string(path).ok()
+    beneath::read_small(path, 8192)
 }
 
 #[cfg(test)]
@@ -143,6 +159,8 @@ mod tests {
         fs::write(admin.join("commondir"), "../..\n").unwrap();
         fs::write(top.join("w/.git"), format!("gitdir: {}\n", admin.display())).unwrap();
         let common = top.join("main/.git");
+        fs::write(common.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        ["objects", "refs"].iter().for_each(|name| fs::create_dir(common.join(name)).unwrap());
         let expected = |linked| Repository {
             entry: top.join("w/.git"),
             directory: admin.clone(),

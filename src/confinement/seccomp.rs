@@ -113,6 +113,9 @@ fn refusals(options: Options) -> Vec<Refusal> {
     all.push(refuse(libc::SYS_personality, &weaker, libc::EPERM));
     if options.shared_group {
         all.push(refuse(libc::SYS_kill, &[Is(0, 0), IsNot(1, 0)], libc::EPERM));
+        // PRIO_PGRP and IOPRIO_WHO_PGRP.
+        all.push(refuse(libc::SYS_setpriority, &[Is(0, 1), Is(1, 0)], libc::EPERM));
+        all.push(refuse(libc::SYS_ioprio_set, &[Is(0, 2), Is(1, 0)], libc::EPERM));
     }
     all.extend(set_user_id_refusals());
     let family = |family: i32| family as u32;

@@ -5,15 +5,16 @@ use super::prepare::Prepared;
 use super::shells::Shell;
 use crate::caller::Caller;
 use crate::confinement::facts::{self, Facts};
+use crate::confinement::plan::Mount;
 use crate::confinement::{Plan, bubblewrap, plan, seccomp};
 use crate::policy::{Backend, PathPattern, PathRule};
 use crate::run::front::{self, Launch};
-use crate::run::record::Record;
+use crate::run::record::{Held, Record};
 use crate::run::sweep::Watch;
 use crate::run::terminal::Terminal;
-use crate::run::{Outcome, grants, inherited};
+use crate::run::{Outcome, RunError, grants, inherited};
 use crate::settings::Origin;
-use crate::system::{descriptors, process};
+use crate::system::{descriptors, inside, process};
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -52,7 +53,23 @@ pub fn plan(prepared: &Prepared, wanted: &[PathBuf]) -> Result<Planned, Stop> {
     unguarded.extend(granted.writable);
     let facts =
         facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
+    root_is_itself(prepared, &facts)?;
     Ok(Planned { plan: plan::plan(&facts.places), facts, bubblewrap, made: granted.made })
+}
+
+/// The working root was canonical when the policy was built; if it leads elsewhere by now, somebody swapped it.
+fn root_is_itself(prepared: &Prepared, facts: &Facts) -> Result<(), Stop> {
+    let Some(root) = prepared.policy.working_root.path() else { return Ok(()) };
+    let swapped =
+        std::fs::symlink_metadata(root).is_ok() && !facts.places.writable.iter().any(|p| p.path == root);
+    if swapped {
+        let text = format!(
+            "the working root '{}' was replaced by a link while the command started; nothing was run",
+            root.display()
+        );
+        return Err(Stop::Failed(text, crate::exit::REFUSED));
+    }
+    Ok(())
 }
 
 /// The bubblewrap binary, which must be the system's own.
@@ -132,6 +149,7 @@ pub fn run(
     closed: &[i32],
 ) -> Result<Outcome, Stop> {
     let policy = &prepared.policy;
+    let held = held(&planned.plan, prepared)?;
     let inherited = inherited::vet(&policy.files, closed)?;
     inherited.notices.iter().for_each(|n| crate::report::notice(n));
     if shell.is_interactive() {
@@ -148,6 +166,7 @@ pub fn run(
         environment: caller.environment_for(removed, &[("TMPDIR", &prepared.places.tmpdir)]),
         directory: caller.directory.clone().map(PathBuf::into_os_string),
         scratch: prepared.places.tmpdir.clone().into_os_string(),
+        held,
         passed: inherited.passed.clone(),
         alive: -1,
         signals,
@@ -166,6 +185,36 @@ pub fn run(
     };
     let launch = Launch { bubblewrap: planned.bubblewrap, boundary, record, inherited, watch };
     Ok(front::run(launch)?)
+}
+
+/// What each mount must show. Read right after the plan; what is replaced by a link afterwards is found from inside.
+fn held(plan: &Plan, prepared: &Prepared) -> Result<Vec<Held>, RunError> {
+    let look = |path: &Path| {
+        let changed = |error: nix::errno::Errno| RunError::Boundary {
+            mechanism: "bubblewrap",
+            cause: format!(
+                "'{}' changed while the sandbox was planned ({}); try again",
+                path.display(),
+                error.desc()
+            ),
+        };
+        inside::look(path).map(|place| place.identity).map_err(changed)
+    };
+    let above = |path: &Path| {
+        plan.mounts.iter().any(|mount| matches!(mount, Mount::Writable(top) if path.starts_with(top)))
+    };
+    let mut all = Vec::new();
+    for mount in &plan.mounts {
+        let (path, shows) = match mount {
+            Mount::Writable(path) | Mount::ReadOnly(path) => (path, Some(look(path)?)),
+            Mount::HiddenDirectory(path) => (path, Some(look(&prepared.places.blind_directory)?)),
+            Mount::HiddenFile(path) => (path, Some(look(&prepared.places.blind_file)?)),
+            Mount::Hollow(path) => (path, None),
+            Mount::Passage(_) | Mount::Seal(_) => continue,
+        };
+        all.push(Held { path: path.clone().into_os_string(), shows, remote: !above(path) });
+    }
+    Ok(all)
 }
 
 fn quarantine(prepared: &Prepared) -> PathBuf {

@@ -44,7 +44,7 @@ pub const AT_TOP: &[&str] = &[
     ".claude/hooks",
 ];
 /// List 1: in each repository's git directory.
-pub const IN_REPOSITORY: &[&str] = &["hooks", "config", "config.worktree"];
+pub const IN_REPOSITORY: &[&str] = &["hooks", "config", "config.worktree", "commondir"];
 /// Together they make a directory a bare repository.
 pub const BARE_REPOSITORY: &[&str] = &["HEAD", "objects", "refs", "hooks", "config"];
 

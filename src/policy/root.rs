@@ -71,6 +71,9 @@ pub(super) fn too_broad(path: &Path, locations: &Locations) -> Option<String> {
             return Some("contains your home directory".to_owned());
         }
     }
+    if locations.tmpdir.as_deref().is_some_and(|tmpdir| tmpdir.starts_with(path)) {
+        return Some("holds sbsh's private directories".to_owned());
+    }
     let programs = locations.program_dirs.iter().filter(|d| d.is_absolute()).map(|d| normal(d));
     for directory in programs {
         if directory == path {

@@ -10,7 +10,7 @@
 //! never fails to arrive.
 
 use super::channel::{self, News, Order};
-use super::record::{Passed, Record};
+use super::record::{Held, Passed, Record};
 use crate::confinement::seccomp;
 use crate::exit;
 use crate::system::{descriptors, inside, process, seccomp as install, signals};
@@ -53,6 +53,7 @@ pub fn main(channel: i32) -> i32 {
 
 /// Opens what is opened anew, then starts the shell.
 fn start(record: &Record, channel: &UnixStream) -> Result<Pid, String> {
+    record.held.iter().try_for_each(verify)?;
     let mut opened = Vec::new();
     for passed in &record.passed {
         if let Passed::Anew { number, .. } = passed {
@@ -74,6 +75,22 @@ fn start(record: &Record, channel: &UnixStream) -> Result<Pid, String> {
             complain(&text.0);
             process::exit_now(text.1)
         }
+    }
+}
+
+/// Whether a mount is where it belongs. From here on nobody can move it: what is a mount here cannot be renamed by
+/// anything inside.
+fn verify(held: &Held) -> Result<(), String> {
+    let path = Path::new(&held.path);
+    let refuse =
+        |why: &str| Err(format!("'{}' {why} while the sandbox was built; try again", path.display()));
+    match inside::look(path) {
+        Ok(found) if !found.mounted || held.shows.is_some_and(|shows| shows != found.identity) => {
+            refuse("was replaced")
+        }
+        Ok(_) => Ok(()),
+        Err(Errno::EACCES) if held.remote => Ok(()),
+        Err(error) => refuse(&format!("changed ({})", error.desc())),
     }
 }
 
@@ -196,8 +213,12 @@ fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
                         signals::send(shell, number);
                     }
                 }
-                // The front was killed: the end of process 1 is the end of all.
-                Ok(None) | Err(_) => return 128 + libc::SIGKILL,
+                // The front was killed, and that ends everything. The sweep begins when this process lets go of its
+                // sign of life, so nothing may be left by then that could still write.
+                Ok(None) | Err(_) => {
+                    process::end_all();
+                    return 128 + libc::SIGKILL;
+                }
             }
         }
     }

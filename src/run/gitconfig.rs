@@ -65,6 +65,10 @@ const DANGEROUS: &[&str] = &[
     "user.signingkey",
     "tar.*.command",
     "receive.procreceiverefs",
+    "hook.*.command",
+    "lfs.customtransfer.*.path",
+    "lfs.extension.*.clean",
+    "lfs.extension.*.smudge",
     "guitool.*.cmd",
     "imap.tunnel",
     "sendpack.sideband",
@@ -75,9 +79,17 @@ const DANGEROUS: &[&str] = &[
 pub fn dangerous_key(text: &[u8]) -> Option<String> {
     let Ok(text) = std::str::from_utf8(text) else { return Some("something that is not text".into()) };
     let mut section = String::new();
-    // A backslash at the end of a line continues a value; a line that looks like a key is judged all the same.
+    // git passes over a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut continued = false;
+    // A backslash at the end of a line continues a value; a line that looks like a key is judged all the same, and one
+    // that looks like a section would hide which section the next key is in.
     for line in text.lines() {
         let mut rest = line.trim();
+        if continued && rest.starts_with('[') {
+            return Some(rest.into());
+        }
+        continued = line.trim_end_matches('\r').ends_with('\\');
         while let Some(inner) = rest.strip_prefix('[') {
             let Some(end) = closing_bracket(inner) else { return Some(rest.into()) };
             section = normal_section(inner.get(..end).unwrap_or(""));
@@ -163,7 +175,9 @@ mod tests {
             ("[diff.x]\ncommand = y", "diff.x.command"),
             ("[alias]\n st = !sh", "alias.st"),
             ("[include]\npath = ../other", "include.path"),
-            ("[user]\nname = a \\\n[alias] x = !y", "alias.x"),
+            ("[user]\nname = a \\\n[alias] x = !y", "[alias] x = !y"),
+            ("\u{feff}[core]\nfsmonitor = ./evil", "core.fsmonitor"),
+            ("[core]\nx = a\\\n[foo]\nfsmonitor = ./evil", "[foo]"),
             ("[core][alias]x=!y", "alias.x"),
             ("[url \"ssh://x/\"]\ninsteadOf = https://", "url.ssh://x/.insteadof"),
             ("[core", "[core"),

@@ -40,6 +40,18 @@ pub enum Passed {
     },
 }
 
+/// A mount that must be where it was planned and show what it was planned to show: names could be swapped for links
+/// while the boundary was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Where.
+    pub path: OsString,
+    /// Device and inode of what it shows; `None` for a file system of the sandbox's own.
+    pub shows: Option<(u64, u64)>,
+    /// No confined code can write above it, so it may lie where this user cannot go.
+    pub remote: bool,
+}
+
 /// Everything that the first process inside needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -53,6 +65,8 @@ pub struct Record {
     pub directory: Option<OsString>,
     /// A private place (TMPDIR) for the stand-in of such a directory.
     pub scratch: OsString,
+    /// Mounts to be looked at before anything starts.
+    pub held: Vec<Held>,
     /// Descriptors.
     pub passed: Vec<Passed>,
     /// A descriptor to keep open as long as anything lives inside.
@@ -79,6 +93,8 @@ impl Record {
         to.flag(self.directory.is_some());
         to.bytes(self.directory.as_deref().unwrap_or(OsStr::new("")).as_bytes());
         to.bytes(self.scratch.as_bytes());
+        to.length(self.held.len());
+        self.held.iter().for_each(|held| to.held(held));
         to.length(self.passed.len());
         self.passed.iter().for_each(|passed| to.passed(passed));
         to.number(i64::from(self.alive));
@@ -118,6 +134,8 @@ impl Record {
         let directory = from.os_string()?;
         let scratch = from.os_string()?;
         let count = from.length()?;
+        let held = (0..count).map(|_| from.held()).collect::<Option<Vec<_>>>()?;
+        let count = from.length()?;
         let passed = (0..count).map(|_| from.passed()).collect::<Option<Vec<_>>>()?;
         Some(Record {
             shell,
@@ -125,6 +143,7 @@ impl Record {
             environment,
             directory: has_directory.then_some(directory),
             scratch,
+            held,
             passed,
             alive: from.small()?,
             signals: CallerSignals { mask: from.number()?.cast_unsigned(), child_ignored: from.flag()? },
@@ -156,6 +175,15 @@ impl Writer {
     fn list(&mut self, values: &[CString]) {
         self.length(values.len());
         values.iter().for_each(|v| self.bytes(v.as_bytes()));
+    }
+
+    fn held(&mut self, held: &Held) {
+        self.bytes(held.path.as_bytes());
+        self.flag(held.shows.is_some());
+        let (device, inode) = held.shows.unwrap_or_default();
+        self.number(device.cast_signed());
+        self.number(inode.cast_signed());
+        self.flag(held.remote);
     }
 
     fn passed(&mut self, passed: &Passed) {
@@ -226,6 +254,13 @@ impl Reader<'_> {
         (0..count).map(|_| self.text()).collect()
     }
 
+    fn held(&mut self) -> Option<Held> {
+        let path = self.os_string()?;
+        let shows = self.flag()?;
+        let identity = (self.number()?.cast_unsigned(), self.number()?.cast_unsigned());
+        Some(Held { path, shows: shows.then_some(identity), remote: self.flag()? })
+    }
+
     fn passed(&mut self) -> Option<Passed> {
         let (&tag, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -259,6 +294,7 @@ mod tests {
             environment: vec![text("A=1"), text("B=")],
             directory: Some("/w".into()),
             scratch: "/tmp/x".into(),
+            held: vec![Held { path: "/w".into(), shows: Some((1, u64::MAX)), remote: false }],
             passed: vec![
                 Passed::As { number: 0, carried: 11 },
                 Passed::Closed { number: 1 },

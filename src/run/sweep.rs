@@ -9,7 +9,6 @@ use super::{gitconfig, grants};
 use crate::confinement::plan::{Before, Guard};
 use crate::confinement::repositories;
 use crate::system::beneath::Beneath;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// What to look at.
@@ -33,8 +32,11 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
     grants::clear(&watch.made);
     for root in &watch.roots {
         let Ok(top) = Beneath::open(root) else { continue };
-        let mut sweeper = Sweeper { top, root, quarantine: &watch.quarantine, swept: &mut all };
         let guards: Vec<&Guard> = watch.guards.iter().filter(|g| g.root == *root).collect();
+        let links =
+            guards.iter().filter(|g| matches!(g.before, Before::Link(_))).map(|g| g.name.as_path()).collect();
+        let (quarantine, known) = (watch.quarantine.as_path(), watch.repositories.as_slice());
+        let mut sweeper = Sweeper { top, root, quarantine, known, links, swept: &mut all };
         sweeper.bare_repository(&guards);
         for guard in guards {
             sweeper.guard(guard);
@@ -46,6 +48,9 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
                 sweeper.newborn(name);
             }
         }
+        for base in watch.repositories.iter().filter_map(|base| base.strip_prefix(root).ok()) {
+            sweeper.worktrees(base);
+        }
     }
     all
 }
@@ -54,13 +59,46 @@ struct Sweeper<'a> {
     top: Beneath,
     root: &'a Path,
     quarantine: &'a Path,
+    /// Git directories that were there at the start.
+    known: &'a [PathBuf],
+    /// Symlinks that were there at the start.
+    links: Vec<&'a Path>,
     swept: &'a mut Vec<Swept>,
+}
+
+/// More hooks than git knows, by far.
+const HOOKS: usize = 100;
+/// Administrative directories of one repository that are looked at.
+const WORKTREES: usize = 1000;
+
+/// A submodule's config names its own working tree, which is below the repository that its directory is in. Only such
+/// a line is left out of what is judged.
+fn without_own_worktree(text: &[u8], config: &Path) -> Vec<u8> {
+    let depth = config.components().position(|c| c.as_os_str() == "modules");
+    let Some(depth) = depth.filter(|&d| d > 0) else { return text.to_vec() };
+    // From `.git/modules/NAME` up to the directory that holds `.git`.
+    let up = config.components().count() - 1 - (depth - 1);
+    let own = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line);
+        let Some(value) = line.trim().strip_prefix("worktree = ") else { return false };
+        let parts: Vec<&str> = value.split('/').collect();
+        let climbs = parts.iter().take_while(|p| **p == "..").count();
+        let plain = |p: &&str| !p.is_empty() && *p != ".." && !p.contains(['\\', '"', ';', '#']);
+        climbs == up && parts.len() > climbs && parts.iter().skip(climbs).all(plain)
+    };
+    text.split_inclusive(|&b| b == b'\n').filter(|line| !own(line)).flatten().copied().collect()
 }
 
 impl Sweeper<'_> {
     fn guard(&mut self, guard: &Guard) {
         match &guard.before {
             Before::Missing => {
+                // Nothing is looked for behind a link; but whoever reads the name would follow it.
+                if let Some(link) = self.top.link_on_the_way(&guard.name)
+                    && !self.links.contains(&&*link)
+                {
+                    self.take(&link, "it is a symlink on the way to a protected name");
+                }
                 if self.top.exists(&guard.name) {
                     self.take(&guard.name, "it is a protected name that did not exist before");
                 }
@@ -99,36 +137,78 @@ impl Sweeper<'_> {
 
     /// A repository that was born during the run: its own config and sample hooks may stay.
     fn newborn(&mut self, entry: &Path) {
-        if !self.top.is_directory(entry) {
+        if self.top.is_directory(entry) {
+            self.git_directory(entry);
+        } else {
             // A `.git` file or symlink: a worktree or submodule made inside, or a pointer to somewhere prepared.
             self.newborn_pointer(entry);
+        }
+    }
+
+    fn git_directory(&mut self, directory: &Path) {
+        self.hooks(&directory.join("hooks"));
+        for name in ["config", "config.worktree"] {
+            self.config(&directory.join(name));
+        }
+        let is_worktree = directory.parent().is_some_and(|p| p.ends_with("worktrees"));
+        if is_worktree {
+            self.worktree(directory);
+        } else {
+            for name in ["commondir", "gitdir"] {
+                if self.top.exists(&directory.join(name)) {
+                    self.take(&directory.join(name), "it leads git to another repository");
+                }
+            }
+        }
+        self.worktrees(directory);
+    }
+
+    /// What cannot be looked through, or has more names than a person would look through, goes as a whole.
+    fn hooks(&mut self, hooks: &Path) {
+        if !self.top.exists(hooks) {
             return;
         }
-        for name in self.top.names(&entry.join("hooks")) {
-            if !name.as_encoded_bytes().ends_with(b".sample") {
-                let hook = entry.join("hooks").join(name);
-                self.take(&hook, "it is a git hook made during the run");
-            }
+        let Ok(names) = self.top.names(hooks, HOOKS) else {
+            return self.take(hooks, "they are git hooks made during the run that cannot be looked through");
+        };
+        for name in names.iter().filter(|n| !n.as_encoded_bytes().ends_with(b".sample")) {
+            self.take(&hooks.join(name), "it is a git hook made during the run");
         }
-        for name in ["config", "config.worktree"] {
-            let config = entry.join(name);
-            match self.top.read(&config, 1 << 20) {
-                Ok(text) => {
-                    if let Some(key) = gitconfig::dangerous_key(&text) {
-                        self.take(
-                            &config,
-                            &format!("it is a git config made during the run that sets '{key}'"),
-                        );
-                    }
+    }
+
+    fn config(&mut self, config: &Path) {
+        if !self.top.exists(config) {
+            return;
+        }
+        match self.top.read(config, 1 << 20) {
+            Ok(text) => {
+                let text = without_own_worktree(&text, config);
+                if let Some(key) = gitconfig::dangerous_key(&text) {
+                    self.take(config, &format!("it is a git config made during the run that sets '{key}'"));
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(_) => self.take(&config, "it is a git config made during the run that cannot be read"),
             }
+            Err(_) => self.take(config, "it is a git config made during the run that cannot be read"),
         }
-        for name in ["commondir", "gitdir"] {
-            if self.top.exists(&entry.join(name)) {
-                self.take(&entry.join(name), "it leads git to another repository");
-            }
+    }
+
+    /// The administrative directories of linked worktrees: git looks for config and hooks where their `commondir`
+    /// says, which is two directories up and never elsewhere.
+    fn worktrees(&mut self, common: &Path) {
+        let directory = common.join("worktrees");
+        if !self.top.exists(&directory) {
+            return;
+        }
+        match self.top.names(&directory, WORKTREES) {
+            Ok(names) => names.iter().for_each(|name| self.worktree(&directory.join(name))),
+            Err(_) => self.take(&directory, "they are git worktrees that cannot be looked through"),
+        }
+    }
+
+    fn worktree(&mut self, directory: &Path) {
+        let leads = directory.join("commondir");
+        let own = self.top.read(&leads, 8192).is_ok_and(|text| text.trim_ascii() == b"../..");
+        if !own && self.top.exists(&leads) {
+            self.take(&leads, "it leads git to another repository");
         }
     }
 
@@ -140,8 +220,16 @@ impl Sweeper<'_> {
             };
             known(&r.directory) && known(&r.common)
         });
-        if !stays_inside && !leads.is_some_and(|r| r.linked) {
+        if !stays_inside && !leads.as_ref().is_some_and(|r| r.linked) {
             self.take(entry, "it leads git to a place that is no repository of this project");
+            return;
+        }
+        for base in leads.into_iter().flat_map(|r| [r.directory, r.common]) {
+            if !self.known.contains(&base)
+                && let Ok(name) = base.strip_prefix(self.root)
+            {
+                self.git_directory(name);
+            }
         }
     }
 

@@ -160,7 +160,10 @@ fn read(
     layers: &mut Layers,
     may_widen: impl FnOnce(&[u8]) -> bool,
 ) -> Result<(), SettingsError> {
-    let file = match fs::File::open(path) {
+    use std::os::unix::fs::OpenOptionsExt;
+    // A FIFO would be waited for.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = match fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
         // A directory above that is no directory means the same as a missing file.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

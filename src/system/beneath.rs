@@ -6,7 +6,7 @@
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::sys::stat::{FileStat, SFlag, fstatat};
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -33,13 +33,17 @@ impl AsFd for Holder<'_> {
 }
 
 impl Beneath {
-    /// Opens the top.
+    /// Opens the top by a path in which symlinks are resolved.
     ///
     /// # Errors
     /// What open(2) gives.
     pub fn open(top: &Path) -> io::Result<Beneath> {
+        // A symlink anywhere in a path that was resolved before was put there since.
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_PATH;
-        Ok(Beneath(nix::fcntl::open(top, flags, Mode::empty())?))
+        let how = OpenHow::new()
+            .flags(flags)
+            .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        Ok(Beneath(openat2(nix::fcntl::AT_FDCWD, top, how)?))
     }
 
     fn at(&self, name: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
@@ -61,8 +65,39 @@ impl Beneath {
     }
 
     fn stat(&self, name: &Path) -> nix::Result<FileStat> {
-        let (holder, last) = self.holder(name)?;
-        fstatat(holder, last, AtFlags::AT_SYMLINK_NOFOLLOW)
+        let look = || {
+            let (holder, last) = self.holder(name)?;
+            fstatat(holder, last, AtFlags::AT_SYMLINK_NOFOLLOW)
+        };
+        look().or_else(|error| if error == Errno::EACCES && self.unlock(name) { look() } else { Err(error) })
+    }
+
+    /// Gives this user's own directories on the way to a name, and the name itself if it is one, back to this user:
+    /// taking their permissions away must not keep anything from being looked at or moved. Whether any changed.
+    fn unlock(&self, name: &Path) -> bool {
+        let user = nix::unistd::geteuid().as_raw();
+        let mut steps: Vec<&Path> = name.ancestors().filter(|step| !step.as_os_str().is_empty()).collect();
+        steps.push(Path::new("."));
+        let mut changed = false;
+        for step in steps.into_iter().rev() {
+            let Ok(directory) = self.at(step, OFlag::O_DIRECTORY | OFlag::O_PATH) else { continue };
+            let Ok(found) = nix::sys::stat::fstat(&directory) else { continue };
+            if found.st_uid == user && found.st_mode & 0o700 != 0o700 {
+                // By descriptor; fchmod(2) refuses one that was opened with O_PATH.
+                let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(found.st_mode & 0o7777 | 0o700);
+                changed |= std::fs::set_permissions(path, mode).is_ok();
+            }
+        }
+        changed
+    }
+
+    /// The first symlink among the directories on the way to a name.
+    pub fn link_on_the_way(&self, name: &Path) -> Option<PathBuf> {
+        let mut above: Vec<&Path> =
+            name.ancestors().skip(1).filter(|step| !step.as_os_str().is_empty()).collect();
+        above.reverse();
+        above.into_iter().find(|step| self.read_link(step).is_some()).map(Path::to_path_buf)
     }
 
     /// Whether something stands there (a symlink counts as itself).
@@ -90,16 +125,23 @@ impl Beneath {
         Ok(nix::unistd::symlinkat(target, holder, last)?)
     }
 
-    /// The names in a directory, without `.` and `..`; none if it is no directory.
-    pub fn names(&self, directory: &Path) -> Vec<OsString> {
-        let Ok(opened) = self.at(directory, OFlag::O_DIRECTORY | OFlag::O_RDONLY) else { return Vec::new() };
-        let Ok(mut listing) = Dir::from_fd(opened) else { return Vec::new() };
-        listing
-            .iter()
-            .flatten()
-            .map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_os_string())
-            .filter(|name| name != "." && name != "..")
-            .collect()
+    /// The names in a directory, without `.` and `..`.
+    ///
+    /// # Errors
+    /// If it is no directory, cannot be listed, or holds more than `limit` names.
+    pub fn names(&self, directory: &Path, limit: usize) -> io::Result<Vec<OsString>> {
+        let mut listing = Dir::from_fd(self.at(directory, OFlag::O_DIRECTORY | OFlag::O_RDONLY)?)?;
+        let mut names = Vec::new();
+        for entry in listing.iter() {
+            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_os_string();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+            if names.len() > limit {
+                return Err(io::Error::other("too many names"));
+            }
+        }
+        Ok(names)
     }
 
     /// The content of a regular file, at most `limit` bytes.
@@ -126,30 +168,57 @@ impl Beneath {
     pub fn move_out(&self, name: &Path, target: &Path) -> io::Result<PathBuf> {
         use std::os::unix::fs::DirBuilderExt;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(target)?;
-        let (holder, last) = self.holder(name)?;
-        let outside = Beneath::open(target)?;
+        let outside = Beneath::open(&std::fs::canonicalize(target)?)?;
         let mut error = Errno::EEXIST;
-        for number in 0..1000 {
-            let mut free = OsString::from(format!("{}-{number}-", std::process::id()));
-            free.push(last);
-            error = match rename(&holder, last, &outside.0, &free) {
-                Ok(()) => return Ok(target.join(free)),
-                Err(Errno::EXDEV) => {
-                    let mut aside = OsString::from(format!(".sbsh-quarantine-{number}-"));
-                    aside.push(last);
-                    match rename(&holder, last, &holder, &aside) {
-                        Ok(()) => return Ok(name.with_file_name(aside)),
-                        Err(error) => error,
-                    }
-                }
-                Err(error) => error,
+        for _ in 0..100 {
+            error = match self.move_once(name, &outside, target) {
+                Ok(moved) => return Ok(moved),
+                Err(Errno::EACCES) if self.unlock(name) => continue,
+                Err(Errno::EEXIST) => Errno::EEXIST,
+                Err(error) => return Err(error.into()),
             };
-            if error != Errno::EEXIST {
-                break;
-            }
         }
         Err(error.into())
     }
+
+    fn move_once(&self, name: &Path, outside: &Beneath, target: &Path) -> nix::Result<PathBuf> {
+        let (holder, last) = self.holder(name)?;
+        // By chance: every name that could be foreseen could be taken beforehand.
+        let mut chance = [0; 8];
+        std::io::Read::read_exact(
+            &mut std::fs::File::open("/dev/urandom").map_err(|_| Errno::EIO)?,
+            &mut chance,
+        )
+        .map_err(|_| Errno::EIO)?;
+        let number = u64::from_le_bytes(chance);
+        let mut free = OsString::from(format!("{number:016x}-"));
+        free.push(last);
+        match rename(&holder, last, &outside.0, &free) {
+            Ok(()) => Ok(target.join(free)),
+            Err(Errno::EXDEV) => {
+                let mut aside = OsString::from(format!(".sbsh-quarantine-{number:016x}-"));
+                aside.push(last);
+                rename(&holder, last, &holder, &aside)?;
+                Ok(name.with_file_name(aside))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The text of a regular file of at most `limit` bytes; `None` for everything else. What stands there may be replaced
+/// at any time by something that is waited for or never ends.
+pub fn read_small(path: &Path, limit: u64) -> Option<String> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() > limit {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(limit).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// Whether an absolute path exists and is its own canonical form, by one call instead of one for each component.
@@ -193,7 +262,7 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("settings.json"), "mine").unwrap();
         std::os::unix::fs::symlink(outside.path(), top.path().join(".claude")).unwrap();
-        let beneath = Beneath::open(top.path()).unwrap();
+        let beneath = Beneath::open(&fs::canonicalize(top.path()).unwrap()).unwrap();
         let name = Path::new(".claude/settings.json");
         assert!(!beneath.exists(name));
         assert!(beneath.read(name, 100).is_err());
@@ -219,7 +288,7 @@ mod tests {
     fn what_is_moved_out_never_replaces_anything() {
         let top = tempfile::tempdir().unwrap();
         let target = top.path().join("quarantine");
-        let beneath = Beneath::open(top.path()).unwrap();
+        let beneath = Beneath::open(&fs::canonicalize(top.path()).unwrap()).unwrap();
         let mut places = Vec::new();
         for content in ["one", "two"] {
             fs::write(top.path().join("f"), content).unwrap();

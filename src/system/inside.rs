@@ -5,7 +5,11 @@
 //! claim it. The mount must come together with `no_new_privs` and a seccomp filter, as the boundary sets them.
 #![allow(unsafe_code)]
 
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::path::Path;
 
 /// Where the marker is mounted. `/dev` inside is a file system of the sandbox's own, so nothing is left on the host.
 pub const MARKER: &str = "/dev/.sbsh";
@@ -29,6 +33,40 @@ fn is_mount_root(path: &std::ffi::CStr) -> bool {
     // SAFETY: zeroed is a valid value for this plain structure, filled or not.
     let answer = unsafe { buffer.assume_init() };
     status == 0 && answer.stx_attributes_mask & MOUNT_ROOT != 0 && answer.stx_attributes & MOUNT_ROOT != 0
+}
+
+/// A place that was reached without any symlink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its device and inode.
+    pub identity: (u64, u64),
+    /// Whether a mount begins there. `true` too where the kernel does not say (before Linux 5.8).
+    pub mounted: bool,
+}
+
+/// What stands at a path, which is followed through no symlink at all.
+///
+/// # Errors
+/// What openat2(2) and statx(2) give; ELOOP for a symlink.
+pub fn look(path: &Path) -> nix::Result<Place> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let file = openat2(AT_FDCWD, path, how)?;
+    let stat = nix::sys::stat::fstat(&file)?;
+    let mut buffer = MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the descriptor is open, the empty path is NUL-terminated, and `buffer` is a zeroed statx structure that
+    // the kernel fills.
+    let status =
+        unsafe { libc::statx(file.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, 0, buffer.as_mut_ptr()) };
+    Errno::result(status)?;
+    // SAFETY: as in `is_mount_root`.
+    let answer = unsafe { buffer.assume_init() };
+    let told = answer.stx_attributes_mask & MOUNT_ROOT != 0;
+    Ok(Place {
+        identity: (stat.st_dev, stat.st_ino),
+        mounted: !told || answer.stx_attributes & MOUNT_ROOT != 0,
+    })
 }
 
 fn seccomp_mode() -> i32 {

@@ -126,6 +126,17 @@ pub fn next_change() -> nix::Result<Option<WaitStatus>> {
     }
 }
 
+/// As process 1 of a namespace: kills everything else in it and waits until all of it is gone.
+pub fn end_all() {
+    loop {
+        let _ = nix::sys::signal::kill(Pid::from_raw(-1), Signal::SIGKILL);
+        match waitpid(None, None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
 /// Waits for one child to end.
 pub fn reap(pid: Pid) {
     while waitpid(pid, None) == Err(Errno::EINTR) {}

@@ -14,6 +14,7 @@
 
 mod agents;
 mod approval;
+mod attacks;
 mod drop_in;
 mod environment;
 mod escapes;
