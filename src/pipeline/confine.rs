@@ -12,11 +12,11 @@ use crate::run::front::{self, Launch};
 use crate::run::record::{Held, Record};
 use crate::run::sweep::Watch;
 use crate::run::terminal::Terminal;
+use crate::run::waiting::Waiting;
 use crate::run::{Outcome, RunError, grants, inherited};
 use crate::settings::Origin;
-use crate::system::{descriptors, inside, process};
+use crate::system::{inside, process};
 use std::ffi::OsString;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -103,6 +103,29 @@ pub fn find_bubblewrap(prepared: &Prepared) -> Result<PathBuf, Stop> {
     }))
 }
 
+/// bubblewrap as it was started before anything was known of the command.
+#[derive(Debug)]
+pub struct Early {
+    waiting: Option<Waiting>,
+    closed: Vec<i32>,
+}
+
+impl Early {
+    /// Starts the usual bubblewrap. Without one, or if it cannot be started, that is said when it is needed.
+    pub fn start(closed: Vec<i32>) -> Early {
+        let usual = BUBBLEWRAP.iter().map(Path::new).find(|path| trusted(path));
+        Early { waiting: usual.and_then(|path| Waiting::start(path, &closed).ok()), closed }
+    }
+
+    /// The one that waits, if it is this; else this one.
+    fn of(self, path: &Path) -> Result<Waiting, RunError> {
+        match self.waiting {
+            Some(waiting) if waiting.path == path => Ok(waiting),
+            _ => Waiting::start(path, &self.closed),
+        }
+    }
+}
+
 /// A program that root alone could have put there.
 fn trusted(path: &Path) -> bool {
     let by_root = |owner: u32| owner == 0 || owner == OVERFLOW && !root_is_mapped();
@@ -146,18 +169,17 @@ pub fn run(
     planned: Planned,
     prepared: &Prepared,
     caller: &Caller,
-    closed: &[i32],
+    early: Early,
 ) -> Result<Outcome, Stop> {
     let policy = &prepared.policy;
     let held = held(&planned.plan, prepared)?;
-    let inherited = inherited::vet(&policy.files, closed)?;
+    let waiting = early.of(&planned.bubblewrap)?;
+    let inherited = inherited::vet(&policy.files, &waiting)?;
     inherited.notices.iter().for_each(|n| crate::report::notice(n));
     if shell.is_interactive() {
         Terminal::await_foreground();
     }
     let signals = front::block_signals()?;
-    let marker = std::fs::File::open("/dev/null")?;
-    descriptors::set_inherited(marker.as_raw_fd(), true);
     let removed =
         |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| policy.environment.removes(n).is_some());
     let record = Record {
@@ -167,15 +189,15 @@ pub fn run(
         directory: caller.directory.clone().map(PathBuf::into_os_string),
         scratch: prepared.places.tmpdir.clone().into_os_string(),
         held,
-        passed: inherited.passed.clone(),
-        alive: -1,
+        passed: inherited.passed,
+        alive: waiting.alive_inside,
         signals,
         filter: seccomp::Options {
             unix_sockets: policy.network.all_unix_sockets.as_ref().is_some_and(|s| s.value),
             shared_group: front::shares_group(),
         },
     };
-    let boundary = arguments(&planned, prepared, marker.as_raw_fd(), inherited.terminal.clone());
+    let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal);
     let watch = Watch {
         guards: planned.plan.guards,
         roots: planned.facts.roots,
@@ -183,7 +205,7 @@ pub fn run(
         made: planned.made,
         quarantine: quarantine(prepared),
     };
-    let launch = Launch { bubblewrap: planned.bubblewrap, boundary, record, inherited, watch };
+    let launch = Launch { waiting, boundary, record, watch };
     Ok(front::run(launch)?)
 }
 

@@ -31,17 +31,23 @@ pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
     if crate::system::inside::already() {
         return shells::nested(&shell, caller);
     }
-    let closed = run::inherited::occupy_closed();
+    let early = confine::Early::start(run::inherited::occupy_closed());
     let prepared = prepare::policy(caller)?;
     prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
     let shell = shells::choose(shell, &prepared)?;
     let decision = decide::decide(&shell, &prepared, caller)?;
     match decision.place {
-        Place::Outside(program) => outside::run(&program, caller),
-        Place::Unconfined => shells::unconfined(&shell, caller),
+        Place::Outside(program) => {
+            drop(early);
+            outside::run(&program, caller)
+        }
+        Place::Unconfined => {
+            drop(early);
+            shells::unconfined(&shell, caller)
+        }
         Place::Inside => {
             let plan = confine::plan(&prepared, &decision.grants)?;
-            let outcome = confine::run(&shell, plan, &prepared, caller, &closed)?;
+            let outcome = confine::run(&shell, plan, &prepared, caller, early)?;
             Ok(stop::report_outcome(&outcome, decision.note.as_deref()))
         }
     }

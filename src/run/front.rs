@@ -5,34 +5,30 @@
 
 use super::caretaker::{self, Caretaker};
 use super::channel::{self, News, Order};
-use super::inherited::Inherited;
 use super::record::{Passed, Record};
 use super::sweep::{self, Watch};
 use super::terminal::Terminal;
-use super::{Ending, FIRST_INSIDE, Outcome, RunError};
+use super::waiting::{Ends, Waiting};
+use super::{Ending, Outcome, RunError};
 use crate::system::signals::{Arrivals, CallerSignals};
 use crate::system::{descriptors, process, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use std::ffi::{CString, OsString};
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 
 /// Everything that one run needs, decided before.
 #[derive(Debug)]
 pub struct Launch {
-    /// The bubblewrap binary.
-    pub bubblewrap: PathBuf,
-    /// Its arguments up to the command; `{marker}` was already filled in.
+    /// bubblewrap, waiting.
+    pub waiting: Waiting,
+    /// Its arguments up to the command.
     pub boundary: Vec<OsString>,
-    /// What the first process inside is told; `alive` is filled in here.
+    /// What the first process inside is told.
     pub record: Record,
-    /// The caller's descriptors.
-    pub inherited: Inherited,
     /// What to look at afterwards.
     pub watch: Watch,
 }
@@ -42,61 +38,17 @@ pub struct Launch {
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
 pub fn run(launch: Launch) -> Result<Outcome, RunError> {
-    let Launch { bubblewrap, boundary, mut record, inherited, watch } = launch;
-    let (ours, theirs) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
-    let (alive, alive_inside) = pipe()?;
-    let (complaints, complaints_inside) = pipe()?;
-    let (arguments_inside, arguments) = pipe()?;
-    let binary = std::fs::File::open("/proc/self/exe").map_err(RunError::system("open sbsh's own binary"))?;
-    record.alive = alive_inside.as_raw_fd();
-    for number in
-        [theirs.as_raw_fd(), alive_inside.as_raw_fd(), arguments_inside.as_raw_fd(), binary.as_raw_fd()]
-    {
-        descriptors::set_inherited(number, true);
-    }
+    let Launch { waiting, boundary, record, watch } = launch;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
     let terminal = Terminal::look();
-    let mut command = vec![CString::from(c"bwrap"), CString::from(c"--args")];
-    command.push(number_text(arguments_inside.as_raw_fd()));
-    command.push(text(&format!("/proc/self/fd/{}", binary.as_raw_fd())));
-    command.push(text(FIRST_INSIDE));
-    command.push(number_text(theirs.as_raw_fd()));
-    let path =
-        CString::new(bubblewrap.as_os_str().as_bytes()).map_err(RunError::system("start bubblewrap"))?;
-    let standard = process::Standard { error: complaints_inside.as_raw_fd() };
-    let child =
-        process::spawn_masked(&path, &command, standard).map_err(RunError::system("start bubblewrap"))?;
-    drop((theirs, alive_inside, complaints_inside, arguments_inside, binary));
-    drop(inherited.carried);
-    // From here on bubblewrap works beside us; a failure of it shows as the channel's end.
-    let _ = write_arguments(arguments, &boundary);
-    let _ = record.send(&ours);
-    let caretaker = caretaker::start(&watch, &alive).ok();
-    let front = Front { channel: ours, arrivals, passed: record.passed, bubblewrap: child, watch, terminal };
+    let ends = waiting
+        .go(&boundary)
+        .ok_or(RunError::System { verb: "start bubblewrap", cause: "it was started twice".into() })?;
+    let _ = record.send(&ends.channel);
+    let caretaker = caretaker::start(&watch, &ends.alive).ok();
+    let Ends { child, channel, complaints, .. } = ends;
+    let front = Front { channel, arrivals, passed: record.passed, bubblewrap: child, watch, terminal };
     front.attend(caretaker, complaints)
-}
-
-fn pipe() -> Result<(OwnedFd, OwnedFd), RunError> {
-    nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(RunError::system("make a pipe"))
-}
-
-fn text(text: &str) -> CString {
-    // None of ours contains a NUL.
-    CString::new(text).unwrap_or_default()
-}
-
-fn number_text(number: i32) -> CString {
-    text(&number.to_string())
-}
-
-/// bubblewrap's `--args`: each one ended by a NUL.
-fn write_arguments(to: OwnedFd, arguments: &[OsString]) -> std::io::Result<()> {
-    let mut bytes = Vec::new();
-    for argument in arguments {
-        bytes.extend_from_slice(argument.as_bytes());
-        bytes.push(0);
-    }
-    std::fs::File::from(to).write_all(&bytes)
 }
 
 struct Front {

@@ -7,9 +7,9 @@
 
 use super::RunError;
 use super::record::Passed;
+use super::waiting::Waiting;
 use crate::policy::{Access, FilePolicy};
 use crate::system::descriptors::{self, Descriptor, Kind};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -18,8 +18,6 @@ use std::path::PathBuf;
 pub struct Inherited {
     /// For the launch record.
     pub passed: Vec<Passed>,
-    /// Duplicates of the standard descriptors, kept until the spawn.
-    pub carried: Vec<OwnedFd>,
     /// The first terminal among the standard descriptors.
     pub terminal: Option<PathBuf>,
     /// What was not passed on and might be missed, as sentences.
@@ -42,29 +40,36 @@ pub fn occupy_closed() -> Vec<i32> {
     closed
 }
 
-/// Decides for every descriptor. Those above 2 that do not go inside are marked close-on-exec.
+/// Decides for every descriptor. What is not passed is closed by the first process inside, before any code that is not
+/// ours.
 ///
 /// # Errors
 /// A standard descriptor that leads to a file which the policy does not let the command read.
-pub fn vet(files: &FilePolicy, closed: &[i32]) -> Result<Inherited, RunError> {
-    // Listed before anything is duplicated here.
-    let above = descriptors::above_standard().map_err(RunError::system("list the open descriptors"))?;
+pub fn vet(files: &FilePolicy, waiting: &Waiting) -> Result<Inherited, RunError> {
     let mut inherited = Inherited::default();
-    for number in 0..=2 {
-        if closed.contains(&number) {
-            inherited.passed.push(Passed::Closed { number });
-        } else if let Some(descriptor) = descriptors::look(number) {
-            inherited.standard(&descriptor, files)?;
+    for (number, carried) in (0..).zip(waiting.carried) {
+        match carried {
+            None => inherited.passed.push(Passed::Closed { number }),
+            Some(carried) => {
+                if let Some(descriptor) = descriptors::look(number) {
+                    inherited.standard(&descriptor, carried, files)?;
+                }
+            }
         }
     }
-    for number in above {
+    for &number in &waiting.extras {
         inherited.extra(number, files);
     }
     Ok(inherited)
 }
 
 impl Inherited {
-    fn standard(&mut self, descriptor: &Descriptor, files: &FilePolicy) -> Result<(), RunError> {
+    fn standard(
+        &mut self,
+        descriptor: &Descriptor,
+        carried: i32,
+        files: &FilePolicy,
+    ) -> Result<(), RunError> {
         let number = descriptor.number;
         match (descriptor.kind, &descriptor.path) {
             // What is open for writing was given to the command to be written.
@@ -88,12 +93,7 @@ impl Inherited {
                 if descriptor.kind == Kind::Terminal && self.terminal.is_none() {
                     self.terminal = descriptors::terminal_path(number);
                 }
-                let copy =
-                    descriptors::duplicate(number, 10).map_err(RunError::system("copy a descriptor"))?;
-                let carried = descriptors::number(&copy);
-                descriptors::set_inherited(carried, true);
                 self.passed.push(Passed::As { number, carried });
-                self.carried.push(copy);
             }
         }
         Ok(())
@@ -101,9 +101,6 @@ impl Inherited {
 
     fn extra(&mut self, number: i32, files: &FilePolicy) {
         let Some(descriptor) = descriptors::look(number) else { return };
-        if descriptors::is_close_on_exec(number) {
-            return;
-        }
         let goes_inside = match (descriptor.kind, &descriptor.path) {
             (Kind::Pipe | Kind::Terminal | Kind::PlainDevice | Kind::Nameless, _) => true,
             (Kind::File, Some(path)) => match files.access(path) {
@@ -120,8 +117,6 @@ impl Inherited {
         };
         if goes_inside {
             self.passed.push(Passed::As { number, carried: number });
-        } else {
-            descriptors::set_inherited(number, false);
         }
     }
 }

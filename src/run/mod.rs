@@ -32,6 +32,8 @@ pub mod record;
 pub mod sweep;
 #[cfg(target_os = "linux")]
 pub mod terminal;
+#[cfg(target_os = "linux")]
+pub mod waiting;
 
 use std::path::PathBuf;
 

@@ -29,8 +29,12 @@ pub fn spawn_masked(path: &CStr, arguments: &[CString], standard: Standard) -> n
     actions.add_open(0, c"/dev/null", OFlag::O_RDONLY, Mode::empty())?;
     actions.add_open(1, c"/dev/null", OFlag::O_WRONLY, Mode::empty())?;
     let mut attributes = PosixSpawnAttr::init()?;
-    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
     attributes.set_sigmask(&SigSet::all())?;
+    // A caller that ignores SIGCHLD would keep it from waiting.
+    let mut waits = SigSet::empty();
+    waits.add(Signal::SIGCHLD);
+    attributes.set_sigdefault(&waits)?;
     let environment: [&CStr; 0] = [];
     posix_spawn(path, &actions, &attributes, arguments, &environment)
 }
