@@ -157,7 +157,8 @@ fn ask(
         Answer::No { by } => {
             let mut reason = reason.clone();
             reason.text = format!("{}; {by}", reason.text);
-            let mut ways = vec![Way::Answer];
+            // Whoever was asked and said no needs no advice how to be asked.
+            let mut ways = if by.starts_with("nobody") { vec![Way::Answer] } else { Vec::new() };
             ways.extend(rules.iter().flatten().map(|rule| Way::Setting {
                 key: "permissions.allow".into(),
                 entry: rule.clone(),
