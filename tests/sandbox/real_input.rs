@@ -98,12 +98,12 @@ fn ten_thousand_files() {
 
 #[test]
 fn cargo_builds_and_tests_offline() {
-    let Some(cargo) =
-        std::env::var_os("CARGO").filter(|_| nix::unistd::geteuid().is_root() || Path::new("/").exists())
-    else {
+    let Some(cargo) = std::env::var_os("CARGO") else {
         skip("cargo did not start these tests");
         return;
     };
+    // The toolchain's own programs, so that no rustup has to find it by a home directory that is not there.
+    let toolchain = Path::new(&cargo).parent().unwrap().display().to_string();
     let world = World::new(nix::unistd::geteuid().as_raw());
     world.write(
         &world.project.join("Cargo.toml"),
@@ -117,7 +117,7 @@ fn cargo_builds_and_tests_offline() {
     let ran: crate::world::Ran = world
         .command(world.bin("sbsh"))
         .env("HOME", home)
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", format!("{toolchain}:{}", std::env::var("PATH").unwrap_or_default()))
         .args([
             "-c",
             &format!(
