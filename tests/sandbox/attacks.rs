@@ -273,11 +273,13 @@ fn a_directory_swapped_for_a_link_during_the_start_opens_nothing() {
         for directory in [&world.project, &world.home] {
             world.write(&directory.join(".claude/settings.json"), "{}");
         }
-        // The swap happens in bubblewrap's place, just before it.
+        // The swap happens in bubblewrap's place, just before it: after everything was planned, which is when the
+        // arguments have come.
         let (late, real) = (world.bin("late-bwrap"), world.bin("real-bwrap"));
         fs::copy("/usr/bin/bwrap", &real).unwrap();
         let script = format!(
-            "#!/bin/sh\nmv .claude aside; ln -s ../home/.claude .claude\nexec {} \"$@\"\n",
+            "#!/bin/bash\ncat <&$2 >{0}\nmv .claude aside; ln -s ../home/.claude .claude\neval \"exec $2<{0}\"\nexec {1} \"$@\"\n",
+            world.home.join("arguments").display(),
             real.display()
         );
         fs::write(&late, script).unwrap();

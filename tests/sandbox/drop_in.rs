@@ -216,7 +216,7 @@ fn closed_standard_descriptors_stay_closed() {
 fn ignored_signals_umask_and_limits_come_through() {
     each(|world| {
         // Without the two signals that C libraries keep for themselves (33 is bit 32 of the mask's upper half).
-        let text = "trap; umask; ulimit -n; grep SigIgn /proc/self/status | tail -c 9";
+        let text = "trap; umask; ulimit -n; grep SigIgn /proc/self/status | tail -c 8";
         let line =
             |shell: &str| format!("trap '' PIPE INT QUIT; umask 027; ulimit -n 100; {shell} -c '{text}'");
         let bash: Ran = world.command("/bin/bash").args(["-c", &line("/bin/bash")]).output().unwrap().into();
