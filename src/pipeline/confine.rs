@@ -175,7 +175,6 @@ pub fn run(
     let held = held(&planned.plan, prepared)?;
     let waiting = early.of(&planned.bubblewrap)?;
     let inherited = inherited::vet(&policy.files, &waiting)?;
-    inherited.notices.iter().for_each(|n| crate::report::notice(n));
     if shell.is_interactive() {
         Terminal::await_foreground();
     }

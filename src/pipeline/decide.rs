@@ -9,7 +9,7 @@ use crate::caller::Caller;
 use crate::cli::CommandInput;
 use crate::policy::{Mode, Policy};
 use crate::report::{Refusal, Way};
-use crate::verdict::{self, CommandText, DirectCommand, Reason, Verdict};
+use crate::verdict::{self, CommandText, Reason, Verdict};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -183,9 +183,4 @@ fn refused(command: Vec<u8>, reason: &Reason, ways: Vec<Way>) -> Stop {
 pub fn verdict_on<'t>(text: &'t [u8], prepared: &Prepared, caller: &Caller) -> (Verdict, CommandText<'t>) {
     let text = CommandText::new(text, caller.home.as_deref());
     (verdict::judge(&prepared.policy, &text), text)
-}
-
-/// For callers that show what would run.
-pub fn shown(command: &DirectCommand) -> String {
-    shlex::try_join(command.argv.iter().map(String::as_str)).unwrap_or_else(|_| command.argv.join(" "))
 }

@@ -20,8 +20,6 @@ pub struct Inherited {
     pub passed: Vec<Passed>,
     /// The first terminal among the standard descriptors.
     pub terminal: Option<PathBuf>,
-    /// What was not passed on and might be missed, as sentences.
-    pub notices: Vec<String>,
 }
 
 /// Standard descriptors that the caller had closed are opened on `/dev/null`, so that none of ours takes their

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::stat::SFlag;
 use nix::unistd::Whence;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 /// What a descriptor leads to.
@@ -208,9 +208,4 @@ pub fn position(number: RawFd) -> Option<i64> {
 /// Moves the position of a file's descriptor.
 pub fn set_position(number: RawFd, position: i64) {
     let _ = nix::unistd::lseek(borrow(number), position, Whence::SeekSet);
-}
-
-/// The number behind an owner, for tables that are sent to another process.
-pub fn number(owner: &OwnedFd) -> RawFd {
-    owner.as_raw_fd()
 }
