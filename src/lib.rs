@@ -12,6 +12,7 @@
 //! | [`verdict`] | confined, outside, denied or asked, and by which rule | pure |
 //! | [`approval`] | what did the person (or nobody) answer | people |
 //! | [`confinement`] | the exact confinement: mounts, masks, seccomp, environment | pure but its facts |
+//! | [`network`] | what does a connection from inside reach | effect |
 //! | [`run`] | processes, signals, clean-up | effect |
 //! | [`report`] | words for people and agents | the only place that prints |
 //! | [`admin`] | sbshctl's verbs | thin |
@@ -27,6 +28,7 @@ pub mod command;
 pub mod confinement;
 pub mod doors;
 pub mod exit;
+pub mod network;
 pub mod pipeline;
 pub mod policy;
 pub mod report;

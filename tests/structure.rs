@@ -15,8 +15,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The stages in their order: each may use those before it, with the exceptions that [`may_use`] names.
-const ORDER: &[&str] =
-    &["settings", "policy", "command", "verdict", "approval", "confinement", "run", "report", "admin"];
+const ORDER: &[&str] = &[
+    "settings",
+    "policy",
+    "command",
+    "verdict",
+    "approval",
+    "confinement",
+    "network",
+    "run",
+    "report",
+    "admin",
+];
 
 /// Used by all; they use no stage.
 const FOUNDATIONS: &[&str] = &["system", "exit"];
@@ -84,8 +94,8 @@ fn may_use(from: &str, to: &str) -> Result<(), String> {
         (CALLER, _) => Err("caller uses settings only".to_owned()),
         (_, "cli") => Err("cli is used by pipeline and admin only".to_owned()),
         (_, "report") => Err("report is used by pipeline and admin only".to_owned()),
-        ("run", stage) if !["confinement", "policy", "settings"].contains(&stage) => {
-            Err("run uses confinement, policy and settings only".to_owned())
+        ("run", stage) if !["confinement", "network", "policy", "settings"].contains(&stage) => {
+            Err("run uses confinement, network, policy and settings only".to_owned())
         }
         _ if place(to) < place(from) => Ok(()),
         _ => Err(format!("a stage uses earlier ones only: {}", ORDER.join(", "))),

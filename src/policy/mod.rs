@@ -9,6 +9,7 @@ mod counting;
 pub mod environment;
 pub mod error;
 pub mod files;
+pub mod host;
 pub mod network;
 pub mod paths;
 pub mod permission;
@@ -26,6 +27,7 @@ pub use build::build;
 pub use environment::EnvironmentPolicy;
 pub use error::{PolicyError, Problem};
 pub use files::{Access, FilePolicy, PathPattern, PathRule};
+pub use host::Host;
 pub use network::NetworkPolicy;
 pub use rule::{CommandRule, CommandRules, Match, RuleError};
 

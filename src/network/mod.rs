@@ -1,0 +1,116 @@
+//! Network: what does a connection from inside reach?
+//!
+//! Owns the gateway: a process outside that accepts the sandbox's connections, decides on each with the policy, asks
+//! where the policy does not know, and carries what is allowed. Must not know how the sandbox was built, nor which
+//! domains are allowed (that is `policy`).
+//!
+//! ```text
+//! accept ─▶ sniff (TLS, HTTP, other) ─▶ Gate::permit (policy, person) ─▶ Gate::dial (resolve, ranges, upstream) ─▶ tunnel
+//!           http (proxy requests, Host)     socks (names, addresses)
+//! ```
+//! Each protocol module reads what the program sent, asks the [`Gate`], and answers a [`Refusal`] in its own words.
+
+pub mod refusal;
+
+use crate::policy::Host;
+pub use refusal::{Cause, Refusal};
+use std::cell::Cell;
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use tokio::net::TcpStream;
+
+/// Where a connection is to go.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The host.
+    pub host: Host,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}:{}", self.host, self.port)
+    }
+}
+
+/// How a connection came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A connect(2) to the target itself.
+    Transparent,
+    /// HTTP CONNECT.
+    Connect,
+    /// A plain HTTP request, transparent or in absolute form.
+    Http,
+    /// SOCKS4a or SOCKS5.
+    Socks,
+}
+
+impl Way {
+    /// The word in the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Transparent => "transparent",
+            Way::Connect => "connect",
+            Way::Http => "http",
+            Way::Socks => "socks",
+        }
+    }
+}
+
+/// An allowed connection: what it may do, and what it did. Logged when the last holder lets go of it.
+#[derive(Debug)]
+pub struct Permit {
+    /// Where to.
+    pub target: Target,
+    /// How it came.
+    pub way: Way,
+    /// The setting or answer that allows it, for the log.
+    pub rule: String,
+    /// Whether TLS must name the host (false: the settings except it).
+    pub check_name: bool,
+    /// What passed.
+    pub tally: Tally,
+}
+
+/// What passed over one connection.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Bytes from inside to outside.
+    pub sent: Cell<u64>,
+    /// Bytes from outside to inside.
+    pub received: Cell<u64>,
+    /// The address that was dialled.
+    pub address: Cell<Option<IpAddr>>,
+}
+
+/// Who decides on and opens connections; one for all connections of a sandbox, on one thread.
+#[allow(async_fn_in_trait)] // one thread: no Send is wanted
+pub trait Gate: 'static {
+    /// Decides, asking the person if need be; the caller waits. A refusal is recorded before it is returned.
+    async fn permit(&self, target: Target, way: Way) -> Result<Rc<Permit>, Refusal>;
+
+    /// Resolves once, drops forbidden addresses, dials what is left (or the upstream proxy, as a tunnel to the target).
+    /// A refusal is recorded before it is returned.
+    async fn dial(&self, permit: &Permit) -> Result<TcpStream, Refusal>;
+
+    /// For plain HTTP: the connection, and whether requests on it must be in absolute form (an upstream HTTP proxy),
+    /// with the value of `Proxy-Authorization` if there is one.
+    async fn dial_http(&self, permit: &Permit) -> Result<HttpLine, Refusal>;
+
+    /// Records a refusal that a protocol module found itself (a name that does not match), and gives it back.
+    fn refuse(&self, target: &Target, way: Way, cause: Cause) -> Refusal;
+}
+
+/// A connection for plain HTTP requests.
+#[derive(Debug)]
+pub struct HttpLine {
+    /// The connection.
+    pub stream: TcpStream,
+    /// The other side is a proxy.
+    pub absolute: bool,
+    /// What it wants as `Proxy-Authorization`.
+    pub authorization: Option<String>,
+}
