@@ -11,6 +11,8 @@
 //! Each protocol module reads what the program sent, asks the [`Gate`], and answers a [`Refusal`] in its own words.
 
 pub mod refusal;
+#[cfg(target_os = "linux")]
+pub mod setup;
 
 use crate::policy::Host;
 pub use refusal::{Cause, Refusal};

@@ -1,0 +1,496 @@
+//! The sandbox's network namespace, made ready: from here on every TCP connection in it comes to our listeners.
+//!
+//! Owns addresses, routes, rules and listeners inside; runs before bubblewrap, in the process that becomes it. Must not
+//! know the policy. The namespace has nothing but `lo`: what is not carried by the gateway goes nowhere.
+//!
+//! - A route makes every address a local one, so packets to anywhere come in again by `lo`.
+//! - A rule of nf_tables gives each TCP connection that is not for 127/8 or ::1 to a transparent listener, on which
+//!   getsockname(2) tells the address that was meant. Without nf_tables there are listeners on the usual ports.
+//! - Questions to any name server arrive at one socket.
+//! - Beside them stand listeners for programs that want to be told of a proxy.
+
+use crate::system::netlink::{Batch, Body};
+use crate::system::{namespaces, sockets};
+use nix::sys::socket::SockProtocol;
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// The port of the explicit HTTP proxy on the sandbox's 127.0.0.1. Each sandbox has its own loopback, so fixed numbers
+/// collide with nothing but a program inside that insists on them.
+pub const HTTP_PORT: u16 = 28128;
+/// The port of the explicit SOCKS proxy.
+pub const SOCKS_PORT: u16 = 28080;
+const TRANSPARENT_PORT: u16 = 28129;
+/// Where programs usually connect to: the listeners where the kernel has no nf_tables.
+const USUAL_PORTS: &[u16] = &[22, 80, 443, 8443, 9418];
+
+/// How much arrives by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Every TCP connection.
+    Every,
+    /// Those to the usual ports.
+    UsualPorts,
+    /// None: programs have to be told of the proxy.
+    Told,
+}
+
+/// The doors between inside and the gateway.
+#[derive(Debug)]
+pub struct Entrances {
+    /// How much arrives by itself.
+    pub reach: Reach,
+    /// Listeners whose connections were meant for elsewhere.
+    pub transparent: Vec<OwnedFd>,
+    /// Listeners of the explicit proxy.
+    pub explicit: Vec<OwnedFd>,
+    /// Name servers' sockets.
+    pub names: Vec<OwnedFd>,
+    /// The network namespace.
+    pub namespace: Option<OwnedFd>,
+    /// The user namespace that owns it, if it is not ours.
+    pub owner: Option<OwnedFd>,
+}
+
+const TRANSPARENT: u8 = b't';
+const EXPLICIT: u8 = b'e';
+const NAMES: u8 = b'n';
+const NAMESPACE: u8 = b's';
+const OWNER: u8 = b'o';
+
+impl Entrances {
+    /// None.
+    pub fn none() -> Entrances {
+        Entrances {
+            reach: Reach::Told,
+            transparent: Vec::new(),
+            explicit: Vec::new(),
+            names: Vec::new(),
+            namespace: None,
+            owner: None,
+        }
+    }
+
+    /// The descriptors that the gateway waits on.
+    pub fn doors(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.transparent.iter().chain(&self.explicit).chain(&self.names)
+    }
+
+    /// Every descriptor.
+    pub fn numbers(&self) -> Vec<RawFd> {
+        self.doors().chain(&self.namespace).chain(&self.owner).map(AsRawFd::as_raw_fd).collect()
+    }
+
+    /// Sends them to the process outside.
+    ///
+    /// # Errors
+    /// What sendmsg(2) gives.
+    pub fn send(&self, over: RawFd) -> nix::Result<()> {
+        let mut bytes = vec![match self.reach {
+            Reach::Every => 2,
+            Reach::UsualPorts => 1,
+            Reach::Told => 0,
+        }];
+        bytes.extend(self.transparent.iter().map(|_| TRANSPARENT));
+        bytes.extend(self.explicit.iter().map(|_| EXPLICIT));
+        bytes.extend(self.names.iter().map(|_| NAMES));
+        bytes.extend(self.namespace.iter().map(|_| NAMESPACE));
+        bytes.extend(self.owner.iter().map(|_| OWNER));
+        sockets::send_with_descriptors(over, &bytes, &self.numbers())
+    }
+
+    /// Receives them; `None` where there is no network to be had, with the reason.
+    ///
+    /// # Errors
+    /// The reason as the other side told it.
+    pub fn receive(over: RawFd) -> Result<Entrances, String> {
+        let mut buffer = [0; 256];
+        let (length, descriptors) =
+            sockets::receive_with_descriptors(over, &mut buffer).map_err(|e| e.desc().to_owned())?;
+        let (reach, tags) = match buffer.get(..length).unwrap_or_default() {
+            [] => return Err("the process that prepares it ended".into()),
+            [b'!', why @ ..] => return Err(String::from_utf8_lossy(why).into_owned()),
+            [2, tags @ ..] => (Reach::Every, tags),
+            [1, tags @ ..] => (Reach::UsualPorts, tags),
+            [_, tags @ ..] => (Reach::Told, tags),
+        };
+        let mut all = Entrances { reach, ..Entrances::none() };
+        for (tag, descriptor) in tags.iter().zip(descriptors) {
+            match *tag {
+                TRANSPARENT => all.transparent.push(descriptor),
+                EXPLICIT => all.explicit.push(descriptor),
+                NAMES => all.names.push(descriptor),
+                NAMESPACE => all.namespace = Some(descriptor),
+                _ => all.owner = Some(descriptor),
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// In the process that becomes bubblewrap: enters a namespace, makes it ready and tells the other side. Whatever
+/// fails, this process goes on; the other side then lets bubblewrap make an empty network.
+pub fn prepare(over: RawFd) {
+    let told = namespaces::enter_new_network()
+        .map_err(|e| format!("cannot make a network namespace: {}", e.desc()))
+        .and_then(|()| ready().map_err(|e| format!("cannot set up the network namespace: {}", e.desc())))
+        .and_then(|entrances| entrances.send(over).map_err(|e| e.desc().to_owned()));
+    if let Err(why) = told {
+        let _ = sockets::send_with_descriptors(over, format!("!{why}").as_bytes(), &[]);
+    }
+}
+
+fn ready() -> nix::Result<Entrances> {
+    loopback_up()?;
+    let route = everything_local(libc::AF_INET);
+    let ipv6 = everything_local(libc::AF_INET6).is_ok();
+    let any = |port: u16| {
+        let v6 = ipv6.then(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+        std::iter::once(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).chain(v6)
+    };
+    let mut all = explicit()?;
+    let open = |path: &str| File::open(path).ok().map(OwnedFd::from);
+    all.namespace = open("/proc/self/ns/net");
+    all.owner = open("/proc/self/ns/user");
+    if route.is_err() {
+        return Ok(all);
+    }
+    all.names = any(53).filter_map(|address| sockets::datagrams(address).ok()).collect();
+    let listeners = any(TRANSPARENT_PORT).map(sockets::transparent_listener).collect::<nix::Result<Vec<_>>>();
+    match listeners.and_then(|listeners| divert_everything().map(|()| listeners)) {
+        Ok(listeners) => {
+            all.transparent = listeners;
+            all.reach = Reach::Every;
+        }
+        Err(_) => {
+            let usual = USUAL_PORTS.iter().flat_map(|&port| any(port));
+            all.transparent = usual.filter_map(|address| sockets::listener(address).ok()).collect();
+            all.reach = Reach::UsualPorts;
+        }
+    }
+    Ok(all)
+}
+
+/// The explicit proxy's listeners alone: all that can be had without capabilities.
+///
+/// # Errors
+/// What the calls give.
+pub fn explicit() -> nix::Result<Entrances> {
+    let on = |port| sockets::listener(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    Ok(Entrances { explicit: vec![on(HTTP_PORT)?, on(SOCKS_PORT)?], ..Entrances::none() })
+}
+
+/// The index of `lo` in every namespace (LOOPBACK_IFINDEX).
+const LO: u32 = 1;
+const CREATE: u16 = 0x400; // NLM_F_CREATE
+const APPEND: u16 = 0x800; // NLM_F_APPEND
+
+fn loopback_up() -> nix::Result<()> {
+    const NEW_LINK: u16 = 16; // RTM_NEWLINK
+    let up = (libc::IFF_UP as u32).to_ne_bytes();
+    let mut batch = Batch::default();
+    batch.add(NEW_LINK, 0, |body| {
+        // struct ifinfomsg: family, pad, type, index, flags, change.
+        body.header(&[&[0, 0, 0, 0], LO.to_ne_bytes().as_slice(), &up, &up].concat());
+    });
+    batch.send(SockProtocol::NetlinkRoute)
+}
+
+/// `ip route add local default dev lo`.
+fn everything_local(family: i32) -> nix::Result<()> {
+    const NEW_ROUTE: u16 = 24; // RTM_NEWROUTE
+    const TABLE_LOCAL: u8 = 255;
+    const BOOT: u8 = 3; // RTPROT_BOOT
+    const SCOPE_HOST: u8 = 254;
+    const LOCAL: u8 = 2; // RTN_LOCAL
+    const OUTPUT: u16 = 4; // RTA_OIF
+    let family = u8::try_from(family).unwrap_or(0);
+    let mut batch = Batch::default();
+    batch.add(NEW_ROUTE, CREATE, |body| {
+        // struct rtmsg: family, lengths of destination and source, tos, table, protocol, scope, type, flags.
+        body.header(&[family, 0, 0, 0, TABLE_LOCAL, BOOT, SCOPE_HOST, LOCAL, 0, 0, 0, 0]);
+        body.bytes(OUTPUT, &LO.to_ne_bytes());
+    });
+    batch.send(SockProtocol::NetlinkRoute)
+}
+
+const INET: u8 = 1; // NFPROTO_INET
+const TABLE: &str = "sbsh";
+const CHAIN: &str = "arrivals";
+
+/// The table, the chain and the rules, in one batch: all of it holds, or none.
+fn divert_everything() -> nix::Result<()> {
+    let mut batch = Batch::default();
+    let edge = |batch: &mut Batch, kind: u16| {
+        // NFNL_MSG_BATCH_BEGIN and _END name the subsystem, nf_tables (10), as their resource.
+        batch.add_unanswered(kind, 0, |body| {
+            body.header(&[0, 0, 0, 10]);
+        });
+    };
+    edge(&mut batch, 16);
+    batch.add(nf_tables(0), CREATE, |body| {
+        body.header(&[INET, 0, 0, 0]).text(1, TABLE);
+    });
+    batch.add(nf_tables(3), CREATE, |body| {
+        let header = body.header(&[INET, 0, 0, 0]);
+        header.text(1, TABLE).text(3, CHAIN).nest(4, |hook| {
+            hook.number(1, 0).bytes(2, &(-150i32).to_be_bytes()); // prerouting, at the priority of mangle
+        });
+        header.text(7, "filter");
+    });
+    let (v4, v6) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST));
+    for own in [v4, v6] {
+        add_rule(&mut batch, |rule| rule.protocol(TCP).not_for(own).divert(own));
+        // A ping to anywhere would be answered by the sandbox itself, as if the other side were there.
+        add_rule(&mut batch, |rule| rule.protocol(if own.is_ipv4() { 1 } else { 58 }).not_for(own).echo(own).drop());
+    }
+    edge(&mut batch, 17);
+    batch.send(SockProtocol::NetlinkNetFilter)
+}
+
+/// After [`divert_everything`], from a process in the namespace with its capabilities: connections to 127/8 and ::1 on
+/// which nothing inside listens come to the transparent listeners too.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn divert_loopback() -> nix::Result<()> {
+    let mut batch = Batch::default();
+    let edge = |batch: &mut Batch, kind: u16| {
+        batch.add_unanswered(kind, 0, |body| {
+            body.header(&[0, 0, 0, 10]);
+        });
+    };
+    edge(&mut batch, 16);
+    for own in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        add_rule(&mut batch, |rule| rule.protocol(TCP).family(own).served().accept());
+        add_rule(&mut batch, |rule| rule.protocol(TCP).family(own).divert(own));
+    }
+    edge(&mut batch, 17);
+    batch.send(SockProtocol::NetlinkNetFilter)
+}
+
+const TCP: u8 = 6;
+
+/// A message of nf_tables (NFNL_SUBSYS_NFTABLES).
+fn nf_tables(message: u16) -> u16 {
+    10 << 8 | message
+}
+
+fn add_rule(batch: &mut Batch, write: impl FnOnce(&mut Rule) -> &mut Rule) {
+    let mut rule = Rule::default();
+    write(&mut rule);
+    batch.add(nf_tables(6), CREATE | APPEND, |body| {
+        body.header(&[INET, 0, 0, 0]).text(1, TABLE).text(2, CHAIN).nest(4, |list| {
+            rule.0.iter().for_each(|expression| {
+                list.nest(1, |element| {
+                    element.text(1, expression.name).nest(2, |data| {
+                        data.append(&expression.data);
+                    });
+                });
+            });
+        });
+    });
+}
+
+struct Expression {
+    name: &'static str,
+    data: Body,
+}
+
+/// The expressions of one rule, in order; each goes on only if it matches. Numbers are those of linux/netfilter/nf_tables.h.
+#[derive(Default)]
+struct Rule(Vec<Expression>);
+
+const REGISTER: u32 = 1; // NFT_REG_1
+const VERDICT: u32 = 0; // NFT_REG_VERDICT
+
+impl Rule {
+    fn add(&mut self, name: &'static str, write: impl FnOnce(&mut Body)) -> &mut Rule {
+        let mut data = Body::default();
+        write(&mut data);
+        self.0.push(Expression { name, data });
+        self
+    }
+
+    fn compare(&mut self, equal: bool, value: &[u8]) -> &mut Rule {
+        self.add("cmp", |d| {
+            d.number(1, REGISTER).number(2, u32::from(!equal)).nest(3, |v| {
+                v.bytes(1, value);
+            });
+        })
+    }
+
+    fn meta(&mut self, key: u32) -> &mut Rule {
+        self.add("meta", |d| {
+            d.number(1, REGISTER).number(2, key);
+        })
+    }
+
+    fn payload(&mut self, base: u32, offset: u32, length: u32) -> &mut Rule {
+        self.add("payload", |d| {
+            d.number(1, REGISTER).number(2, base).number(3, offset).number(4, length);
+        })
+    }
+
+    fn protocol(&mut self, number: u8) -> &mut Rule {
+        self.meta(16).compare(true, &[number]) // NFT_META_L4PROTO
+    }
+
+    fn family(&mut self, of: IpAddr) -> &mut Rule {
+        self.meta(15).compare(true, &[nf_family(of)]) // NFT_META_NFPROTO
+    }
+
+    /// The destination is not the sandbox's own loopback.
+    fn not_for(&mut self, own: IpAddr) -> &mut Rule {
+        self.family(own);
+        match own {
+            IpAddr::V4(_) => self.payload(1, 16, 1).compare(false, &[127]),
+            IpAddr::V6(own) => self.payload(1, 24, 16).compare(false, &own.octets()),
+        }
+    }
+
+    fn echo(&mut self, of: IpAddr) -> &mut Rule {
+        self.payload(2, 0, 1).compare(true, &[if of.is_ipv4() { 8 } else { 128 }])
+    }
+
+    /// Something inside listens, or the connection stands.
+    fn served(&mut self) -> &mut Rule {
+        self.add("socket", |d| {
+            d.number(1, 0).number(2, REGISTER); // NFT_SOCKET_TRANSPARENT: only that there is a socket counts
+        })
+    }
+
+    fn divert(&mut self, of: IpAddr) -> &mut Rule {
+        self.add("immediate", |d| {
+            d.number(1, REGISTER).nest(2, |v| {
+                v.bytes(1, &TRANSPARENT_PORT.to_be_bytes());
+            });
+        });
+        self.add("tproxy", |d| {
+            d.number(1, u32::from(nf_family(of))).number(3, REGISTER);
+        })
+    }
+
+    fn verdict(&mut self, code: u32) -> &mut Rule {
+        self.add("immediate", |d| {
+            d.number(1, VERDICT).nest(2, |v| {
+                v.nest(2, |verdict| {
+                    verdict.number(1, code);
+                });
+            });
+        })
+    }
+
+    fn drop(&mut self) -> &mut Rule {
+        self.verdict(0)
+    }
+
+    fn accept(&mut self) -> &mut Rule {
+        self.verdict(1)
+    }
+}
+
+/// NFPROTO_IPV4 and NFPROTO_IPV6.
+fn nf_family(of: IpAddr) -> u8 {
+    if of.is_ipv4() { 2 } else { 10 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::UnixStream;
+
+    /// In a child process, because a namespace is entered for good.
+    fn in_a_namespace(check: impl FnOnce(Entrances) -> Result<(), String>) {
+        let (near, far) = UnixStream::pair().unwrap();
+        match crate::system::process::fork().unwrap() {
+            crate::system::process::Fork::Child => {
+                prepare(far.as_raw_fd());
+                let told = Entrances::receive(near.as_raw_fd()).and_then(check);
+                let _ = (&far).write_all(format!("{told:?}").as_bytes());
+                crate::system::process::exit_now(0);
+            }
+            crate::system::process::Fork::Parent(child) => {
+                drop(far);
+                crate::system::process::reap(child);
+                let mut told = String::new();
+                { &near }.read_to_string(&mut told).unwrap();
+                assert_eq!(told, "Ok(())");
+            }
+        }
+    }
+
+    #[test]
+    fn connections_to_anywhere_arrive_and_tell_where_they_were_meant_for() {
+        in_a_namespace(|all| {
+            let text = |e: &dyn std::fmt::Display| e.to_string();
+            if all.reach != Reach::Every {
+                return Err(format!("{:?}", all.reach));
+            }
+            let own = TcpListener::bind("127.0.0.1:4000").map_err(|e| text(&e))?;
+            TcpStream::connect("127.0.0.1:4000").map_err(|e| text(&e))?;
+            own.accept().map_err(|e| text(&e))?;
+            for (index, target) in ["203.0.113.7:4000", "[2001:db8::7]:443"].into_iter().enumerate() {
+                let _client = TcpStream::connect(target).map_err(|e| text(&e))?;
+                let listener = TcpListener::from(
+                    all.transparent.get(index).ok_or("no listener")?.try_clone().map_err(|e| text(&e))?,
+                );
+                let (arrived, _) = listener.accept().map_err(|e| text(&e))?;
+                let meant = arrived.local_addr().map_err(|e| text(&e))?.to_string();
+                if meant != target {
+                    return Err(meant);
+                }
+            }
+            if TcpStream::connect("127.0.0.1:4001").is_ok() {
+                return Err("a closed port of the loopback is open".into());
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn questions_to_any_name_server_arrive_and_are_answered_from_there() {
+        in_a_namespace(|all| {
+            let text = |e: &dyn std::fmt::Display| e.to_string();
+            for (index, server) in ["192.0.2.53:53", "[2001:db8::53]:53"].into_iter().enumerate() {
+                let any = if index == 0 { "0.0.0.0:0" } else { "[::]:0" };
+                let client = UdpSocket::bind(any).map_err(|e| text(&e))?;
+                client.connect(server).map_err(|e| text(&e))?;
+                client.send(b"who").map_err(|e| text(&e))?;
+                let socket = all.names.get(index).ok_or("no socket")?;
+                let mut buffer = [0; 64];
+                let envelope = sockets::receive_datagram(socket, &mut buffer).map_err(|e| text(&e))?;
+                sockets::answer_datagram(socket, b"me", envelope).map_err(|e| text(&e))?;
+                let length = client.recv(&mut buffer).map_err(|e| text(&e))?;
+                if buffer.get(..length) != Some(b"me") {
+                    return Err("another answer".into());
+                }
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn with_the_loopback_diverted_a_server_inside_still_comes_first() {
+        in_a_namespace(|all| {
+            let text = |e: &dyn std::fmt::Display| e.to_string();
+            divert_loopback().map_err(|e| text(&e))?;
+            let own = TcpListener::bind("127.0.0.1:4000").map_err(|e| text(&e))?;
+            let mut client = TcpStream::connect("127.0.0.1:4000").map_err(|e| text(&e))?;
+            let (mut server, _) = own.accept().map_err(|e| text(&e))?;
+            client.write_all(b"hello").map_err(|e| text(&e))?;
+            let mut buffer = [0; 5];
+            server.read_exact(&mut buffer).map_err(|e| text(&e))?;
+            let _client = TcpStream::connect("127.0.0.1:4001").map_err(|e| text(&e))?;
+            let listener = TcpListener::from(
+                all.transparent.first().ok_or("no listener")?.try_clone().map_err(|e| text(&e))?,
+            );
+            let (arrived, _) = listener.accept().map_err(|e| text(&e))?;
+            let meant = arrived.local_addr().map_err(|e| text(&e))?.to_string();
+            if meant == "127.0.0.1:4001" { Ok(()) } else { Err(meant) }
+        });
+    }
+}

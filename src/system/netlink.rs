@@ -1,0 +1,131 @@
+//! Netlink: messages with attributes, sent as one batch, answered by the kernel one by one. Owns the framing
+//! (netlink(7)); what is said to the kernel is the caller's.
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+const REQUEST: u16 = 1; // NLM_F_REQUEST
+const ACK: u16 = 4; // NLM_F_ACK
+const ERROR: u16 = 2; // NLMSG_ERROR
+const NESTED: u16 = 0x8000; // NLA_F_NESTED
+
+/// A batch of messages.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    sequence: u32,
+    acknowledged: usize,
+}
+
+impl Batch {
+    /// Adds a message: `kind` and `flags` as in nlmsghdr; `body` writes header and attributes. The kernel answers it.
+    pub fn add(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Body)) {
+        self.acknowledged += 1;
+        self.message(kind, flags | ACK, body);
+    }
+
+    /// Adds a message that the kernel does not answer.
+    pub fn add_unanswered(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Body)) {
+        self.message(kind, flags, body);
+    }
+
+    fn message(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Body)) {
+        self.sequence += 1;
+        let mut content = Body::default();
+        body(&mut content);
+        let length = u32::try_from(content.0.len() + 16).unwrap_or(u32::MAX);
+        self.bytes.extend(length.to_ne_bytes());
+        self.bytes.extend(kind.to_ne_bytes());
+        self.bytes.extend((flags | REQUEST).to_ne_bytes());
+        self.bytes.extend(self.sequence.to_ne_bytes());
+        self.bytes.extend(0u32.to_ne_bytes());
+        self.bytes.extend(content.0);
+    }
+
+    /// Sends all and waits for the answers.
+    ///
+    /// # Errors
+    /// The first error that the kernel answers, or what the socket gives.
+    pub fn send(&self, protocol: SockProtocol) -> nix::Result<()> {
+        let socket: OwnedFd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+        send(socket.as_raw_fd(), &self.bytes, MsgFlags::empty())?;
+        let mut left = self.acknowledged;
+        let mut buffer = vec![0; 8192];
+        while left > 0 {
+            let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+            let mut rest = buffer.get(..length).unwrap_or_default();
+            while let Some((answer, next)) = take_answer(rest) {
+                if answer != 0 {
+                    return Err(Errno::from_raw(-answer));
+                }
+                left = left.saturating_sub(1);
+                rest = next;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error number of the next answer, and what follows it.
+fn take_answer(bytes: &[u8]) -> Option<(i32, &[u8])> {
+    let (head, _) = bytes.split_first_chunk::<4>()?;
+    let length = u32::from_ne_bytes(*head) as usize;
+    let kind = u16::from_ne_bytes(*bytes.get(4..6)?.first_chunk()?);
+    let answer = if kind == ERROR { i32::from_ne_bytes(*bytes.get(16..20)?.first_chunk()?) } else { 0 };
+    // Messages are aligned to four bytes (NLMSG_ALIGN); a length of nothing would never end.
+    let next = length.max(16).next_multiple_of(4);
+    Some((answer, bytes.get(next..).unwrap_or_default()))
+}
+
+/// The content of a message.
+#[derive(Debug, Default)]
+pub struct Body(Vec<u8>);
+
+impl Body {
+    /// Fixed bytes: the protocol's own header.
+    pub fn header(&mut self, bytes: &[u8]) -> &mut Body {
+        self.0.extend(bytes);
+        self.pad();
+        self
+    }
+
+    /// An attribute.
+    pub fn bytes(&mut self, kind: u16, value: &[u8]) -> &mut Body {
+        let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
+        self.0.extend(length.to_ne_bytes());
+        self.0.extend(kind.to_ne_bytes());
+        self.0.extend(value);
+        self.pad();
+        self
+    }
+
+    /// A text attribute, ended by NUL.
+    pub fn text(&mut self, kind: u16, value: &str) -> &mut Body {
+        let mut bytes = value.as_bytes().to_vec();
+        bytes.push(0);
+        self.bytes(kind, &bytes)
+    }
+
+    /// A number in network order, as nf_tables wants them.
+    pub fn number(&mut self, kind: u16, value: u32) -> &mut Body {
+        self.bytes(kind, &value.to_be_bytes())
+    }
+
+    /// An attribute that holds attributes.
+    pub fn nest(&mut self, kind: u16, content: impl FnOnce(&mut Body)) -> &mut Body {
+        let mut inner = Body::default();
+        content(&mut inner);
+        self.bytes(kind | NESTED, &inner.0)
+    }
+
+    /// What was written elsewhere.
+    pub fn append(&mut self, other: &Body) -> &mut Body {
+        self.0.extend(&other.0);
+        self
+    }
+
+    fn pad(&mut self) {
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+    }
+}

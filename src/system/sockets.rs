@@ -1,0 +1,194 @@
+//! Sockets that need options the libraries do not know, and descriptors sent over sockets. Owns the calls; decides
+//! nothing.
+#![allow(unsafe_code)]
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn,
+    SockaddrIn6, SockaddrLike, bind, getsockname, listen, recvmsg, sendmsg, socket,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// Connections that wait to be accepted; the kernel's own limit (somaxconn) is 4096.
+const WAITING: i32 = 4096;
+
+/// A TCP listener that is given connections to any address (IP_TRANSPARENT, ip(7); needs CAP_NET_ADMIN).
+///
+/// # Errors
+/// What the calls give.
+pub fn transparent_listener(address: SocketAddr) -> nix::Result<OwnedFd> {
+    let listener = tcp(address)?;
+    match address {
+        SocketAddr::V4(_) => set(&listener, libc::SOL_IP, libc::IP_TRANSPARENT)?,
+        SocketAddr::V6(_) => set(&listener, libc::SOL_IPV6, libc::IPV6_TRANSPARENT)?,
+    }
+    bind_and_listen(listener, address)
+}
+
+/// A plain TCP listener.
+///
+/// # Errors
+/// What the calls give.
+pub fn listener(address: SocketAddr) -> nix::Result<OwnedFd> {
+    bind_and_listen(tcp(address)?, address)
+}
+
+fn tcp(address: SocketAddr) -> nix::Result<OwnedFd> {
+    let made = socket(family(address), SockType::Stream, FLAGS, None)?;
+    set(&made, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
+    if address.is_ipv6() {
+        set(&made, libc::SOL_IPV6, libc::IPV6_V6ONLY)?;
+    }
+    Ok(made)
+}
+
+const FLAGS: SockFlag = SockFlag::SOCK_CLOEXEC.union(SockFlag::SOCK_NONBLOCK);
+
+fn family(address: SocketAddr) -> AddressFamily {
+    if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+fn bind_to(socket: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
+    match address {
+        SocketAddr::V4(address) => bind(socket.as_raw_fd(), &SockaddrIn::from(address)),
+        SocketAddr::V6(address) => bind(socket.as_raw_fd(), &SockaddrIn6::from(address)),
+    }
+}
+
+fn bind_and_listen(socket: OwnedFd, address: SocketAddr) -> nix::Result<OwnedFd> {
+    bind_to(&socket, address)?;
+    listen(&socket, Backlog::new(WAITING)?)?;
+    Ok(socket)
+}
+
+/// A UDP socket that tells to which address a datagram was sent, and may answer from it.
+///
+/// # Errors
+/// What the calls give.
+pub fn datagrams(address: SocketAddr) -> nix::Result<OwnedFd> {
+    let made = socket(family(address), SockType::Datagram, FLAGS, None)?;
+    match address {
+        SocketAddr::V4(_) => set(&made, libc::SOL_IP, libc::IP_PKTINFO)?,
+        SocketAddr::V6(_) => {
+            set(&made, libc::SOL_IPV6, libc::IPV6_V6ONLY)?;
+            set(&made, libc::SOL_IPV6, libc::IPV6_RECVPKTINFO)?;
+            set(&made, libc::SOL_IPV6, libc::IPV6_TRANSPARENT)?;
+        }
+    }
+    bind_to(&made, address)?;
+    Ok(made)
+}
+
+/// One datagram with both its ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope {
+    /// Bytes of it.
+    pub length: usize,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// The address it was sent to.
+    pub to: IpAddr,
+}
+
+/// Receives a datagram of [`datagrams`].
+///
+/// # Errors
+/// EAGAIN where there is none; EBADMSG for one without an address.
+pub fn receive_datagram(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<Envelope> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo);
+    let got =
+        recvmsg::<nix::sys::socket::SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let from = got.address.as_ref().and_then(socket_address).ok_or(Errno::EBADMSG)?;
+    let to = got.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr))))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr))),
+        _ => None,
+    });
+    Ok(Envelope { length: got.bytes, from, to: to.ok_or(Errno::EBADMSG)? })
+}
+
+/// Answers a datagram, from the address that it was sent to.
+///
+/// # Errors
+/// What sendmsg(2) gives.
+pub fn answer_datagram(socket: &OwnedFd, bytes: &[u8], envelope: Envelope) -> nix::Result<()> {
+    let parts = [IoSlice::new(bytes)];
+    let flags = MsgFlags::MSG_DONTWAIT;
+    match (envelope.from, envelope.to) {
+        (SocketAddr::V4(to), IpAddr::V4(from)) => {
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr { s_addr: u32::from(from).to_be() },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            };
+            let control = [ControlMessage::Ipv4PacketInfo(&info)];
+            sendmsg(socket.as_raw_fd(), &parts, &control, flags, Some(&SockaddrIn::from(to))).map(drop)
+        }
+        (SocketAddr::V6(to), IpAddr::V6(from)) => {
+            let info =
+                libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: from.octets() }, ipi6_ifindex: 0 };
+            let control = [ControlMessage::Ipv6PacketInfo(&info)];
+            sendmsg(socket.as_raw_fd(), &parts, &control, flags, Some(&SockaddrIn6::from(to))).map(drop)
+        }
+        _ => Err(Errno::EBADMSG),
+    }
+}
+
+fn socket_address(storage: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = storage.as_sockaddr_in() {
+        return Some(SocketAddr::V4(SocketAddrV4::new(v4.ip(), v4.port())));
+    }
+    let v6 = storage.as_sockaddr_in6()?;
+    Some(SocketAddr::V6(SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id())))
+}
+
+/// Whether a socket is an IPv4 one.
+pub fn is_ipv4(socket: &OwnedFd) -> bool {
+    getsockname::<nix::sys::socket::SockaddrStorage>(socket.as_raw_fd())
+        .is_ok_and(|address| address.family() == Some(AddressFamily::Inet))
+}
+
+fn set(socket: &OwnedFd, level: i32, name: i32) -> nix::Result<()> {
+    let on: libc::c_int = 1;
+    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the pointer and length describe one int that lives through the call; all options used here are ints.
+    let status = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(&on).cast(), length)
+    };
+    Errno::result(status).map(drop)
+}
+
+/// Sends bytes with descriptors; at most [`MOST`] of them.
+///
+/// # Errors
+/// What sendmsg(2) gives.
+pub fn send_with_descriptors(over: RawFd, bytes: &[u8], descriptors: &[RawFd]) -> nix::Result<()> {
+    let control = [ControlMessage::ScmRights(descriptors)];
+    let control = if descriptors.is_empty() { &[][..] } else { &control[..] };
+    sendmsg::<()>(over, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None).map(drop)
+}
+
+/// Most descriptors of one message.
+pub const MOST: usize = 16;
+
+/// Receives bytes with descriptors (closed on exec); the number of bytes is 0 at the end.
+///
+/// # Errors
+/// What recvmsg(2) gives.
+pub fn receive_with_descriptors(over: RawFd, buffer: &mut [u8]) -> nix::Result<(usize, Vec<OwnedFd>)> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let mut control = nix::cmsg_space!([RawFd; MOST]);
+    let got = recvmsg::<()>(over, &mut parts, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let mut descriptors = Vec::new();
+    for message in got.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = message {
+            descriptors.extend(numbers.into_iter().filter_map(super::descriptors::own));
+        }
+    }
+    Ok((got.bytes, descriptors))
+}
