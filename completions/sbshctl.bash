@@ -3,14 +3,17 @@ _sbshctl() {
   local word=${COMP_WORDS[COMP_CWORD]} words
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='explain status doctor trust help --help --version'
+    words='explain status doctor trust approve pending allow help --help --version'
   else
     case ${COMP_WORDS[1]} in
       explain) words='--json --command --help' ;;
       status) words='--json --help' ;;
       doctor) words='--json --help' ;;
       trust) words='--show --yes --list --revoke --help' ;;
-      help) words='explain status doctor trust help' ;;
+      approve) words='--help' ;;
+      pending) words='--json --clear --help' ;;
+      allow) words='domain --project --user --help' ;;
+      help) words='explain status doctor trust approve pending allow help' ;;
       *) return ;;
     esac
   fi

@@ -6,6 +6,9 @@ if (( CURRENT == 2 )); then
     'status:Show the settings that apply in this directory'
     'doctor:Check what can be enforced on this machine, and what is missing'
     'trust:Let this project'\''s settings files widen the sandbox'
+    'approve:Answer the questions of all running commands in this terminal'
+    'pending:List the hosts that were refused because nobody could be asked'
+    'allow:Allow connections to a host, from now on'
     'help:Show this help, or a verb'\''s'
   )
   _describe verb verbs
@@ -20,5 +23,8 @@ case $verb in
   status) _arguments '--json[Print one JSON object for programs instead of text.]' '--help[Show help.]' ;;
   doctor) _arguments '--json[Print one JSON object for programs instead of text.]' '--help[Show help.]' ;;
   trust) _arguments '--show[Show what trusting would widen; change nothing.]' '--yes[Trust without asking.]' '--list[List the files that are trusted.]' '--revoke[Withdraw the trust of a settings file or of all files of a project.]:path:_default' '--help[Show help.]' ;;
-  help) _arguments '1:verb:(explain status doctor trust help)' '--help[Show help.]' ;;
+  approve) _arguments '--help[Show help.]' ;;
+  pending) _arguments '--json[Print one JSON object for programs instead of text.]' '--clear[Empty the list; this allows nothing.]' '--help[Show help.]' ;;
+  allow) _arguments '--project[In this project only; an error where there is none.]' '--user[In all projects of this user.]' '1:what:(domain)' '2:host:_hosts' '--help[Show help.]' ;;
+  help) _arguments '1:verb:(explain status doctor trust approve pending allow help)' '--help[Show help.]' ;;
 esac

@@ -5,7 +5,7 @@
 use crate::settings::Locations;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Managed settings of this platform.
 const MANAGED: &str =
@@ -76,11 +76,11 @@ impl Caller {
     }
 
     /// The environment for an exec, without the names that `remove` says, and with these set.
-    pub fn environment_for(&self, remove: impl Fn(&OsStr) -> bool, set: &[(&str, &Path)]) -> Vec<CString> {
+    pub fn environment_for(&self, remove: impl Fn(&OsStr) -> bool, set: &[(&str, &OsStr)]) -> Vec<CString> {
         let kept =
             self.environment.iter().filter(|(name, _)| !remove(name) && !set.iter().any(|(s, _)| name == s));
         let kept = kept.map(|(name, value)| (name.as_os_str(), value.as_os_str()));
-        let set = set.iter().map(|(name, value)| (OsStr::new(name), value.as_os_str()));
+        let set = set.iter().map(|(name, value)| (OsStr::new(name), *value));
         kept.chain(set)
             .filter_map(|(name, value)| {
                 let mut entry = name.as_bytes().to_vec();

@@ -13,6 +13,19 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
     {
         return first_inside(channel);
     }
+    #[cfg(target_os = "linux")]
+    if let [_, word, host, port] = arguments.as_slice()
+        && word == run::CONNECT_HELPER
+    {
+        let joined = run::connect::main(&host.to_string_lossy(), &port.to_string_lossy());
+        return joined.map_or_else(
+            |why| {
+                report::failure(&why);
+                exit::REFUSED
+            },
+            |()| 0,
+        );
+    }
     let caller = Caller::read();
     let result = match Invocation::from_argv(arguments) {
         Err(usage) => {

@@ -11,6 +11,7 @@
 //! | [`command`] | which simple commands does this text contain | pure |
 //! | [`verdict`] | confined, outside, denied or asked, and by which rule | pure |
 //! | [`approval`] | what did the person (or nobody) answer | people |
+//! | [`audit`] | what is kept of it | appends to one file |
 //! | [`confinement`] | the exact confinement: mounts, masks, seccomp, environment | pure but its facts |
 //! | [`network`] | what does a connection from inside reach | effect |
 //! | [`run`] | processes, signals, clean-up | effect |
@@ -22,6 +23,7 @@
 
 pub mod admin;
 pub mod approval;
+pub mod audit;
 pub mod caller;
 pub mod cli;
 pub mod command;

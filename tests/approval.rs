@@ -15,12 +15,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
-use sbsh::approval::{Choice, Kind, Question, speaker};
+use sbsh::approval::{Choice, Kind, NetworkTarget, Question, speaker};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,20 +34,38 @@ const PERSON: &str = "No { by: \"the person at the terminal said no\" }";
 #[ignore = "the other tests start it in a session of its own"]
 fn asked_in_a_session() {
     let Some(place) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
+    let host = std::fs::read_to_string(place.join("host")).ok();
+    let target =
+        host.map(|host| NetworkTarget { host, port: 443, program: Some("/usr/bin/curl".to_owned()) });
     let question = Question {
-        kind: Kind::Command,
+        kind: if target.is_some() { Kind::Network } else { Kind::Command },
         command: std::fs::read(place.join("command")).unwrap(),
         cwd: PathBuf::from("/w"),
         rule: None,
         origin: None,
         why: "a rule asks".to_owned(),
         argv: None,
-        choices: vec![Choice::Once, Choice::Session, Choice::Always],
+        choices: match target {
+            Some(_) => Choice::ALL.to_vec(),
+            None => vec![Choice::Once, Choice::Session, Choice::Always],
+        },
+        target,
     };
     let answer = speaker(std::env::var_os(ASKPASS).map(PathBuf::from), &[], false).ask(&question);
     let mut unread = String::new();
     std::io::stdin().read_to_string(&mut unread).unwrap();
     std::fs::write(place.join("result"), format!("{answer:?} {unread}")).unwrap();
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// A runtime directory as a session has one: without it, the user's real console would be found.
+fn private() -> tempfile::TempDir {
+    let place = tempfile::tempdir().unwrap();
+    mode(place.path(), 0o700);
+    place
 }
 
 /// A question on a terminal, seen from the terminal's side.
@@ -65,6 +83,8 @@ enum Session {
     Foreground,
     Background,
     WithoutTerminal(&'static str),
+    /// In the foreground, and signals as they are.
+    Console,
 }
 
 impl Conversation {
@@ -73,14 +93,29 @@ impl Conversation {
     }
 
     fn start_with(command: &str, typed_ahead: &str, session: Session) -> Conversation {
-        let size = Winsize { ws_row: 30, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
-        let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
-        let mut master = File::from(master);
-        let before = tcgetattr(&slave).unwrap();
-        master.write_all(typed_ahead.as_bytes()).unwrap();
+        let place = private();
+        let runtime = place.path().to_path_buf();
+        Conversation::asking(place, &runtime, command, None, typed_ahead, session)
+    }
+
+    /// A question about a host, where consoles are looked for in this directory.
+    fn about_host(runtime: &Path, host: &str, session: Session) -> Conversation {
         let place = tempfile::tempdir().unwrap();
+        Conversation::asking(place, runtime, "npm i", Some(host), "", session)
+    }
+
+    fn asking(
+        place: tempfile::TempDir,
+        runtime: &Path,
+        command: &str,
+        host: Option<&str>,
+        typed_ahead: &str,
+        session: Session,
+    ) -> Conversation {
         std::fs::write(place.path().join("command"), command).unwrap();
-        std::fs::write(place.path().join("stdin"), "o\ns\na\n").unwrap();
+        if let Some(host) = host {
+            std::fs::write(place.path().join("host"), host).unwrap();
+        }
         let itself = std::env::current_exe().unwrap();
         let mut starting = match session {
             Session::Background => {
@@ -88,20 +123,46 @@ impl Conversation {
                 bash.args(["--norc", "-c", "set -m; \"$@\" < stdin & wait", "bash"]).arg(itself);
                 bash
             }
-            Session::Foreground | Session::WithoutTerminal(_) => Command::new(itself),
+            Session::Foreground | Session::Console | Session::WithoutTerminal(_) => Command::new(itself),
         };
         starting
             .args(["--exact", "--ignored", "asked_in_a_session"])
-            .current_dir(place.path())
             .env(PLACE, place.path())
-            .env(ASKPASS, if let Session::WithoutTerminal(program) = session { program } else { "" })
+            .env("XDG_RUNTIME_DIR", runtime)
+            .env(ASKPASS, if let Session::WithoutTerminal(program) = session { program } else { "" });
+        Conversation::run(starting, place, typed_ahead, session)
+    }
+
+    /// `sbshctl approve`, with its socket below this directory.
+    fn console(runtime: &Path) -> Conversation {
+        let mut starting = Command::new(env!("CARGO_BIN_EXE_sbsh"));
+        starting.args(["ctl", "approve"]).env("XDG_RUNTIME_DIR", runtime).env("TERM", "dumb");
+        Conversation::run(starting, tempfile::tempdir().unwrap(), "", Session::Console)
+    }
+
+    fn run(
+        mut starting: Command,
+        place: tempfile::TempDir,
+        typed_ahead: &str,
+        session: Session,
+    ) -> Conversation {
+        let size = Winsize { ws_row: 30, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+        let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
+        let mut master = File::from(master);
+        let before = tcgetattr(&slave).unwrap();
+        master.write_all(typed_ahead.as_bytes()).unwrap();
+        std::fs::write(place.path().join("stdin"), "o\ns\na\n").unwrap();
+        starting
+            .current_dir(place.path())
             .stdin(File::open(place.path().join("stdin")).unwrap())
             .stdout(Stdio::null());
         let terminal = slave.as_raw_fd();
         let own = master.as_raw_fd();
         let become_session = move || {
             // As in sbsh no thread may have these open, or the signal finds that one; a question waits for them.
-            SigSet::from_iter([Signal::SIGTERM, Signal::SIGHUP]).thread_block()?;
+            if session != Session::Console {
+                SigSet::from_iter([Signal::SIGTERM, Signal::SIGHUP]).thread_block()?;
+            }
             nix::unistd::setsid()?;
             if !matches!(session, Session::WithoutTerminal(_)) {
                 // SAFETY: TIOCSCTTY takes a number and no memory; the descriptor is open until exec.
@@ -299,7 +360,8 @@ fn yes_is_possible_only_behind_the_last_page() {
 
 #[test]
 fn nobody_is_asked_in_the_background_or_without_a_terminal() {
-    const NOBODY: &str = "No { by: \"nobody could be asked: no terminal, and SBSH_ASKPASS is not set\" }";
+    const NOBODY: &str =
+        "No { by: \"nobody could be asked: no terminal, no approver console, and SBSH_ASKPASS is not set\" }";
     for session in [Session::Background, Session::WithoutTerminal("")] {
         let mut conversation = Conversation::start_with("git push", "o\n", session);
         assert_eq!(conversation.result(), NOBODY);
@@ -321,6 +383,286 @@ fn without_a_terminal_the_askpass_program_is_asked() {
         let mut conversation = Conversation::start_with("git push", "", Session::WithoutTerminal(program));
         assert_eq!(conversation.result(), format!("No {{ by: {by:?} }}"));
     }
+}
+
+/// Answers at the console: the keys are typed until the asker has its answer.
+fn answered_by(console: &mut Conversation, asker: &mut Conversation, keys: &[u8]) -> String {
+    console.until(ENDS_OF_KEYS);
+    console.seen.clear();
+    let answer = console.types(keys).seen.clone();
+    assert!(answer.contains('\n'), "{answer}");
+    asker.result()
+}
+
+const AT_CONSOLE: &str = "the person at the approver console said";
+const READY: &str = "q leaves\r\n";
+
+#[test]
+fn the_console_answers_for_commands_without_a_terminal_and_the_person_leaves() {
+    let runtime = private();
+    let mut console = Conversation::console(runtime.path());
+    console.until(READY).types_in_vain(b"o");
+    for (key, answer) in [
+        ("o", "Once".to_owned()),
+        ("s", "Session".to_owned()),
+        ("a", "Always".to_owned()),
+        ("u", "AlwaysUser".to_owned()),
+        ("v", format!("Never {{ by: \"{AT_CONSOLE} never\" }}")),
+        ("n", format!("No {{ by: \"{AT_CONSOLE} no\" }}")),
+    ] {
+        let mut asker =
+            Conversation::about_host(runtime.path(), "exam\u{202e}ple.com", Session::WithoutTerminal(""));
+        console.until(ENDS_OF_KEYS);
+        let expected = "sbsh: May this command connect?\r\n\
+                        \x20 to:    exam\\u{202e}ple.com:443\r\n\
+                        \x20 by:    /usr/bin/curl\r\n\
+                        \x20 | npm i\r\n";
+        assert!(console.seen.contains(expected), "{}", console.seen);
+        assert!(console.seen.ends_with("always for [u]ser  ne[v]er  [n]o > "), "{}", console.seen);
+        assert_eq!(answered_by(&mut console, &mut asker, key.as_bytes()), answer);
+    }
+    console.master.as_ref().unwrap().write_all(b"q").unwrap();
+    assert!(console.end().success());
+    assert!(!runtime.path().join("sbsh/console.sock").exists());
+}
+
+#[test]
+fn the_terminal_is_asked_before_the_console() {
+    let runtime = private();
+    let mut console = Conversation::console(runtime.path());
+    console.until(READY);
+    let mut asker = Conversation::about_host(runtime.path(), "a.com", Session::Foreground);
+    asker.until(ENDS_OF_KEYS);
+    assert_eq!(asker.types(b"n").result(), PERSON);
+    assert!(!console.look(100));
+    let mut asker = Conversation::about_host(runtime.path(), "a.com", Session::Background);
+    assert_eq!(answered_by(&mut console, &mut asker, b"o"), "Once");
+}
+
+#[test]
+fn questions_wait_for_each_other_and_those_of_the_dead_are_withdrawn() {
+    let runtime = private();
+    let mut console = Conversation::console(runtime.path());
+    console.until(READY);
+    let mut first = Conversation::about_host(runtime.path(), "first.com", Session::WithoutTerminal(""));
+    console.until("first.com:443").until(ENDS_OF_KEYS);
+    let mut second = Conversation::about_host(runtime.path(), "second.com", Session::WithoutTerminal(""));
+    console.seen.clear();
+    console.types_in_vain(b"x");
+    first.child.kill().unwrap();
+    console.until("withdrawn: the command no longer waits for an answer\r\n").until("second.com:443");
+    assert_eq!(answered_by(&mut console, &mut second, b"o"), "Once");
+}
+
+#[test]
+fn the_console_leaves_the_terminal_as_it_was() {
+    let closed = "No { by: \"nobody answered: the approver console was closed\" }";
+    for leave in ["\u{3}", "\u{4}", "q", "TERM", "HUP"] {
+        let runtime = private();
+        let mut console = Conversation::console(runtime.path());
+        console.until(READY);
+        let mut asker = Conversation::about_host(runtime.path(), "a.com", Session::WithoutTerminal(""));
+        console.until(ENDS_OF_KEYS);
+        let id = nix::unistd::Pid::from_raw(i32::try_from(console.child.id()).unwrap());
+        nix::sys::signal::kill(id, Signal::SIGWINCH).unwrap();
+        let signal = match leave {
+            "TERM" => Some(Signal::SIGTERM),
+            "HUP" => Some(Signal::SIGHUP),
+            _ => None,
+        };
+        match signal {
+            Some(signal) => nix::sys::signal::kill(id, signal).unwrap(),
+            None => drop(console.types(leave.as_bytes())),
+        }
+        let status = console.end();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            signal.map(|s| s as i32),
+            "{leave:?}"
+        );
+        assert_eq!(asker.result(), closed, "{leave:?}");
+        assert!(!runtime.path().join("sbsh/console.sock").exists(), "{leave:?}");
+    }
+}
+
+fn sbshctl(words: &[&str], runtime: &Path, home: &Path, at: &Path) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_sbsh"))
+        .arg("ctl")
+        .args(words)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", home)
+        .env("XDG_RUNTIME_DIR", runtime)
+        .current_dir(at)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn there_is_one_console_and_it_needs_a_terminal() {
+    let runtime = private();
+    let without = Command::new("setsid")
+        .args(["--wait", env!("CARGO_BIN_EXE_sbsh"), "ctl", "approve"])
+        .env("XDG_RUNTIME_DIR", runtime.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&without.stderr),
+        "sbsh: the approver console needs a terminal, in its foreground\n"
+    );
+    let mut console = Conversation::console(runtime.path());
+    console.until(READY);
+    // The second one says it on its standard error, which is the terminal only here.
+    let mut second = Command::new("script");
+    second
+        .args(["-qec", concat!(env!("CARGO_BIN_EXE_sbsh"), " ctl approve"), "/dev/null"])
+        .env("XDG_RUNTIME_DIR", runtime.path())
+        .stdin(Stdio::null());
+    let said = second.output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let expected = format!("the approver console is open already: process {} ", console.child.id());
+    assert!(said.contains(&expected), "{said}");
+    // A console that was killed leaves its socket; the next one takes its place.
+    console.child.kill().unwrap();
+    console.child.wait().unwrap();
+    assert!(runtime.path().join("sbsh/console.sock").exists());
+    let mut next = Conversation::console(runtime.path());
+    next.until(READY);
+    let mut asker = Conversation::about_host(runtime.path(), "a.com", Session::WithoutTerminal(""));
+    assert_eq!(answered_by(&mut next, &mut asker, b"s"), "Session");
+}
+
+/// perl as another user; needs root.
+fn stranger(script: &str, path: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=60606", "--regid=60606", "--clear-groups", "perl", "-MSocket", "-e", script])
+        .arg(path);
+    command
+}
+
+#[test]
+fn other_users_neither_ask_nor_answer() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: becoming another user needs root");
+        return;
+    }
+    let runtime = private();
+    let mut console = Conversation::console(runtime.path());
+    console.until(READY);
+    // Even where the directories would let them in.
+    let socket = runtime.path().join("sbsh/console.sock");
+    for (path, bits) in [(runtime.path(), 0o711), (&runtime.path().join("sbsh"), 0o711), (&socket, 0o777)] {
+        mode(path, bits);
+    }
+    let ask = r#"socket(S, PF_UNIX, SOCK_STREAM, 0); connect(S, pack_sockaddr_un($ARGV[0])) or die "connect: $!";
+        $SIG{PIPE} = "IGNORE"; syswrite(S, qq({"kind":"command","command":"x","cwd":"/","why":"x","choices":["once"]}\n));
+        print sysread(S, my $said, 100) ? $said : "closed""#;
+    let said = stranger(ask, &socket).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "closed", "{said:?}");
+    // The same words of our own user are a question, so it was the user that was refused.
+    let mut own = Command::new("perl").args(["-MSocket", "-e", ask]).arg(&socket).spawn().unwrap();
+    console.until("[o]nce  [n]o > ");
+    own.kill().unwrap();
+    own.wait().unwrap();
+    drop(console);
+
+    let place = tempfile::tempdir().unwrap();
+    mode(place.path(), 0o777);
+    let listen = r#"socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, pack_sockaddr_un($ARGV[0])) or die "bind: $!";
+        listen(S, 9); $| = 1; print "ready\n"; while (accept(C, S)) { sysread(C, my $q, 9999); syswrite(C, qq({"answer":"once"}\n)); close C }"#;
+    let mut false_one = stranger(listen, &place.path().join("s")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    false_one.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    mode(runtime.path(), 0o700);
+    mode(&runtime.path().join("sbsh"), 0o700);
+    std::fs::rename(place.path().join("s"), &socket).unwrap();
+    let mut asker = Conversation::about_host(runtime.path(), "a.com", Session::WithoutTerminal(""));
+    let answer = asker.result();
+    false_one.kill().unwrap();
+    false_one.wait().unwrap();
+    assert!(answer.starts_with("No { by: \"nobody could be asked: no terminal"), "{answer}");
+}
+
+#[test]
+fn what_was_refused_is_listed_and_settled_by_allowing_it() {
+    use sbsh::settings::pending::{Pending, record};
+    let place = tempfile::tempdir().unwrap();
+    let top = place.path().canonicalize().unwrap();
+    let (home, project) = (top.join("home"), top.join("project"));
+    std::fs::create_dir_all(home.join(".claude")).unwrap();
+    std::fs::create_dir_all(project.join(".claude")).unwrap();
+    let state = home.join(".local/state/sbsh");
+    for host in ["a.com", "b.com"] {
+        let pending = Pending {
+            time: 1,
+            host: host.to_owned(),
+            port: 443,
+            command: "npm i".to_owned(),
+            cwd: project.clone(),
+            project: Some(project.clone()),
+            why: "nobody could be asked".to_owned(),
+        };
+        record(&state, &pending).unwrap();
+    }
+    let text = |words: &[&str]| {
+        let output = sbshctl(words, &top, &home, &project);
+        assert!(output.status.success(), "{words:?} {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = text(&["pending"]);
+    assert!(listed.contains("  allow:   sbshctl allow domain a.com   (in "), "{listed}");
+    let listed: serde_json::Value = serde_json::from_str(&text(&["pending", "--json"])).unwrap();
+    assert_eq!(listed["pending"][1]["host"], "b.com");
+    assert_eq!(listed["pending"][1]["allow"], "sbshctl allow domain b.com");
+
+    let local = project.join(".claude/settings.local.json");
+    std::fs::write(
+        &local,
+        "{\n  // mine\n  \"sandbox\": {\"network\": {\"deniedDomains\": [\"a.com\"]}}\n}\n",
+    )
+    .unwrap();
+    let said = text(&["allow", "domain", "a.com"]);
+    assert!(
+        said.starts_with(&format!("'a.com' is allowed in this project, by '{}'\n", local.display())),
+        "{said}"
+    );
+    assert!(said.contains("but it stays refused: 'a.com' is denied ("), "{said}");
+    assert!(
+        said.ends_with("settled: 1 of 'sbshctl pending'\n") && !said.contains("does not count"),
+        "{said}"
+    );
+    let written = std::fs::read_to_string(&local).unwrap();
+    assert!(written.contains("// mine") && written.contains("\"allowedDomains\""), "{written}");
+    assert!(text(&["trust", "--show"]).contains("(trusted)"));
+
+    assert!(text(&["allow", "domain", "--user", "*.b.com:443"]).contains("in all projects of this user"));
+    assert!(text(&["pending"]).contains("b.com:443"), "a wildcard is no name");
+    text(&["allow", "domain", "b.com"]);
+    assert_eq!(text(&["pending"]), "nothing was refused for lack of an answer\n");
+
+    for (words, what) in [
+        (vec!["allow", "domain", "https://x.org"], "it is a URL, not a host"),
+        (vec!["allow", "domain", "*"], "*"),
+    ] {
+        let refused = sbshctl(&words, &top, &home, &project);
+        assert!(!refused.status.success());
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(what), "{refused:?}");
+    }
+    // Somebody else's widening in the same file does not come to count with ours.
+    let spoiled = written.replace("// mine", "\"permissions\": {\"allow\": [\"Bash\"]},");
+    std::fs::write(&local, &spoiled).unwrap();
+    let refused = sbshctl(&["allow", "domain", "c.com"], &top, &home, &project);
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("says things that are not trusted yet"),
+        "{refused:?}"
+    );
+    assert_eq!(std::fs::read_to_string(&local).unwrap(), spoiled);
+    std::fs::remove_dir_all(project.join(".claude")).unwrap();
+    let refused = sbshctl(&["allow", "domain", "c.com", "--project"], &top, &home, &project);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no project here"), "{refused:?}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ const ORDER: &[&str] = &[
     "command",
     "verdict",
     "approval",
+    "audit",
     "confinement",
     "network",
     "run",
@@ -508,7 +509,7 @@ fn passes(path: &str, text: &str) {
 
 #[test]
 fn backward_edges_are_found() {
-    let order = "a stage uses earlier ones only: settings, policy, command, verdict, approval, confinement, run, report, admin";
+    let order = "a stage uses earlier ones only: settings, policy, command, verdict, approval, audit, confinement, network, run, report, admin";
     fails(
         "policy/files.rs",
         "use crate::verdict::Verdict;",
@@ -560,6 +561,8 @@ fn each_rule_of_the_order_holds() {
         ("pipeline", "cli"),
         ("run", "policy"),
         ("run", "confinement"),
+        ("run", "network"),
+        ("network", "policy"),
         ("run", "settings"),
         ("cli", "system"),
         ("cli", "exit"),
@@ -590,8 +593,10 @@ fn each_rule_of_the_order_holds() {
         ("pipeline", "doors", "doors is above"),
         ("report", "admin", "a stage uses earlier ones"),
         ("settings", "policy", "a stage uses earlier ones"),
-        ("policy", "network", "'network' has no place"),
-        ("network", "policy", "'network' has no place"),
+        ("policy", "network", "a stage uses earlier ones"),
+        ("network", "run", "a stage uses earlier ones"),
+        ("policy", "nowhere", "'nowhere' has no place"),
+        ("nowhere", "policy", "'nowhere' has no place"),
     ] {
         let broken = may_use(from, to).unwrap_err();
         assert!(broken.starts_with(rule), "{from} → {to}: {broken}");

@@ -42,6 +42,7 @@ pub fn run(as_json: bool, text: &OsStr, caller: &Caller) -> Result<i32, Stop> {
         &prepared,
         MARKER_CONTENT,
         None,
+        true,
     ));
     let reason = verdict.reason();
     let explanation = Explanation {

@@ -3,9 +3,15 @@
 #[cfg(target_os = "linux")]
 pub mod agents;
 #[cfg(target_os = "linux")]
+pub mod allow;
+#[cfg(target_os = "linux")]
+pub mod approve;
+#[cfg(target_os = "linux")]
 pub mod doctor;
 #[cfg(target_os = "linux")]
 pub mod explain;
+#[cfg(target_os = "linux")]
+pub mod pending;
 pub mod status;
 pub mod trust;
 
@@ -42,11 +48,31 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         AdminCommand::Explain { json, text } => explain::run(json, &text, caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Doctor { json } => doctor::run(json, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Approve => approve::run(caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Pending { json, clear } => pending::run(json, clear, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::AllowDomain { entry, place } => allow::run(&entry, place, caller),
         #[cfg(not(target_os = "linux"))]
-        AdminCommand::Explain { .. } | AdminCommand::Doctor { .. } => {
+        AdminCommand::Explain { .. }
+        | AdminCommand::Doctor { .. }
+        | AdminCommand::Approve
+        | AdminCommand::Pending { .. }
+        | AdminCommand::AllowDomain { .. } => {
             Err(Stop::NoBackend("this verb works on Linux and WSL2 only so far".into()))
         }
     }
+}
+
+/// Refuses a verb inside the sandbox: what runs there must not answer for the person.
+#[cfg(target_os = "linux")]
+fn only_outside(verb: &str) -> Result<(), Stop> {
+    if !crate::system::inside::already() {
+        return Ok(());
+    }
+    let text = format!("'sbshctl {verb}' does not work inside the sandbox; a person runs it outside");
+    Err(Stop::Failed(text, crate::exit::REFUSED))
 }
 
 fn print(text: &str) -> Result<i32, Stop> {

@@ -3,8 +3,8 @@
 use super::{print, print_json};
 use crate::caller::Caller;
 use crate::pipeline::{Stop, prepare};
-use crate::policy::{Mode, PathPattern, PathRule, Policy, WorkingRoot};
-use crate::settings::Origin;
+use crate::policy::{Mode, NetworkPolicy, PathPattern, PathRule, Policy, WorkingRoot};
+use crate::settings::{Origin, Sourced};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -60,7 +60,7 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
         "ask": commands(&policy.commands.ask),
         "allow": commands(&policy.commands.allow),
         "removed_variables": removed,
-        "network": "none inside (the proxy is not built yet)",
+        "network": network(&policy.network),
         "notices": policy.notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(),
     });
     if as_json { print_json(&facts) } else { print(&text(&facts)) }
@@ -83,6 +83,37 @@ fn commands(rules: &[crate::policy::CommandRule]) -> Vec<Value> {
     rules.iter().map(|rule| json!({ "value": rule.shown(), "origin": rule.origin.to_string() })).collect()
 }
 
+/// What settings say of the network; `null` where they say nothing.
+fn network(network: &NetworkPolicy) -> Value {
+    let entries = |entries: &[Sourced<String>]| entries.iter().map(sourced).collect::<Vec<_>>();
+    let asks = network.managed_only.is_none() && !network.strict.as_ref().is_some_and(|strict| strict.value);
+    let unknown = match &network.managed_only {
+        Some(origin) => json!({ "value": "refused", "origin": origin.to_string() }),
+        None => json!({
+            "value": if asks { "asked about" } else { "refused" },
+            "origin": network.strict.as_ref().map_or("default".to_owned(), |strict| strict.origin.to_string()),
+        }),
+    };
+    json!({
+        "allowed_domains": entries(network.allowed.entries()),
+        "denied_domains": entries(network.denied.entries()),
+        "unknown_domains": unknown,
+        "http_proxy_port": network.http_proxy_port.as_ref().map(sourced),
+        "socks_proxy_port": network.socks_proxy_port.as_ref().map(sourced),
+        "local_binding": sourced(&network.local_binding),
+        "proxy_variables": network.proxy_variables.name(),
+        "unchecked_tls_names": entries(network.unchecked_names.entries()),
+        "ca_certificates": network.extra_ca.as_ref().map(|ca| {
+            json!({ "value": ca.value.display().to_string(), "origin": ca.origin.to_string() })
+        }),
+        "all_unix_sockets": network.all_unix_sockets.as_ref().map(sourced),
+    })
+}
+
+fn sourced<T: serde::Serialize>(said: &Sourced<T>) -> Value {
+    json!({ "value": said.value, "origin": said.origin.to_string() })
+}
+
 /// The same facts for reading: built-in lists are counted, what people said is listed.
 fn text(facts: &Value) -> String {
     let mut text = String::new();
@@ -90,6 +121,8 @@ fn text(facts: &Value) -> String {
     for (name, value) in fields {
         let name = name.replace('_', " ");
         match value {
+            // A part with fields of its own, and not a value with its place.
+            Value::Object(part) if !part.contains_key("origin") => text.push_str(&self::text(value)),
             Value::Array(entries) => {
                 let built_in = entries.iter().filter(|e| is_built_in(e)).count();
                 let _ = writeln!(
@@ -135,5 +168,42 @@ fn words(value: &Value) -> String {
             }
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::network::List;
+    use crate::policy::{DomainSet, ProxyVariables};
+
+    fn said<T>(value: T) -> Sourced<T> {
+        Sourced { value, origin: Origin::Caller("a file") }
+    }
+
+    #[test]
+    fn the_network_is_shown_with_the_place_of_each_entry() {
+        let policy = NetworkPolicy {
+            allowed: DomainSet::of([said("*.a.com:443".to_owned())], List::Allowed).unwrap(),
+            denied: DomainSet::of([said("d.com".to_owned())], List::Denied).unwrap(),
+            strict: Some(said(true)),
+            http_proxy_port: Some(said(3128)),
+            proxy_variables: ProxyVariables::Never,
+            extra_ca: Some(said("/ca.pem".into())),
+            ..NetworkPolicy::default()
+        };
+        let shown = json!({ "network": network(&policy) });
+        assert_eq!(
+            text(&shown),
+            "allowed domains      1\n  *.a.com:443  (a file)\ndenied domains       1\n  d.com  (a file)\n\
+             unknown domains      refused  (a file)\nhttp proxy port      3128  (a file)\nsocks proxy port     -\n\
+             local binding        false  (built-in (default))\nproxy variables      never\nunchecked tls names  -\n\
+             ca certificates      /ca.pem  (a file)\nall unix sockets     -\n"
+        );
+        let unknown = |policy: &NetworkPolicy| network(policy)["unknown_domains"].clone();
+        let none = NetworkPolicy::default();
+        assert_eq!(unknown(&none), json!({ "value": "asked about", "origin": "default" }));
+        let locked = NetworkPolicy { managed_only: Some(Origin::Caller("managed")), ..none };
+        assert_eq!(unknown(&locked), json!({ "value": "refused", "origin": "managed" }));
     }
 }

@@ -98,9 +98,10 @@ fn asked(listing: &str, caller: &Caller, cwd: &std::path::Path) -> bool {
         origin: None,
         why: "these settings would count".into(),
         argv: None,
+        target: None,
         choices: vec![Choice::Always],
     };
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
-    // Only a terminal: a program that answers by itself is no person.
+    // Only a terminal, this one or the console's: a program that answers by itself is no person.
     approval::speaker(None, &[], colours).ask(&question) == Answer::Always
 }

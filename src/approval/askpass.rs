@@ -97,7 +97,11 @@ impl Askpass {
     }
 
     fn no(&self, what: &str) -> Answer {
-        Answer::No { by: format!("the askpass program '{}' {what}", show(&self.program)) }
+        Answer::No { by: format!("{} {what}", self.who()) }
+    }
+
+    fn who(&self) -> String {
+        format!("the askpass program '{}'", show(&self.program))
     }
 }
 
@@ -137,7 +141,7 @@ impl Approver for Askpass {
         let line = said.split(|&byte| byte == b'\n').next().unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if let Some(choice) = question.choices.iter().find(|choice| choice.name().as_bytes() == line) {
-            return choice.answer();
+            return choice.answer(&self.who());
         }
         if line == b"no" { self.no("said no") } else { self.no("gave no answer that was offered") }
     }

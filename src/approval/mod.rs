@@ -1,12 +1,14 @@
 //! Approval: what did the person (or nobody) answer.
 //!
-//! Owns the question, the answer and the speakers, tried in this order: the caller's terminal, the program named by
-//! `SBSH_ASKPASS`, nobody. Must not decide what to ask (that is `verdict`) nor remember an answer beyond returning
+//! Owns the question, the answer and the speakers, tried in this order: the caller's terminal, the approver console
+//! `sbshctl approve`, the program named by `SBSH_ASKPASS`, nobody. Must not decide what to ask (that is `verdict`) nor remember an answer beyond returning
 //! it. Every doubt is a no.
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
 pub mod askpass;
+#[cfg(target_os = "linux")]
+pub mod console;
 pub mod question;
 #[cfg(target_os = "linux")]
 pub mod terminal;
@@ -15,7 +17,9 @@ use std::path::PathBuf;
 
 #[cfg(target_os = "linux")]
 pub use askpass::Askpass;
-pub use question::{Answer, Choice, Kind, Question};
+#[cfg(target_os = "linux")]
+pub use console::Console;
+pub use question::{Answer, Choice, Kind, NetworkTarget, Question};
 #[cfg(target_os = "linux")]
 pub use terminal::Terminal;
 
@@ -34,11 +38,12 @@ pub struct Nobody {
 
 impl Approver for Nobody {
     fn ask(&mut self, _question: &Question) -> Answer {
-        let by = match &self.why {
-            Some(why) => format!("nobody could be asked ({why})"),
-            None => "nobody could be asked: no terminal, and SBSH_ASKPASS is not set".to_owned(),
-        };
-        Answer::No { by }
+        match &self.why {
+            Some(why) => Answer::nobody(&format!("could be asked ({why})")),
+            None => Answer::nobody(
+                "could be asked: no terminal, no approver console, and SBSH_ASKPASS is not set",
+            ),
+        }
     }
 }
 
@@ -50,6 +55,15 @@ impl Approver for Nobody {
 pub fn speaker(askpass: Option<PathBuf>, writable_roots: &[PathBuf], colours: bool) -> Box<dyn Approver> {
     if let Some(terminal) = Terminal::of_caller(colours) {
         return Box::new(terminal);
+    }
+    speakers_beyond_terminal(askpass, writable_roots)
+}
+
+/// The same without the caller's terminal, for a process that must not read it.
+#[cfg(target_os = "linux")]
+pub fn speakers_beyond_terminal(askpass: Option<PathBuf>, writable_roots: &[PathBuf]) -> Box<dyn Approver> {
+    if let Some(console) = Console::reach(writable_roots) {
+        return Box::new(console);
     }
     match askpass.filter(|path| !path.as_os_str().is_empty()) {
         None => Box::new(Nobody::default()),
@@ -64,6 +78,12 @@ pub fn speaker(askpass: Option<PathBuf>, writable_roots: &[PathBuf], colours: bo
 #[cfg(not(target_os = "linux"))]
 pub fn speaker(_askpass: Option<PathBuf>, _writable_roots: &[PathBuf], _colours: bool) -> Box<dyn Approver> {
     Box::new(Nobody { why: Some("sbsh asks on Linux only so far".to_owned()) })
+}
+
+/// As [`speaker`].
+#[cfg(not(target_os = "linux"))]
+pub fn speakers_beyond_terminal(askpass: Option<PathBuf>, writable_roots: &[PathBuf]) -> Box<dyn Approver> {
+    speaker(askpass, writable_roots, false)
 }
 
 /// Whether colours may be used, by the values of NO_COLOR and TERM.
@@ -92,5 +112,7 @@ mod tests {
             Nobody { why: Some("x".to_owned()) }.ask(&Question::for_test("ls")),
             Answer::No { by: "nobody could be asked (x)".to_owned() }
         );
+        assert!(Nobody::default().ask(&Question::for_test("ls")).is_nobodys());
+        assert!(!Answer::No { by: "the person at the terminal said no".to_owned() }.is_nobodys());
     }
 }

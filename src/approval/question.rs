@@ -12,6 +12,8 @@ pub enum Kind {
     Outside,
     /// May these settings files widen the sandbox?
     Trust,
+    /// May this command (confined) connect to this host?
+    Network,
 }
 
 impl Kind {
@@ -21,6 +23,7 @@ impl Kind {
             Kind::Command => "command",
             Kind::Outside => "outside",
             Kind::Trust => "trust",
+            Kind::Network => "network",
         }
     }
 
@@ -29,6 +32,7 @@ impl Kind {
             Kind::Command => "Run this command (inside the sandbox)?",
             Kind::Outside => "Run this command OUTSIDE the sandbox?",
             Kind::Trust => "Trust these settings to widen the sandbox?",
+            Kind::Network => "May this command connect?",
         }
     }
 }
@@ -40,17 +44,27 @@ pub enum Choice {
     Once,
     /// For the session.
     Session,
-    /// From now on; the settings are changed.
+    /// From now on; the settings are changed (those of the project, where there is one).
     Always,
+    /// From now on, in every project of this person; the user's settings are changed.
+    AlwaysUser,
+    /// No, from now on; the settings are changed.
+    Never,
 }
 
 impl Choice {
+    /// All, in the order in which they are offered.
+    pub const ALL: [Choice; 5] =
+        [Choice::Once, Choice::Session, Choice::Always, Choice::AlwaysUser, Choice::Never];
+
     /// The word in JSON, and what an askpass program prints.
     pub fn name(self) -> &'static str {
         match self {
             Choice::Once => "once",
             Choice::Session => "session",
             Choice::Always => "always",
+            Choice::AlwaysUser => "always-user",
+            Choice::Never => "never",
         }
     }
 
@@ -60,15 +74,19 @@ impl Choice {
             Choice::Once => b'o',
             Choice::Session => b's',
             Choice::Always => b'a',
+            Choice::AlwaysUser => b'u',
+            Choice::Never => b'v',
         }
     }
 
-    /// The answer it leads to.
-    pub fn answer(self) -> Answer {
+    /// The answer it leads to; `by` says whose it is, e.g. `the person at the terminal`.
+    pub fn answer(self, by: &str) -> Answer {
         match self {
             Choice::Once => Answer::Once,
             Choice::Session => Answer::Session,
             Choice::Always => Answer::Always,
+            Choice::AlwaysUser => Answer::AlwaysUser,
+            Choice::Never => Answer::Never { by: format!("{by} said never") },
         }
     }
 }
@@ -83,11 +101,64 @@ pub enum Answer {
     Session,
     /// Yes, from now on.
     Always,
-    /// No; `by` says who or what said it, for the message.
-    No {
-        /// E.g. `the person at the terminal`.
+    /// Yes, from now on and in every project.
+    AlwaysUser,
+    /// No, from now on; `by` as for `No`.
+    Never {
+        /// E.g. `the person at the terminal said never`.
         by: String,
     },
+    /// No; `by` says who or what said it, for the message.
+    No {
+        /// E.g. `the person at the terminal said no`.
+        by: String,
+    },
+}
+
+impl Answer {
+    /// A no for lack of anybody who could say it, or who did; `why` ends the sentence.
+    pub fn nobody(why: &str) -> Answer {
+        Answer::No { by: format!("nobody {why}") }
+    }
+
+    /// Whether it is such a no: the same question may be answered another time.
+    pub fn is_nobodys(&self) -> bool {
+        matches!(self, Answer::No { by } if by.starts_with("nobody "))
+    }
+
+    /// The word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Answer::Once => "once",
+            Answer::Session => "session",
+            Answer::Always => "always",
+            Answer::AlwaysUser => "always-user",
+            Answer::Never { .. } => "never",
+            Answer::No { .. } => "no",
+        }
+    }
+}
+
+/// Where a command wants to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkTarget {
+    /// The host, normalised; an IPv6 address with or without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// The program that connects, if it is known.
+    pub program: Option<String>,
+}
+
+impl NetworkTarget {
+    /// `host:port`, escaped.
+    pub fn place(&self) -> String {
+        let host = visible(self.host.as_bytes());
+        if host.contains(':') && !host.starts_with('[') {
+            return format!("[{host}]:{}", self.port);
+        }
+        format!("{host}:{}", self.port)
+    }
 }
 
 /// One question.
@@ -107,6 +178,8 @@ pub struct Question {
     pub why: String,
     /// The exact words, where they are known.
     pub argv: Option<Vec<String>>,
+    /// For [`Kind::Network`]: where to.
+    pub target: Option<NetworkTarget>,
     /// What may be answered besides no.
     pub choices: Vec<Choice>,
 }
@@ -116,6 +189,12 @@ impl Question {
     pub fn lines(&self) -> Vec<String> {
         use std::os::unix::ffi::OsStrExt;
         let mut lines = vec![self.kind.headline().to_owned()];
+        if let Some(target) = &self.target {
+            lines.push(format!("  to:    {}", target.place()));
+            if let Some(program) = &target.program {
+                lines.push(format!("  by:    {}", visible(program.as_bytes())));
+            }
+        }
         // A text of several lines is shown as lines, each escaped and marked, so that none can pass for ours.
         for line in self.command.split(|&byte| byte == b'\n') {
             lines.push(format!("  | {}", visible(line)));
@@ -134,13 +213,22 @@ impl Question {
         lines
     }
 
+    /// The answer if it was offered, else no.
+    pub fn if_offered(&self, answer: Answer) -> Answer {
+        let no = matches!(answer, Answer::No { .. });
+        if no || self.choices.iter().any(|choice| choice.name() == answer.name()) {
+            return answer;
+        }
+        Answer::No { by: format!("the answer '{}' was not offered", answer.name()) }
+    }
+
     /// The question for programs.
     pub fn json(&self) -> serde_json::Value {
         use std::os::unix::ffi::OsStrExt;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut choices: Vec<&str> = self.choices.iter().map(|choice| choice.name()).collect();
         choices.push("no");
-        serde_json::json!({
+        let mut json = serde_json::json!({
             "kind": self.kind.name(),
             "command": text(&self.command),
             "cwd": text(self.cwd.as_os_str().as_bytes()),
@@ -149,7 +237,13 @@ impl Question {
             "why": self.why,
             "argv": self.argv,
             "choices": choices,
-        })
+        });
+        if let (Some(target), Some(object)) = (&self.target, json.as_object_mut()) {
+            object.insert("host".to_owned(), target.host.clone().into());
+            object.insert("port".to_owned(), target.port.into());
+            object.insert("program".to_owned(), target.program.clone().into());
+        }
+        json
     }
 
     #[cfg(test)]
@@ -162,7 +256,25 @@ impl Question {
             origin: Some("/w/.claude/settings.json:3:5".to_owned()),
             why: "a rule asks".to_owned(),
             argv: None,
+            target: None,
             choices: vec![Choice::Once, Choice::Session, Choice::Always],
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test_network(command: &str, host: &str, program: Option<&str>) -> Question {
+        Question {
+            kind: Kind::Network,
+            rule: None,
+            origin: None,
+            why: "not in allowedDomains".to_owned(),
+            target: Some(NetworkTarget {
+                host: host.to_owned(),
+                port: 443,
+                program: program.map(str::to_owned),
+            }),
+            choices: Choice::ALL.to_vec(),
+            ..Question::for_test(command)
         }
     }
 }
@@ -195,5 +307,46 @@ mod tests {
             question.json().to_string(),
             r#"{"kind":"command","command":"ls","cwd":"/w","rule":"Bash(git push:*)","origin":"/w/.claude/settings.json:3:5","why":"a rule asks","argv":null,"choices":["once","no"]}"#
         );
+    }
+
+    #[test]
+    fn a_host_is_shown_before_the_command_and_escaped() {
+        let question = Question::for_test_network("npm i", "a\u{202e}.com", Some("/usr/bin/no\u{1b}de"));
+        assert_eq!(
+            question.lines(),
+            [
+                "May this command connect?",
+                "  to:    a\\u{202e}.com:443",
+                "  by:    /usr/bin/no\\ede",
+                "  | npm i",
+                "  in:    /w",
+                "  why:   not in allowedDomains",
+            ]
+        );
+        let place = |host: &str| NetworkTarget { host: host.to_owned(), port: 80, program: None }.place();
+        assert_eq!([place("::1"), place("[::1]"), place("x.org")], ["[::1]:80", "[::1]:80", "x.org:80"]);
+    }
+
+    #[test]
+    fn the_json_of_a_host_has_its_keys() {
+        assert_eq!(
+            Question::for_test_network("ls", "x.org", None).json().to_string(),
+            r#"{"kind":"network","command":"ls","cwd":"/w","rule":null,"origin":null,"why":"not in allowedDomains","argv":null,"choices":["once","session","always","always-user","never","no"],"host":"x.org","port":443,"program":null}"#
+        );
+    }
+
+    #[test]
+    fn what_was_not_offered_is_no() {
+        let mut question = Question::for_test("ls");
+        question.choices = vec![Choice::Once];
+        assert_eq!(question.if_offered(Answer::Once), Answer::Once);
+        for answer in
+            [Answer::Session, Answer::Always, Answer::AlwaysUser, Answer::Never { by: String::new() }]
+        {
+            let by = format!("the answer '{}' was not offered", answer.name());
+            assert_eq!(question.if_offered(answer), Answer::No { by });
+        }
+        let no = Answer::No { by: "x".to_owned() };
+        assert_eq!(question.if_offered(no.clone()), no);
     }
 }

@@ -15,11 +15,30 @@ pub struct Terminal {
 /// Ctrl-C and Ctrl-D; the terminal makes no signals of them while the question stands.
 const INTERRUPT: u8 = 0x03;
 const END_OF_INPUT: u8 = 0x04;
+/// Whose answer it is.
+const PERSON: &str = "the person at the terminal";
 
 impl Terminal {
     /// The terminal, if sbsh is in its foreground process group.
     pub fn of_caller(colours: bool) -> Option<Terminal> {
         ControllingTerminal::in_foreground().map(|terminal| Terminal { terminal, colours })
+    }
+
+    /// Takes the terminal for questions.
+    pub(super) fn take(&self) -> std::io::Result<Taken<'_>> {
+        self.terminal.take()
+    }
+
+    /// The question as pages of text that fit on the terminal as it is now.
+    pub(super) fn pages(&self, question: &Question) -> Vec<String> {
+        let size = self.terminal.size();
+        let mut lines = wrapped(&question.lines(), size);
+        if let Some(first) = lines.first_mut() {
+            *first = format!("sbsh: {}", self.headline(first));
+        }
+        // Room for the line of keys and the pager's own line.
+        let page = size.rows.saturating_sub(3).max(4);
+        lines.chunks(page).map(|lines| lines.iter().map(|line| format!("{line}\n")).collect()).collect()
     }
 
     fn headline(&self, text: &str) -> String {
@@ -29,27 +48,12 @@ impl Terminal {
 
     /// Shows the question page by page, then waits for an answer; `Err` is a terminal that fails.
     fn conversation(&self, question: &Question) -> std::io::Result<Answer> {
-        let taken = self.terminal.take()?;
-        let size = self.terminal.size();
-        let lines = wrapped(&question.lines(), size);
-        // Room for the line of keys and the pager's own line.
-        let page = size.rows.saturating_sub(3).max(4);
-        let pages: Vec<&[String]> = lines.chunks(page).collect();
-        for (index, shown) in pages.iter().enumerate() {
-            let mut text = String::new();
-            for (row, line) in shown.iter().enumerate() {
-                let first = index == 0 && row == 0;
-                let line = if first { format!("sbsh: {}", self.headline(line)) } else { line.clone() };
-                text.push_str(&line);
-                text.push('\n');
-            }
-            taken.show(&text)?;
+        let taken = self.take()?;
+        let pages = self.pages(question);
+        for (index, text) in pages.iter().enumerate() {
+            taken.show(text)?;
             if index + 1 < pages.len() {
-                taken.show(&format!(
-                    "-- page {} of {}: Enter shows more, n = no --",
-                    index + 1,
-                    pages.len()
-                ))?;
+                taken.show(&more(index, pages.len()))?;
                 taken.forget_typed()?;
                 if let Some(no) = next_page(&taken) {
                     let _ = taken.show("\n");
@@ -62,7 +66,7 @@ impl Terminal {
         taken.forget_typed()?;
         let answer = answered(&taken, &question.choices);
         // The echo is a courtesy; the answer stands, and says itself why there was none.
-        let _ = taken.show(&format!("{}\n", word(&answer)));
+        let _ = taken.show(&format!("{}\n", answer.name()));
         Ok(answer)
     }
 }
@@ -82,22 +86,35 @@ impl Approver for Terminal {
 
 /// What a piece of input means.
 #[derive(Debug, PartialEq, Eq)]
-enum Meaning {
+pub(super) enum Meaning {
+    /// An answer.
     Answer(Answer),
+    /// The wish to read on.
     More,
+    /// None.
     Nothing,
 }
 
+/// Whether a key stands in it that would end a program.
+pub(super) fn is_end(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| matches!(*byte, INTERRUPT | END_OF_INPUT))
+}
+
+/// The pager's line under a page that is not the last.
+pub(super) fn more(page: usize, pages: usize) -> String {
+    format!("-- page {} of {pages}: Enter shows more, n = no --", page + 1)
+}
+
 /// Only a single key, or a key with Enter behind it, can say yes: an arrow key, a paste or a burst of typing cannot.
-fn meaning(bytes: &[u8], choices: &[Choice]) -> Meaning {
-    if bytes.iter().any(|byte| matches!(*byte, INTERRUPT | END_OF_INPUT)) {
+pub(super) fn meaning(bytes: &[u8], choices: &[Choice]) -> Meaning {
+    if is_end(bytes) {
         return Meaning::Answer(person_said_no());
     }
     match bytes {
         [b'n' | b'N'] | [b'n' | b'N', b'\r' | b'\n'] => Meaning::Answer(person_said_no()),
         [b'\r' | b'\n' | b' '] => Meaning::More,
         [key] | [key, b'\r' | b'\n'] => match choices.iter().find(|choice| choice.key() == *key) {
-            Some(choice) => Meaning::Answer(choice.answer()),
+            Some(choice) => Meaning::Answer(choice.answer(PERSON)),
             None => Meaning::Nothing,
         },
         _ => Meaning::Nothing,
@@ -105,7 +122,7 @@ fn meaning(bytes: &[u8], choices: &[Choice]) -> Meaning {
 }
 
 fn person_said_no() -> Answer {
-    Answer::No { by: "the person at the terminal said no".to_owned() }
+    Answer::No { by: format!("{PERSON} said no") }
 }
 
 /// Waits for the answer.
@@ -117,6 +134,7 @@ fn answered(taken: &Taken<'_>, choices: &[Choice]) -> Answer {
                     return answer;
                 }
             }
+            Input::Other => {}
             Input::End => return Answer::No { by: "the terminal was closed".to_owned() },
             Input::Signal => return Answer::No { by: "a signal ended the question".to_owned() },
         }
@@ -132,6 +150,7 @@ fn next_page(taken: &Taken<'_>) -> Option<Answer> {
                 Meaning::More => return None,
                 Meaning::Nothing => {}
             },
+            Input::Other => {}
             Input::End => return Some(Answer::No { by: "the terminal was closed".to_owned() }),
             Input::Signal => return Some(Answer::No { by: "a signal ended the question".to_owned() }),
         }
@@ -139,27 +158,19 @@ fn next_page(taken: &Taken<'_>) -> Option<Answer> {
 }
 
 /// The line of keys.
-fn keys(choices: &[Choice]) -> String {
+pub(super) fn keys(choices: &[Choice]) -> String {
     let mut words: Vec<&str> = choices
         .iter()
         .map(|choice| match choice {
             Choice::Once => "[o]nce",
             Choice::Session => "[s]ession",
             Choice::Always => "[a]lways",
+            Choice::AlwaysUser => "always for [u]ser",
+            Choice::Never => "ne[v]er",
         })
         .collect();
     words.push("[n]o");
     format!("  {} > ", words.join("  "))
-}
-
-/// The answer, echoed.
-fn word(answer: &Answer) -> &'static str {
-    match answer {
-        Answer::Once => "once",
-        Answer::Session => "session",
-        Answer::Always => "always",
-        Answer::No { .. } => "no",
-    }
 }
 
 /// The lines broken to the terminal's width. Characters beyond ASCII count as two columns, so that a page is never
@@ -198,6 +209,9 @@ mod tests {
         assert_eq!(meaning(b"s\n", &ALL), Meaning::Answer(Answer::Session));
         assert_eq!(meaning(b"a\r", &ALL), Meaning::Answer(Answer::Always));
         assert_eq!(meaning(b"n", &ALL), Meaning::Answer(person_said_no()));
+        assert_eq!(meaning(b"u", &Choice::ALL), Meaning::Answer(Answer::AlwaysUser));
+        let never = Answer::Never { by: "the person at the terminal said never".to_owned() };
+        assert_eq!(meaning(b"v\r", &Choice::ALL), Meaning::Answer(never));
         assert_eq!(meaning(&[INTERRUPT], &ALL), Meaning::Answer(person_said_no()));
         assert_eq!(meaning(&[END_OF_INPUT], &ALL), Meaning::Answer(person_said_no()));
     }
@@ -205,6 +219,8 @@ mod tests {
     #[test]
     fn what_was_not_offered_and_bursts_are_no_answer() {
         assert_eq!(meaning(b"a", &[Choice::Once]), Meaning::Nothing);
+        assert_eq!(meaning(b"u", &ALL), Meaning::Nothing);
+        assert_eq!(meaning(b"v", &ALL), Meaning::Nothing);
         assert_eq!(meaning(b"\x1b[A", &ALL), Meaning::Nothing);
         assert_eq!(meaning(b"oo", &ALL), Meaning::Nothing);
         assert_eq!(meaning(b"a\nls\n", &ALL), Meaning::Nothing);

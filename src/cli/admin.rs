@@ -28,10 +28,37 @@ pub enum AdminCommand {
     },
     /// The trust store.
     Trust(TrustAction),
+    /// The approver console.
+    Approve,
+    /// What was refused for lack of an answer.
+    Pending {
+        /// One JSON object instead of text.
+        json: bool,
+        /// Empty the list.
+        clear: bool,
+    },
+    /// Allow a host.
+    AllowDomain {
+        /// An entry for a list of domains, as it was written.
+        entry: String,
+        /// Where.
+        place: AllowPlace,
+    },
     /// Help, on a verb of [`table::VERBS`] or on all.
     Help(Option<&'static str>),
     /// The version.
     Version,
+}
+
+/// Which settings an `allow` changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowPlace {
+    /// The project's, where there is one, else the user's.
+    Nearest,
+    /// The project's personal ones.
+    Project,
+    /// The user's.
+    User,
 }
 
 /// What to do with the trust store.
@@ -99,10 +126,13 @@ fn given(row: &'static VerbRow, parser: &mut lexopt::Parser) -> Result<Option<Gi
     let mut given = Given::default();
     while let Some(argument) = parser.next().map_err(usage)? {
         if let lexopt::Arg::Value(operand) = argument {
-            // The words of the command keep their own options.
             given.operands.push(operand);
-            given.operands.extend(parser.raw_args().map_err(usage)?);
-            break;
+            if row.operands.contains(table::COMMAND) {
+                // The words of the command keep their own options.
+                given.operands.extend(parser.raw_args().map_err(usage)?);
+                break;
+            }
+            continue;
         }
         let Some(option) = find(row.options, &argument) else {
             if find(table::GLOBAL_OPTIONS, &argument).is_some_and(|global| global.long == "help") {
@@ -133,6 +163,12 @@ fn command(row: &'static VerbRow, given: Given) -> Result<AdminCommand, UsageErr
         "status" => Ok(AdminCommand::Status { json }),
         "doctor" => Ok(AdminCommand::Doctor { json }),
         "trust" => trust(row, &given).map(AdminCommand::Trust),
+        "approve" => Ok(AdminCommand::Approve),
+        "pending" => match (json, given.has("clear")) {
+            (true, true) => Err(wrong(Some(row), "--json and --clear exclude each other")),
+            (json, clear) => Ok(AdminCommand::Pending { json, clear }),
+        },
+        "allow" => allow(row, &given),
         _ => match given.operands.as_slice() {
             [] => Ok(AdminCommand::Help(None)),
             [name] => match name.to_str().and_then(table::verb) {
@@ -161,6 +197,23 @@ fn explained(row: &'static VerbRow, given: &Given) -> Result<OsString, UsageErro
                 Err(_) => Err(wrong(Some(row), "a word of the command contains a NUL byte")),
             }
         }
+    }
+}
+
+/// What is allowed, and where.
+fn allow(row: &'static VerbRow, given: &Given) -> Result<AdminCommand, UsageError> {
+    let place = match (given.has("project"), given.has("user")) {
+        (true, true) => return Err(wrong(Some(row), "--project and --user exclude each other")),
+        (true, false) => AllowPlace::Project,
+        (false, true) => AllowPlace::User,
+        (false, false) => AllowPlace::Nearest,
+    };
+    match given.operands.as_slice() {
+        [kind, entry] if kind == table::DOMAIN => match entry.to_str() {
+            Some(entry) => Ok(AdminCommand::AllowDomain { entry: entry.to_owned(), place }),
+            None => Err(wrong(Some(row), "a host is text")),
+        },
+        _ => Err(wrong(Some(row), "say what to allow, as in 'sbshctl allow domain example.com'")),
     }
 }
 

@@ -18,7 +18,7 @@ mod zsh;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-pub use admin::{AdminCommand, TrustAction};
+pub use admin::{AdminCommand, AllowPlace, TrustAction};
 pub use inner::InnerShell;
 pub use shell::{CommandInput, ShellInvocation};
 
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_verb_is_a_script_for_the_shell_door() {
-        for verb in ["explain", "status", "doctor", "trust", "approve"] {
+        for verb in ["explain", "status", "doctor", "trust", "approve", "allow"] {
             assert_eq!(shell(&["sbsh", verb]).input, CommandInput::Script { path: OsString::from(verb) });
         }
         assert_eq!(shell(&["bash", "ctl"]).input, CommandInput::Script { path: OsString::from("ctl") });
@@ -154,5 +154,29 @@ mod tests {
         let Ok(Invocation::Shell(shell)) = Invocation::from_argv(argv) else { panic!("no shell") };
         assert_eq!(shell.arguments[1], text);
         assert!(matches!(shell.input, CommandInput::Text { text: found, .. } if found == text));
+    }
+
+    #[test]
+    fn options_may_stand_behind_what_is_allowed() {
+        let allow = |words: &[&str]| match invocation(&[&["sbshctl", "allow"], words].concat()) {
+            Ok(Invocation::Admin(AdminCommand::AllowDomain { entry, place })) => Some((entry, place)),
+            _ => None,
+        };
+        let expected = |place| Some(("x.org:443".to_owned(), place));
+        assert_eq!(allow(&["domain", "x.org:443"]), expected(AllowPlace::Nearest));
+        assert_eq!(allow(&["domain", "x.org:443", "--user"]), expected(AllowPlace::User));
+        assert_eq!(allow(&["--project", "domain", "x.org:443"]), expected(AllowPlace::Project));
+        let wrong: [&[&str]; 6] = [
+            &[],
+            &["domain"],
+            &["x.org"],
+            &["domain", "a", "b"],
+            &["domain", "a", "--user", "--project"],
+            &["domain", "a", "--all"],
+        ];
+        assert!(wrong.into_iter().all(|words| allow(words).is_none()));
+        let explained = invocation(&["sbshctl", "explain", "ls", "--user"]);
+        let text = OsString::from("ls --user");
+        assert_eq!(explained, Ok(Invocation::Admin(AdminCommand::Explain { json: false, text })));
     }
 }

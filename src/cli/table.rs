@@ -29,6 +29,11 @@ pub struct VerbRow {
     pub options: &'static [OptionRow],
 }
 
+/// In `operands`: a command, whose words keep their own options.
+pub const COMMAND: &str = "COMMAND...";
+/// What can be allowed so far.
+pub const DOMAIN: &str = "domain";
+
 const JSON: OptionRow = OptionRow {
     long: "json",
     short: None,
@@ -93,6 +98,50 @@ pub const VERBS: &[VerbRow] = &[
                 value: Some("PATH"),
                 about: "Withdraw the trust of a settings file or of all files of a project.",
             },
+        ],
+    },
+    VerbRow {
+        name: "approve",
+        operands: "",
+        about: "Answer the questions of all running commands in this terminal",
+        details: "Waits for the questions of commands that have no terminal of their own, agents' for example, and \
+                  shows one after the other; one key answers, q leaves. Only commands of the same user on the same \
+                  machine are heard, and none that runs inside a sandbox. Where notify-send is installed, each \
+                  question is notified on the desktop. There is one console for each user.",
+        options: &[],
+    },
+    VerbRow {
+        name: "pending",
+        operands: "",
+        about: "List the hosts that were refused because nobody could be asked",
+        details: "Prints each host with the command that wanted it and the line that allows it. What is allowed by \
+                  'sbshctl allow' goes from the list.",
+        options: &[
+            JSON,
+            OptionRow {
+                long: "clear",
+                short: None,
+                value: None,
+                about: "Empty the list; this allows nothing.",
+            },
+        ],
+    },
+    VerbRow {
+        name: "allow",
+        operands: "domain HOST[:PORT]",
+        about: "Allow connections to a host, from now on",
+        details: "Writes the host (example.com, *.example.com, an address, each with or without a port) to \
+                  sandbox.allowedDomains of the project's personal settings, .claude/settings.local.json, or of the \
+                  user's settings where there is no project, and trusts that file's new content if its old content \
+                  counted. Works only outside the sandbox.",
+        options: &[
+            OptionRow {
+                long: "project",
+                short: None,
+                value: None,
+                about: "In this project only; an error where there is none.",
+            },
+            OptionRow { long: "user", short: None, value: None, about: "In all projects of this user." },
         ],
     },
     VerbRow {

@@ -23,6 +23,8 @@ pub struct Fittings {
     /// The terminal on a standard descriptor. Its place in `/dev/pts` is hidden by the sandbox's own one, so it is
     /// shown as `/dev/console`, where ttyname(3) finds it.
     pub terminal: Option<PathBuf>,
+    /// bubblewrap is started in the sandbox's network namespace and must make none.
+    pub network_is_made: bool,
 }
 
 /// The arguments up to, but without, the command.
@@ -31,7 +33,6 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
     all.words(&[
         "--unshare-user",
         "--unshare-pid",
-        "--unshare-net",
         "--unshare-ipc",
         "--unshare-uts",
         "--unshare-cgroup-try",
@@ -41,6 +42,9 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
         // Our helper is the first process inside, so bubblewrap needs no reaper of its own.
         "--as-pid-1",
     ]);
+    if !fittings.network_is_made {
+        all.words(&["--unshare-net"]);
+    }
     let root = if plan.root_access == Access::Write { "--bind" } else { "--ro-bind" };
     all.words(&[root, "/", "/", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]);
     let content = fittings.marker_content.to_string();
@@ -108,6 +112,7 @@ mod tests {
             marker_content: 9,
             kernel_files: vec!["/proc/sys".into()],
             terminal: None,
+            network_is_made: false,
         };
         let words: Vec<String> =
             arguments(&plan(&places), &fittings).iter().map(|a| a.to_string_lossy().into_owned()).collect();
@@ -115,12 +120,12 @@ mod tests {
         insta::assert_snapshot!(text, @r"
         --unshare-user
         --unshare-pid
-        --unshare-net
         --unshare-ipc
         --unshare-uts
         --unshare-cgroup-try
         --cap-drop ALL
         --as-pid-1
+        --unshare-net
         --ro-bind / /
         --dev /dev
         --perms 1777

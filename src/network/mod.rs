@@ -10,9 +10,23 @@
 //! ```
 //! Each protocol module reads what the program sent, asks the [`Gate`], and answers a [`Refusal`] in its own words.
 
+pub mod desk;
+pub mod dial;
+pub mod explicit;
+#[cfg(target_os = "linux")]
+pub mod gateway;
+pub mod http;
+pub mod judge;
+pub mod names;
 pub mod refusal;
 #[cfg(target_os = "linux")]
 pub mod setup;
+pub mod sniff;
+pub mod socks;
+pub mod tls;
+pub mod transparent;
+pub mod tunnel;
+pub mod upstream;
 
 use crate::policy::Host;
 pub use refusal::{Cause, Refusal};
@@ -63,7 +77,6 @@ impl Way {
 }
 
 /// An allowed connection: what it may do, and what it did. Logged when the last holder lets go of it.
-#[derive(Debug)]
 pub struct Permit {
     /// Where to.
     pub target: Target,
@@ -75,6 +88,19 @@ pub struct Permit {
     pub check_name: bool,
     /// What passed.
     pub tally: Tally,
+    /// What is done when it is over.
+    pub ended: Option<Ended>,
+}
+
+/// What is done when a connection is over.
+pub type Ended = Box<dyn Fn(&Permit)>;
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(ended) = self.ended.take() {
+            ended(self);
+        }
+    }
 }
 
 /// What passed over one connection.

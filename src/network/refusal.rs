@@ -76,7 +76,7 @@ impl Refusal {
     pub fn what(&self) -> String {
         let target = &self.target;
         match &self.cause {
-            Cause::Malformed(why) => format!("'{target}' is no host to connect to: {why}"),
+            Cause::Malformed(why) => format!("{target} is refused: {why}"),
             Cause::Denied { entry, origin } => format!("{target} is blocked: denied by '{entry}' ({origin})"),
             Cause::Strict { origin } => {
                 format!("{target} is blocked: not in allowedDomains, and {origin} says not to ask")

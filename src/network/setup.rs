@@ -10,11 +10,13 @@
 //! - Beside them stand listeners for programs that want to be told of a proxy.
 
 use crate::system::netlink::{Batch, Body};
-use crate::system::{namespaces, sockets};
+use crate::system::{namespaces, process, sockets};
 use nix::sys::socket::SockProtocol;
 use std::fs::File;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 
 /// The port of the explicit HTTP proxy on the sandbox's 127.0.0.1. Each sandbox has its own loopback, so fixed numbers
 /// collide with nothing but a program inside that insists on them.
@@ -243,10 +245,38 @@ fn divert_everything() -> nix::Result<()> {
     for own in [v4, v6] {
         add_rule(&mut batch, |rule| rule.protocol(TCP).not_for(own).divert(own));
         // A ping to anywhere would be answered by the sandbox itself, as if the other side were there.
-        add_rule(&mut batch, |rule| rule.protocol(if own.is_ipv4() { 1 } else { 58 }).not_for(own).echo(own).drop());
+        add_rule(&mut batch, |rule| {
+            rule.protocol(if own.is_ipv4() { 1 } else { 58 }).not_for(own).echo(own).drop()
+        });
     }
     edge(&mut batch, 17);
     batch.send(SockProtocol::NetlinkNetFilter)
+}
+
+/// Joins the loopback of the inside to the gateway: connections there that nothing inside accepts come to it too.
+///
+/// # Errors
+/// Why not; without a transparent network there is nothing to be joined.
+pub fn join_loopback(entrances: &Entrances) -> Result<(), String> {
+    let (Some(network), Reach::Every) = (&entrances.namespace, entrances.reach) else {
+        return Err("the network is not transparent here".into());
+    };
+    let (near, far) = UnixStream::pair().map_err(|e| e.to_string())?;
+    match process::fork().map_err(|e| e.desc().to_owned())? {
+        process::Fork::Child => {
+            let owner = entrances.owner.as_ref().map(AsFd::as_fd);
+            let done = namespaces::join(owner, network.as_fd()).and_then(|()| divert_loopback());
+            let _ = (&far).write_all(done.map_or_else(|error| error.desc(), |()| "").as_bytes());
+            process::exit_now(0)
+        }
+        process::Fork::Parent(child) => {
+            drop(far);
+            process::reap(child);
+            let mut why = String::new();
+            let _ = (&near).read_to_string(&mut why);
+            if why.is_empty() { Ok(()) } else { Err(why) }
+        }
+    }
 }
 
 /// After [`divert_everything`], from a process in the namespace with its capabilities: connections to 127/8 and ::1 on
@@ -254,7 +284,7 @@ fn divert_everything() -> nix::Result<()> {
 ///
 /// # Errors
 /// What the kernel answers.
-pub fn divert_loopback() -> nix::Result<()> {
+fn divert_loopback() -> nix::Result<()> {
     let mut batch = Batch::default();
     let edge = |batch: &mut Batch, kind: u16| {
         batch.add_unanswered(kind, 0, |body| {
@@ -399,9 +429,31 @@ fn nf_family(of: IpAddr) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
-    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn the_loopback_is_joined_from_outside() {
+        let (near, far) = UnixStream::pair().unwrap();
+        let child = match process::fork().unwrap() {
+            process::Fork::Child => {
+                prepare(far.as_raw_fd());
+                let mut go = [0];
+                let _ = (&far).read(&mut go);
+                let open = TcpStream::connect("127.0.0.1:4001").is_ok();
+                let _ = (&far).write_all(if open { b"y" } else { b"n" });
+                process::exit_now(0)
+            }
+            process::Fork::Parent(child) => child,
+        };
+        drop(far);
+        let all = Entrances::receive(near.as_raw_fd()).unwrap();
+        join_loopback(&all).unwrap();
+        (&near).write_all(b"g").unwrap();
+        let mut told = [0];
+        (&near).read_exact(&mut told).unwrap();
+        process::reap(child);
+        assert_eq!(&told, b"y");
+    }
 
     /// In a child process, because a namespace is entered for good.
     fn in_a_namespace(check: impl FnOnce(Entrances) -> Result<(), String>) {
@@ -462,8 +514,9 @@ mod tests {
                 client.send(b"who").map_err(|e| text(&e))?;
                 let socket = all.names.get(index).ok_or("no socket")?;
                 let mut buffer = [0; 64];
-                let envelope = sockets::receive_datagram(socket, &mut buffer).map_err(|e| text(&e))?;
-                sockets::answer_datagram(socket, b"me", envelope).map_err(|e| text(&e))?;
+                let envelope =
+                    sockets::receive_datagram(socket.as_fd(), &mut buffer).map_err(|e| text(&e))?;
+                sockets::answer_datagram(socket.as_fd(), b"me", envelope).map_err(|e| text(&e))?;
                 let length = client.recv(&mut buffer).map_err(|e| text(&e))?;
                 if buffer.get(..length) != Some(b"me") {
                     return Err("another answer".into());

@@ -1,24 +1,35 @@
 //! Policy → facts → plan → launch: the confined way.
 
 use super::Stop;
+use super::desk::{AtTerminal, Command, OutsideDesk};
 use super::prepare::Prepared;
 use super::shells::Shell;
+use crate::approval;
 use crate::caller::Caller;
 use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
 use crate::confinement::{Plan, bubblewrap, plan, seccomp};
-use crate::policy::{Backend, PathPattern, PathRule};
+use crate::network::gateway;
+use crate::network::setup::{self, Entrances, Reach};
+use crate::policy::network::ProxyVariables;
+use crate::policy::{Backend, PathPattern, PathRule, proxy_variables};
+use crate::report;
+use crate::run::caretaker::Network;
 use crate::run::front::{self, Launch};
 use crate::run::record::{Held, Record};
 use crate::run::sweep::Watch;
 use crate::run::terminal::Terminal;
 use crate::run::waiting::Waiting;
-use crate::run::{Outcome, RunError, grants, inherited};
+use crate::run::{CONNECT_HELPER, Outcome, RunError, grants, inherited};
 use crate::settings::Origin;
 use crate::system::{inside, process};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where bubblewrap is looked for: never by the caller's PATH.
 const BUBBLEWRAP: &[&str] =
@@ -49,6 +60,13 @@ pub fn plan(prepared: &Prepared, wanted: &[PathBuf]) -> Result<Planned, Stop> {
         pattern: PathPattern::Literal(path.clone()),
         origin: Origin::BuiltIn("agents' own files"),
     }));
+    if prepared.policy.network.all_unix_sockets.as_ref().is_some_and(|all| all.value) {
+        // Who reaches the console's socket could answer its questions.
+        files.read_denied.extend(approval::console::directories().into_iter().map(|path| PathRule {
+            pattern: PathPattern::Literal(path),
+            origin: Origin::BuiltIn("the approver's console"),
+        }));
+    }
     let mut unguarded = vec![prepared.places.tmpdir.clone()];
     unguarded.extend(granted.writable);
     let facts =
@@ -149,6 +167,7 @@ pub fn arguments(
     prepared: &Prepared,
     marker_content: i32,
     terminal: Option<PathBuf>,
+    network_is_made: bool,
 ) -> Vec<OsString> {
     let fittings = bubblewrap::Fittings {
         blind_directory: prepared.places.blind_directory.clone(),
@@ -156,6 +175,7 @@ pub fn arguments(
         marker_content,
         kernel_files: facts::kernel_files(),
         terminal,
+        network_is_made,
     };
     bubblewrap::arguments(&planned.plan, &fittings)
 }
@@ -174,29 +194,57 @@ pub fn run(
     let policy = &prepared.policy;
     let held = held(&planned.plan, prepared)?;
     let waiting = early.of(&planned.bubblewrap)?;
+    let entrances = waiting.entrances();
+    if let Ok(entrances) = &entrances
+        && policy.network.reaches_loopback()
+        && let Err(why) = setup::join_loopback(entrances)
+    {
+        report::notice(&format!("the host's loopback is not reachable from inside: {why}"));
+    }
     let inherited = inherited::vet(&policy.files, &waiting)?;
     if shell.is_interactive() {
         Terminal::await_foreground();
     }
     let signals = front::block_signals()?;
-    let removed =
-        |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| policy.environment.removes(n).is_some());
+    let told = told_of_proxy(prepared, entrances.as_ref().ok());
+    let mut set: Vec<(&str, &OsStr)> = vec![("TMPDIR", prepared.places.tmpdir.as_os_str())];
+    set.extend(told.iter().map(|(name, value)| (*name, OsStr::new(value))));
+    // The caller's own proxy is honoured outside; inside, its address leads nowhere and its password is a secret.
+    let removed = |name: &OsStr| {
+        name.to_str()
+            .is_some_and(|n| policy.environment.removes(n).is_some() || proxy_variables::CALLERS.contains(&n))
+    };
     let record = Record {
         shell: shell.file(),
         arguments: shell.arguments(),
-        environment: caller.environment_for(removed, &[("TMPDIR", &prepared.places.tmpdir)]),
+        environment: caller.environment_for(removed, &set),
         directory: caller.directory.clone().map(PathBuf::into_os_string),
         scratch: prepared.places.tmpdir.clone().into_os_string(),
         held,
         passed: inherited.passed,
         alive: waiting.alive_inside,
+        doors: entrances.is_err().then_some(waiting.doors_inside),
         signals,
         filter: seccomp::Options {
             unix_sockets: policy.network.all_unix_sockets.as_ref().is_some_and(|s| s.value),
             shared_group: front::shares_group(),
         },
     };
-    let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal);
+    let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal, entrances.is_ok());
+    let command = Command { text: super::decide::text_of(shell), cwd: prepared.locations.cwd.clone() };
+    let (line, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
+    let serve = |entrances: &Entrances, front: &UnixStream, alive: &OwnedFd| {
+        let (desk, upstreams) = OutsideDesk::new(caller, command.clone(), prepared);
+        if let Err(error) = gateway::serve(entrances, Arc::new(desk), upstreams, front, alive) {
+            report::notice(&format!("the network's gateway failed: {error}"));
+        }
+    };
+    let network = Network {
+        entrances: entrances.unwrap_or_else(|_| Entrances::none()),
+        line: far,
+        serve: Box::new(serve),
+    };
+    let speaker = Box::new(AtTerminal { prepared, caller, command: command.clone() });
     let watch = Watch {
         guards: planned.plan.guards,
         roots: planned.facts.roots,
@@ -204,8 +252,25 @@ pub fn run(
         made: planned.made,
         quarantine: quarantine(prepared),
     };
-    let launch = Launch { waiting, boundary, record, watch };
+    let launch = Launch { waiting, boundary, record, watch, network, line, speaker };
     Ok(front::run(launch)?)
+}
+
+/// The variables that tell programs of the proxy, where they have to be told.
+fn told_of_proxy(prepared: &Prepared, entrances: Option<&Entrances>) -> Vec<(&'static str, String)> {
+    let transparent = entrances.is_some_and(|entrances| entrances.reach == Reach::Every);
+    let wanted = match prepared.policy.network.proxy_variables {
+        ProxyVariables::Always => true,
+        ProxyVariables::Never => false,
+        ProxyVariables::Auto => !transparent,
+    };
+    if !wanted {
+        return Vec::new();
+    }
+    let binary = prepared.locations.binary.as_deref().unwrap_or(Path::new("sbsh"));
+    let helper = shlex::bytes::try_quote(binary.as_os_str().as_bytes()).map(|quoted| quoted.into_owned());
+    let helper = String::from_utf8(helper.unwrap_or_default()).unwrap_or_default();
+    proxy_variables::variables(setup::HTTP_PORT, setup::SOCKS_PORT, &format!("{helper} {CONNECT_HELPER}"))
 }
 
 /// What each mount must show. Read right after the plan; what is replaced by a link afterwards is found from inside.

@@ -143,22 +143,26 @@ fn ask(
         origin: reason.origin.as_ref().map(ToString::to_string),
         why,
         argv: program.map(|p| p.argv.clone()),
+        target: None,
         choices,
     };
     let askpass = caller.variable("SBSH_ASKPASS").map(PathBuf::from);
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
     let writable = outside::writable_roots(prepared);
-    match approval::speaker(askpass, &writable, colours).ask(&question) {
+    // "Always" is offered only where there are rules to write, "always for the user" nowhere.
+    let answer = question.if_offered(approval::speaker(askpass, &writable, colours).ask(&question));
+    let unanswered = answer.is_nobodys();
+    match answer {
         Answer::Once | Answer::Session => Ok(()),
-        Answer::Always => match rules {
+        Answer::Always | Answer::AlwaysUser => match rules {
             Some(rules) => remember::write(&rules, prepared),
             None => Ok(()),
         },
-        Answer::No { by } => {
+        Answer::No { by } | Answer::Never { by } => {
             let mut reason = reason.clone();
             reason.text = format!("{}; {by}", reason.text);
             // Whoever was asked and said no needs no advice how to be asked.
-            let mut ways = if by.starts_with("nobody") { vec![Way::Answer] } else { Vec::new() };
+            let mut ways = if unanswered { vec![Way::Answer] } else { Vec::new() };
             ways.extend(rules.iter().flatten().map(|rule| Way::Setting {
                 key: "permissions.allow".into(),
                 entry: rule.clone(),

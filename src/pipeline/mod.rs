@@ -5,6 +5,8 @@ pub mod confine;
 #[cfg(target_os = "linux")]
 pub mod decide;
 #[cfg(target_os = "linux")]
+pub mod desk;
+#[cfg(target_os = "linux")]
 pub mod outside;
 pub mod prepare;
 #[cfg(target_os = "linux")]

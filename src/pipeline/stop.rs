@@ -112,6 +112,12 @@ pub fn report_outcome(outcome: &Outcome, note: Option<&str>) -> i32 {
             }
         });
     }
+    for (what, advice) in &outcome.blocked {
+        report::notice(&match advice {
+            Some(advice) => format!("network: {what}; {advice}"),
+            None => format!("network: {what}"),
+        });
+    }
     if let Some(note) = note.filter(|_| outcome.ending != Ending::Exited(0)) {
         report::notice(note);
     }

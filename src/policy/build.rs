@@ -3,6 +3,7 @@
 //! Owns what each key does. What counts is `counting`'s, what a text means the grammars'. Nothing that is not
 //! understood is skipped: it is an error, and nothing runs.
 
+mod network;
 mod rules;
 mod switches;
 
@@ -10,9 +11,9 @@ use super::Mode;
 use super::counting::{Counting, Reach, Why};
 use super::error::PolicyError;
 use super::files::{PathPattern, PathRule, covered};
-use super::paths::{PathReader, escaped, normal};
+use super::paths::{PathReader, normal};
 use super::{CommandRules, FilePolicy, NetworkPolicy, Policy, WorkingRoot};
-use super::{environment, network, protected, root, secrets};
+use super::{environment, protected, root, secrets};
 use crate::settings::{CredentialMode, Layer, Layers, Locations, Notice, Origin, Scope, Sourced};
 use std::path::Path;
 
@@ -235,56 +236,6 @@ impl<'a> Builder<'a> {
             }
         }
         Ok(environment::removed(&said))
-    }
-
-    fn network(&mut self) -> Result<(), PolicyError> {
-        let reach = self.domains_lock.map_or(Reach::Every, Reach::Locked);
-        for (entry, counts) in self.counting.widening("sandbox.allowedDomains", reach, |v| &v.allowed_domains)
-        {
-            network::check_allowed(&entry.value).map_err(|p| p.at(&entry.origin))?;
-            if counts {
-                self.network.allowed.push(entry.clone());
-            }
-        }
-        for entry in self.counting.tightening(|v| &v.denied_domains) {
-            network::check_denied(&entry.value).map_err(|p| p.at(&entry.origin))?;
-            self.network.denied.push(entry.clone());
-        }
-        for (entry, counts) in
-            self.counting.widening("sandbox.allowUnixSockets", Reach::Every, |v| &v.unix_sockets)
-        {
-            let pattern = self.paths.filesystem(&entry.value, &entry.origin)?;
-            // A path that is no text cannot be said as a glob: nothing is opened for it.
-            let text = match &pattern {
-                PathPattern::Literal(path) => path.to_str().map(escaped),
-                PathPattern::Glob(glob) => Some(glob.text.clone()),
-            };
-            if let Some(value) = text.filter(|_| counts) {
-                self.network.unix_sockets.push(Sourced { value, origin: entry.origin.clone() });
-            }
-        }
-        if let Some(first) = self.network.unix_sockets.first() {
-            let text = format!(
-                "allowUnixSockets ({}) is not enforceable by path yet: Unix sockets stay closed",
-                first.origin
-            );
-            self.notice("unix-sockets", text);
-        }
-        let all = self.counting.scalar(
-            "sandbox.network.allowAllUnixSockets",
-            Reach::Every,
-            |v| v.all_unix_sockets.clone(),
-            |value| *value,
-        );
-        if let Some(all) = all.as_ref().filter(|all| all.value) {
-            let text = format!(
-                "allowAllUnixSockets ({}) is dangerous: through sockets such as Docker's a command can leave the sandbox",
-                all.origin
-            );
-            self.notice("broad-socket", text);
-        }
-        self.network.all_unix_sockets = all;
-        Ok(())
     }
 
     /// Settings that make writable what is too broad to be a root by accident.

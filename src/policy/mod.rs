@@ -14,6 +14,8 @@ pub mod network;
 pub mod paths;
 pub mod permission;
 pub mod protected;
+pub mod proxy_variables;
+pub mod ranges;
 pub mod root;
 pub mod rule;
 mod secrets;
@@ -27,8 +29,8 @@ pub use build::build;
 pub use environment::EnvironmentPolicy;
 pub use error::{PolicyError, Problem};
 pub use files::{Access, FilePolicy, PathPattern, PathRule};
-pub use host::Host;
-pub use network::NetworkPolicy;
+pub use host::{Host, HostError, parse_host_port};
+pub use network::{DomainSet, NetworkPolicy, NetworkVerdict, ProxyVariables};
 pub use rule::{CommandRule, CommandRules, Match, RuleError};
 
 /// Whether what runs confined needs approval.
@@ -103,7 +105,7 @@ pub struct Policy {
     pub files: FilePolicy,
     /// Environment variables inside.
     pub environment: EnvironmentPolicy,
-    /// Network (until the proxy comes: recorded, and nothing is reachable).
+    /// Network.
     pub network: NetworkPolicy,
     /// `allowUnsandboxedCommands`: the `dangerouslyDisableSandbox` way out exists.
     pub way_out: Sourced<bool>,

@@ -84,6 +84,8 @@ fn set(target: &mut Said, name: &str, value: bool) {
         "domains_only" => values.managed_domains_only = said,
         "rules_only" => values.managed_rules_only = said,
         "reads_only" => values.managed_read_paths_only = said,
+        "strict" => values.strict_allowlist = said,
+        "local" => values.local_binding = said,
         _ => unreachable!("{name}"),
     }
 }
@@ -150,6 +152,14 @@ fn switches_follow_priority_trust_and_locks() {
         ("auto_allow", &[(Project, false, true), (User, true, false)], false),
         ("auto_allow", &[(Project, true, true), (User, true, false)], true),
         ("auto_allow", &[(Project, false, false)], false),
+        ("strict", &[(Project, false, true)], true),
+        ("strict", &[(User, true, true), (Managed, true, false)], true),
+        ("strict", &[(User, true, false)], false),
+        ("strict", &[], false),
+        ("local", &[(Project, false, true)], false),
+        ("local", &[(Project, true, true)], true),
+        ("local", &[(Project, false, false), (User, true, true)], false),
+        ("local", &[(User, true, true)], true),
     ];
     for (name, said, wanted) in table {
         let all =
@@ -161,6 +171,8 @@ fn switches_follow_priority_trust_and_locks() {
             "weaker" => policy.weaker_nested.value,
             "enabled" => policy.enabled.value,
             "git" => policy.files.allow_git_config,
+            "strict" => policy.network.strict.is_some_and(|strict| strict.value),
+            "local" => policy.network.local_binding.value,
             _ => policy.mode.value == Mode::AutoAllow,
         };
         assert_eq!(found, *wanted, "{name} {said:?}");
@@ -249,7 +261,7 @@ fn permission_rules_about_files_and_domains_become_boundaries() {
     ] {
         assert_eq!(access(&policy, path), wanted, "{path}");
     }
-    assert_eq!(policy.network.allowed[0].value, "a.com");
+    assert_eq!(policy.network.allowed.entries()[0].value, "a.com");
     assert_eq!((policy.network.allowed.len(), policy.network.denied.len()), (1, 1));
     assert_eq!(kinds(&policy), ["broad-domain", "whole-tool"]);
 }
@@ -294,6 +306,67 @@ fn managed_locks_leave_only_managed_entries() {
     assert_eq!(access(&open, "/home/u/.netrc"), Access::Read);
     assert_eq!((open.network.allowed.len(), open.commands.allow.len()), (2, 1));
     assert_eq!(kinds(&policy(vec![switch(Scope::User, true, "rules_only", true)])), ["managed-only"]);
+}
+
+fn all_network_keys(s: &mut Said) {
+    s.1.allowed_domains = s.list(&["a.com"]);
+    s.1.denied_domains = s.list(&["d.com"]);
+    s.1.unchecked_names = s.list(&["a.com"]);
+    s.1.http_proxy_port = s.one(3128);
+    s.1.socks_proxy_port = s.one(1080);
+    s.1.local_binding = s.one(true);
+    s.1.strict_allowlist = s.one(true);
+    s.1.proxy_variables = s.one("always".to_owned());
+    s.1.ca_certificates = s.one("~/ca.pem".to_owned());
+}
+
+#[test]
+fn network_keys_count_where_they_may() {
+    let trusted = policy(vec![layer(Scope::Project, true, all_network_keys)]).network;
+    let ports = |n: &NetworkPolicy| {
+        (n.http_proxy_port.as_ref().map(|p| p.value), n.socks_proxy_port.as_ref().map(|p| p.value))
+    };
+    assert_eq!(ports(&trusted), (Some(3128), Some(1080)));
+    assert_eq!(trusted.extra_ca.as_ref().unwrap().value, Path::new("/home/u/ca.pem"));
+    assert!(trusted.local_binding.value && trusted.reaches_loopback());
+    assert_eq!(trusted.proxy_variables, ProxyVariables::Always);
+    assert_eq!((trusted.allowed.len(), trusted.denied.len(), trusted.unchecked_names.len()), (1, 1, 1));
+    assert!(trusted.strict.unwrap().value && trusted.managed_only.is_none());
+
+    let untrusted = policy(vec![layer(Scope::Project, false, all_network_keys)]);
+    let network = &untrusted.network;
+    assert_eq!(ports(network), (None, None));
+    assert!(network.extra_ca.is_none() && !network.local_binding.value && !network.reaches_loopback());
+    assert!(network.allowed.is_empty() && network.unchecked_names.is_empty());
+    // What tightens or only informs counts.
+    assert_eq!((network.denied.len(), network.proxy_variables), (1, ProxyVariables::Always));
+    assert!(network.strict.as_ref().unwrap().value);
+    assert_eq!(kinds(&untrusted), ["untrusted-project"]);
+    let line = &untrusted.notices[0].text;
+    for key in ["httpProxyPort", "socksProxyPort", "allowLocalBinding", "uncheckedTlsNames", "caCertificates"]
+    {
+        assert!(line.contains(&format!("sandbox.network.{key} (line 3)")), "{key}: {line}");
+    }
+    assert!(!line.contains("strictAllowlist") && !line.contains("proxyVariables"), "{line}");
+}
+
+#[test]
+fn under_the_managed_lock_only_managed_lists_count_and_nobody_is_asked() {
+    let lock = || switch(Scope::Managed, true, "domains_only", true);
+    let locked = policy(vec![lock(), layer(Scope::User, true, all_network_keys)]).network;
+    assert!(locked.allowed.is_empty() && locked.unchecked_names.is_empty() && locked.denied.len() == 1);
+    let host = Host::Name("a.com".to_owned());
+    let place = "/etc/claude-code/managed-settings.json:3:3";
+    let NetworkVerdict::Strict { origin } = locked.judge(&host, 443) else { panic!("{locked:?}") };
+    assert_eq!(origin.to_string(), place);
+    let mut own = lock();
+    own.values.allowed_domains = vec![sourced(&own.source, 4, "a.com".to_owned())];
+    let own = policy(vec![own]).network;
+    assert!(matches!(own.judge(&host, 443), NetworkVerdict::Allowed { .. }));
+    // Anybody else's lock is none.
+    let user = policy(vec![switch(Scope::User, true, "domains_only", true)]);
+    assert!(user.network.managed_only.is_none());
+    assert!(matches!(user.network.judge(&host, 443), NetworkVerdict::Unknown));
 }
 
 #[test]
@@ -389,6 +462,16 @@ fn errors_name_the_place_and_what_to_do() {
         error(|s| s.1.deny_read = s.list(&["a\0"])),
         format!("{place}the path 'a\\0' contains NUL, which no path can; remove it")
     );
+    assert_eq!(
+        error(|s| s.1.denied_domains = s.list(&["a.com", "https://b.com"])),
+        format!(
+            "{place}'https://b.com' is no domain (it is a URL, not a host); write a host name such as example.com or *.example.com"
+        )
+    );
+    assert!(error(|s| s.1.unchecked_names = s.list(&["*"])).contains("'*' would allow too much"));
+    assert!(error(|s| s.1.allow = s.list(&["WebFetch(domain:a b)"])).contains("it contains a blank"));
+    assert!(error(|s| s.1.proxy_variables = s.one("x".into())).contains("auto, always, never"));
+    assert!(error(|s| s.1.ca_certificates = s.one("/a/*.pem".into())).contains("one file is wanted"));
     assert!(error(|s| s.1.deny_read = s.list(&[""])).contains("a path is empty"));
     assert!(error(|s| s.1.deny_read = s.list(&["~bob/x"])).contains("home directories of others"));
     assert!(error(|s| s.1.excluded = s.list(&[" "])).contains("a command rule is empty"));
@@ -496,7 +579,7 @@ fn any_layer(scope: Scope, may_widen: bool) -> impl Strategy<Value = Layer> {
     let tool = prop_oneof![Just("Edit"), Just("Read"), Just("Write"), Just("Bash"), Just("Grep")];
     let rules =
         || prop::collection::vec((tool.clone(), path_text()).prop_map(|(t, p)| format!("{t}({p})")), 0..3);
-    let switches = prop::collection::vec((0..10_usize, any::<bool>()), 0..6);
+    let switches = prop::collection::vec((0..12_usize, any::<bool>()), 0..6);
     (paths(), paths(), paths(), paths(), rules(), rules(), paths(), switches).prop_map(
         move |(aw, dw, dr, ar, allow, deny, more, switches)| {
             layer(scope, may_widen, |s| {
@@ -518,6 +601,8 @@ fn any_layer(scope: Scope, may_widen: bool) -> impl Strategy<Value = Layer> {
                     "domains_only",
                     "rules_only",
                     "reads_only",
+                    "strict",
+                    "local",
                 ];
                 for (index, value) in switches {
                     set(s, names[index], value);
@@ -556,6 +641,9 @@ proptest! {
         prop_assert!(turned_on || with.mode.value == Mode::Regular || without.mode.value == Mode::AutoAllow);
         let sockets = |p: &Policy| p.network.all_unix_sockets.as_ref().is_some_and(|s| s.value);
         prop_assert!(!sockets(&with) || sockets(&without));
+        prop_assert!(!with.network.local_binding.value || without.network.local_binding.value);
+        let strict = |p: &Policy| p.network.strict.as_ref().is_some_and(|s| s.value);
+        prop_assert!(strict(&with) || !strict(&without));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Way {
     },
     /// Remove or change the rule named in the refusal.
     ChangeRule,
-    /// Answer the question: run sbsh on a terminal, or set `SBSH_ASKPASS`.
+    /// Answer the question: on a terminal, in the approver console, or by `SBSH_ASKPASS`.
     Answer,
 }
 
@@ -71,7 +71,10 @@ impl Way {
             }
             Way::Trust { project } => format!("run 'sbshctl trust' in {}", visible(project.as_bytes())),
             Way::ChangeRule => "change the rule named above".to_owned(),
-            Way::Answer => "be asked: run sbsh on a terminal, or name a program by SBSH_ASKPASS".to_owned(),
+            Way::Answer => {
+                "be asked: open 'sbshctl approve' in another terminal, or name a program by SBSH_ASKPASS"
+                    .to_owned()
+            }
         }
     }
 }

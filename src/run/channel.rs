@@ -11,7 +11,15 @@ use std::os::unix::net::UnixStream;
 pub enum Order {
     /// The front received this signal; deliver it to the shell unless the whole group received it.
     Signal(i32),
+    /// Stop everything inside: a question is to be asked on the terminal, and nothing inside may answer it or draw
+    /// over it.
+    Freeze,
+    /// The question was answered.
+    Thaw,
 }
+
+const FREEZE: i32 = -1;
+const THAW: i32 = -2;
 
 /// From the first process inside to the front.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +28,8 @@ pub enum News {
     Started,
     /// It was stopped by this signal.
     Stopped(i32),
+    /// Everything inside is stopped, as ordered.
+    Frozen,
     /// It ended.
     Ended {
         /// By a signal; `code` is its number then, else the exit status.
@@ -43,7 +53,11 @@ const LIMIT: usize = 64 * 1024;
 /// # Errors
 /// EPIPE when the other side is gone.
 pub fn send_order(mut stream: &UnixStream, order: Order) -> io::Result<()> {
-    let Order::Signal(number) = order;
+    let number = match order {
+        Order::Signal(number) => number,
+        Order::Freeze => FREEZE,
+        Order::Thaw => THAW,
+    };
     stream.write_all(&number.to_le_bytes())
 }
 
@@ -54,7 +68,11 @@ pub fn send_order(mut stream: &UnixStream, order: Order) -> io::Result<()> {
 pub fn receive_order(mut stream: &UnixStream) -> io::Result<Option<Order>> {
     let mut bytes = [0; 4];
     match stream.read_exact(&mut bytes) {
-        Ok(()) => Ok(Some(Order::Signal(i32::from_le_bytes(bytes)))),
+        Ok(()) => Ok(Some(match i32::from_le_bytes(bytes) {
+            FREEZE => Order::Freeze,
+            THAW => Order::Thaw,
+            number => Order::Signal(number),
+        })),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
     }
@@ -67,6 +85,7 @@ pub fn receive_order(mut stream: &UnixStream) -> io::Result<Option<Order>> {
 pub fn send_news(mut stream: &UnixStream, news: &News) -> io::Result<()> {
     let (tag, payload) = match news {
         News::Started => (b's', Vec::new()),
+        News::Frozen => (b'z', Vec::new()),
         News::Stopped(signal) => (b't', signal.to_le_bytes().to_vec()),
         News::Ended { signaled, code, jobs, positions } => {
             let mut payload = vec![u8::from(*signaled), u8::from(*jobs)];
@@ -109,6 +128,7 @@ pub fn receive_news(mut stream: &UnixStream) -> io::Result<Option<News>> {
 fn parse(tag: u8, payload: &[u8]) -> Option<News> {
     match (tag, payload) {
         (b's', []) => Some(News::Started),
+        (b'z', []) => Some(News::Frozen),
         (b't', bytes) => Some(News::Stopped(i32::from_le_bytes(bytes.try_into().ok()?))),
         (b'e', [signaled, jobs, rest @ ..]) => {
             let (code, rest) = rest.split_first_chunk::<4>()?;
@@ -145,6 +165,7 @@ mod tests {
         let all = [
             News::Started,
             News::Stopped(20),
+            News::Frozen,
             News::Ended { signaled: true, code: 9, jobs: true, positions: vec![(0, 12), (7, 1 << 40)] },
             News::Failed("no such shell".into()),
         ];
@@ -160,7 +181,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_are_refused_and_never_panic(tag: u8, payload: Vec<u8>) {
             if let Some(news) = parse(tag, &payload) {
-                let matching = matches!((tag, news), (b's', News::Started) | (b't', News::Stopped(_))
+                let matching = matches!((tag, news), (b's', News::Started) | (b'z', News::Frozen) | (b't', News::Stopped(_))
                     | (b'e', News::Ended { .. }) | (b'f', News::Failed(_)));
                 prop_assert!(matching);
             }

@@ -13,9 +13,11 @@ use super::channel::{self, News, Order};
 use super::record::{Held, Passed, Record};
 use crate::confinement::seccomp;
 use crate::exit;
+use crate::network::setup;
 use crate::system::{descriptors, inside, process, seccomp as install, signals};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use std::collections::HashSet;
@@ -53,6 +55,13 @@ pub fn main(channel: i32) -> i32 {
 
 /// Opens what is opened anew, then starts the shell.
 fn start(record: &Record, channel: &UnixStream) -> Result<Pid, String> {
+    if let Some(doors) = record.doors {
+        // bubblewrap brought up `lo`; without capabilities these listeners are all that can be had.
+        if let Ok(entrances) = setup::explicit() {
+            let _ = entrances.send(doors);
+        }
+        descriptors::close(doors);
+    }
     record.held.iter().try_for_each(verify)?;
     let mut opened = Vec::new();
     for passed in &record.passed {
@@ -189,7 +198,7 @@ fn keep(record: &Record, channel: &UnixStream) {
 /// Attends to the shell until it and everything that it started is gone.
 fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
     let Ok(arrivals) = signals::Arrivals::new() else { return exit::REFUSED };
-    let mut household = Household { shell, ended: false, own: HashSet::new() };
+    let mut household = Household { shell, ended: false, own: HashSet::new(), frozen: None };
     loop {
         match household.reap(record, channel) {
             Life::Over => return 0,
@@ -213,6 +222,15 @@ fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
                         signals::send(shell, number);
                     }
                 }
+                Ok(Some(Order::Freeze)) => {
+                    household.frozen = Some(process::stop_all());
+                    let _ = channel::send_news(channel, &News::Frozen);
+                }
+                Ok(Some(Order::Thaw)) => {
+                    // What has changed by the freezing is no news.
+                    let _ = household.reap(record, channel);
+                    household.frozen.take().into_iter().for_each(process::continue_stopped);
+                }
                 // The front was killed, and that ends everything. The sweep begins when this process lets go of its
                 // sign of life, so nothing may be left by then that could still write.
                 Ok(None) | Err(_) => {
@@ -234,6 +252,8 @@ struct Household {
     ended: bool,
     /// Signals that this process itself received: the whole group did.
     own: HashSet<i32>,
+    /// Everything inside is stopped for a question.
+    frozen: Option<process::Stopped>,
 }
 
 impl Household {
@@ -258,7 +278,9 @@ impl Household {
                 Ok(Some(WaitStatus::Signaled(pid, signal, _))) if pid == self.shell => {
                     ending = Some((true, signal as i32));
                 }
-                Ok(Some(WaitStatus::Stopped(pid, signal))) if pid == self.shell => {
+                Ok(Some(WaitStatus::Stopped(pid, signal)))
+                    if pid == self.shell && (self.frozen.is_none() || signal != Signal::SIGSTOP) =>
+                {
                     let _ = channel::send_news(channel, &News::Stopped(signal as i32));
                 }
                 Ok(Some(_)) | Err(Errno::EINTR) => {}

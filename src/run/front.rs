@@ -3,13 +3,15 @@
 //! Owns the caller's contract: one process with the inner shell's status, signals and stops. Spawns bubblewrap,
 //! hands over the launch record, mirrors what happens inside, and cleans up.
 
-use super::caretaker::{self, Caretaker};
+use super::caretaker::{self, Caretaker, Network};
 use super::channel::{self, News, Order};
+use super::line::{Line, Speaker};
 use super::record::{Passed, Record};
 use super::sweep::{self, Watch};
 use super::terminal::Terminal;
 use super::waiting::{Ends, Waiting};
 use super::{Ending, Outcome, RunError};
+use crate::network::setup::Entrances;
 use crate::system::signals::{Arrivals, CallerSignals};
 use crate::system::{descriptors, process, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -17,12 +19,11 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// Everything that one run needs, decided before.
-#[derive(Debug)]
-pub struct Launch {
+pub struct Launch<'a> {
     /// bubblewrap, waiting.
     pub waiting: Waiting,
     /// Its arguments up to the command.
@@ -31,54 +32,78 @@ pub struct Launch {
     pub record: Record,
     /// What to look at afterwards.
     pub watch: Watch,
+    /// The gateway-to-be, with its end of the line.
+    pub network: Network<'a>,
+    /// Our end of the line.
+    pub line: UnixStream,
+    /// The person at the caller's terminal.
+    pub speaker: Box<dyn Speaker + 'a>,
 }
 
 /// Runs one command to its end. Every signal must be blocked.
 ///
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
-pub fn run(launch: Launch) -> Result<Outcome, RunError> {
-    let Launch { waiting, boundary, record, watch } = launch;
+pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
+    let Launch { waiting, boundary, record, watch, mut network, line, speaker } = launch;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
     let terminal = Terminal::look();
     let ends = waiting
         .go(&boundary)
         .ok_or(RunError::System { verb: "start bubblewrap", cause: "it was started twice".into() })?;
     let _ = record.send(&ends.channel);
-    let caretaker = caretaker::start(&watch, &ends.alive).ok();
+    if record.doors.is_some() {
+        // Made inside, before the shell starts. If they are not, the inside has no network at all.
+        network.entrances = Entrances::receive(ends.link.as_raw_fd()).unwrap_or_else(|_| Entrances::none());
+    }
+    let caretaker = caretaker::start(&watch, &ends.alive, &network).ok();
+    // The sandbox's doors belong to the caretaker now.
+    drop(network);
     let Ends { child, channel, complaints, .. } = ends;
-    let front = Front { channel, arrivals, passed: record.passed, bubblewrap: child, watch, terminal };
+    let line = Line::new(line, speaker);
+    let front = Front { channel, arrivals, passed: record.passed, bubblewrap: child, watch, terminal, line };
     front.attend(caretaker, complaints)
 }
 
-struct Front {
+struct Front<'a> {
     channel: UnixStream,
     arrivals: Arrivals,
     passed: Vec<Passed>,
     bubblewrap: Pid,
     watch: Watch,
     terminal: Terminal,
+    line: Line<'a>,
 }
 
-impl Front {
+impl Front<'_> {
     fn attend(mut self, caretaker: Option<Caretaker>, complaints: OwnedFd) -> Result<Outcome, RunError> {
         let mut started = false;
         loop {
-            let mut events = [
+            let mut events = vec![
                 PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.arrivals.descriptor(), PollFlags::POLLIN),
             ];
+            events.extend(self.line.stream.as_ref().map(|line| PollFd::new(line.as_fd(), PollFlags::POLLIN)));
             if poll(&mut events, PollTimeout::NONE).is_err() {
                 continue;
             }
-            let [news, _] = events.map(|e| e.any().unwrap_or(false));
+            let ready = |place: usize| events.get(place).and_then(PollFd::any).unwrap_or(false);
+            let (news, told) = (ready(0), ready(2));
             self.pass_signals_on();
+            if told && self.line.listen() {
+                // Nothing inside may answer the question or draw over it; it is asked when all have stopped.
+                let _ = channel::send_order(&self.channel, Order::Freeze);
+            }
             if !news {
                 continue;
             }
             match channel::receive_news(&self.channel) {
                 Ok(Some(News::Started)) => started = true,
                 Ok(Some(News::Stopped(signal))) => self.mirror_stop(signal),
+                Ok(Some(News::Frozen)) => {
+                    self.line.ask();
+                    let _ = channel::send_order(&self.channel, Order::Thaw);
+                }
                 Ok(Some(News::Ended { signaled, code, jobs, positions })) => {
                     let ending = if signaled { Ending::Signaled(code) } else { Ending::Exited(code) };
                     return Ok(self.finish(ending, jobs, &positions, caretaker));
@@ -124,7 +149,7 @@ impl Front {
     }
 
     fn finish(
-        self,
+        mut self,
         ending: Ending,
         jobs: bool,
         positions: &[(i32, i64)],
@@ -140,10 +165,12 @@ impl Front {
         }
         self.terminal.take_back();
         let swept = sweep::sweep(&self.watch);
+        // What was refused before the command ended is in the socket by now.
+        let blocked = self.line.hang_up();
         if !jobs {
             self.clear(caretaker);
         }
-        Outcome { ending, swept }
+        Outcome { ending, swept, blocked }
     }
 
     /// Nothing lives inside any more: collect what is ours.

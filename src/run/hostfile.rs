@@ -4,14 +4,12 @@
 //! working root, so that what one command leaves there the next one finds, and it is as valid outside as inside.
 
 use super::RunError;
-use std::fs::{self, DirBuilder};
+use crate::system::private;
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
-/// Directories in which the private directory may stand, in order.
-const BASES: &[&str] = &["/tmp", "/var/tmp"];
 
 /// The private places.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +29,8 @@ pub struct HostPlaces {
 pub fn prepare(root: Option<&Path>) -> Result<HostPlaces, RunError> {
     let user = nix::unistd::geteuid().as_raw();
     let mut reasons = Vec::new();
-    for base in BASES {
-        let private = Path::new(base).join(format!("sbsh-{user}"));
-        match private_directory(&private, user, 0o700).and_then(|()| places(&private, root, user)) {
+    for private in private::of_user(user) {
+        match private::directory(&private, user, 0o700).and_then(|()| places(&private, root, user)) {
             Ok(places) => return Ok(places),
             Err(error) => reasons.push(format!("{}: {error}", private.display())),
         }
@@ -41,14 +38,14 @@ pub fn prepare(root: Option<&Path>) -> Result<HostPlaces, RunError> {
     Err(RunError::System { verb: "make a private temporary directory", cause: reasons.join("; ") })
 }
 
-fn places(private: &Path, root: Option<&Path>, user: u32) -> io::Result<HostPlaces> {
+fn places(directory: &Path, root: Option<&Path>, user: u32) -> io::Result<HostPlaces> {
     let places = HostPlaces {
-        tmpdir: private.join(name_for(root)),
-        blind_directory: private.join("blind"),
-        blind_file: private.join("blind-file"),
+        tmpdir: directory.join(name_for(root)),
+        blind_directory: directory.join("blind"),
+        blind_file: directory.join("blind-file"),
     };
-    private_directory(&places.tmpdir, user, 0o700)?;
-    private_directory(&places.blind_directory, user, 0o000)?;
+    private::directory(&places.tmpdir, user, 0o700)?;
+    private::directory(&places.blind_directory, user, 0o000)?;
     if fs::symlink_metadata(&places.blind_file).is_err() {
         fs::OpenOptions::new()
             .write(true)
@@ -70,24 +67,6 @@ fn places(private: &Path, root: Option<&Path>, user: u32) -> io::Result<HostPlac
     Ok(places)
 }
 
-/// Makes the directory, or checks that what is there is a directory of this user with exactly this mode.
-fn private_directory(path: &Path, user: u32, mode: u32) -> io::Result<()> {
-    match DirBuilder::new().mode(mode).create(path) {
-        // Whatever the caller's umask took away.
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode))?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error),
-    }
-    let found = fs::symlink_metadata(path)?;
-    if found.is_dir() && found.uid() == user && found.mode() & 0o777 == mode {
-        return Ok(());
-    }
-    Err(io::Error::other(format!(
-        "'{}' is not a directory of this user with mode {mode:03o}; remove it",
-        path.display()
-    )))
-}
-
 /// A name for the root that is the same each time: a hash, because a path is too long for one component.
 fn name_for(root: Option<&Path>) -> String {
     use sha2::{Digest, Sha256};
@@ -103,21 +82,6 @@ fn name_for(root: Option<&Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_squatted_directory_is_refused() {
-        let top = tempfile::tempdir().unwrap();
-        let user = nix::unistd::geteuid().as_raw();
-        let path = top.path().join("private");
-        std::os::unix::fs::symlink("/etc", &path).unwrap();
-        assert!(private_directory(&path, user, 0o700).is_err());
-        fs::remove_file(&path).unwrap();
-        assert!(private_directory(&path, user, 0o700).is_ok());
-        assert!(private_directory(&path, user, 0o700).is_ok());
-        assert!(private_directory(&path, user + 1, 0o700).is_err());
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(private_directory(&path, user, 0o700).is_err());
-    }
 
     #[test]
     fn roots_have_directories_of_their_own() {

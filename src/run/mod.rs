@@ -7,6 +7,7 @@
 //! caller ── front (this process: the caller's contract: status, signals, stops)
 //!             ├── bwrap ── first (process 1 inside) ── the inner shell and all that it starts
 //!             └── caretaker (own session: sweeps when the front was killed or has left jobs behind)
+//!                   └── gateway (from the first connection on: the sandbox's network)
 //! ```
 //! One stream socket joins front and first; its end is how first notices that the front is gone.
 
@@ -14,6 +15,8 @@
 pub mod caretaker;
 #[cfg(target_os = "linux")]
 pub mod channel;
+#[cfg(target_os = "linux")]
+pub mod connect;
 #[cfg(target_os = "linux")]
 pub mod first;
 #[cfg(target_os = "linux")]
@@ -27,6 +30,8 @@ pub mod hostfile;
 #[cfg(target_os = "linux")]
 pub mod inherited;
 #[cfg(target_os = "linux")]
+pub mod line;
+#[cfg(target_os = "linux")]
 pub mod record;
 #[cfg(target_os = "linux")]
 pub mod sweep;
@@ -36,6 +41,10 @@ pub mod terminal;
 pub mod waiting;
 
 use std::path::PathBuf;
+
+/// The word that makes the sbsh binary ssh's ProxyCommand: it joins its standard streams with a host, through the
+/// sandbox's SOCKS listener.
+pub const CONNECT_HELPER: &str = "--sbsh-connect";
 
 /// The word that makes the sbsh binary the first process inside. Called from anywhere else it finds no channel and
 /// ends.
@@ -56,6 +65,8 @@ pub enum Ending {
 pub struct Outcome {
     /// How the inner shell ended.
     pub ending: Ending,
+    /// Connections that were refused: what and why, and how a person allows it.
+    pub blocked: Vec<(String, Option<String>)>,
     /// Protected names that appeared and were taken away, and what could not be.
     pub swept: Vec<Swept>,
 }

@@ -71,6 +71,8 @@ pub struct Record {
     pub passed: Vec<Passed>,
     /// A descriptor to keep open as long as anything lives inside.
     pub alive: i32,
+    /// Where the entrances of the network are to be sent if the first process inside has to make them.
+    pub doors: Option<i32>,
     /// Signals as the caller left them.
     pub signals: CallerSignals,
     /// The seccomp program's variants.
@@ -98,6 +100,7 @@ impl Record {
         to.length(self.passed.len());
         self.passed.iter().for_each(|passed| to.passed(passed));
         to.number(i64::from(self.alive));
+        to.number(i64::from(self.doors.unwrap_or(-1)));
         to.number(self.signals.mask.cast_signed());
         to.flag(self.signals.child_ignored);
         to.flag(self.filter.unix_sockets);
@@ -146,6 +149,7 @@ impl Record {
             held,
             passed,
             alive: from.small()?,
+            doors: Some(from.small()?).filter(|&number| number >= 0),
             signals: CallerSignals { mask: from.number()?.cast_unsigned(), child_ignored: from.flag()? },
             filter: seccomp::Options { unix_sockets: from.flag()?, shared_group: from.flag()? },
         })
@@ -308,6 +312,7 @@ mod tests {
                 },
             ],
             alive: 14,
+            doors: Some(15),
             signals: CallerSignals { mask: u64::MAX, child_ignored: true },
             filter: seccomp::Options { unix_sockets: true, shared_group: false },
         }

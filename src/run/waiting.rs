@@ -3,8 +3,13 @@
 //! Owns the early start: a program's own start-up costs as much as reading the settings and planning, so both go on
 //! side by side. Nothing is decided by it: without arguments bubblewrap does nothing, and one that is not wanted is
 //! killed before its pipe is closed, because an end of file there would mean "no arguments".
+//!
+//! The process that becomes bubblewrap first makes the sandbox's network namespace and sends out its entrances: a
+//! helper inside could not, because bubblewrap leaves it no capabilities, and no process of the sandbox ever has any in
+//! the namespace that owns the network.
 
 use super::{FIRST_INSIDE, RunError};
+use crate::network::setup::{self, Entrances};
 use crate::system::{descriptors, process, signals};
 use nix::unistd::Pid;
 use std::ffi::{CString, OsString};
@@ -27,12 +32,16 @@ pub struct Waiting {
     pub marker: i32,
     /// The number to keep open as long as anything lives inside.
     pub alive_inside: i32,
+    /// The number of the other end of `link` in it.
+    pub doors_inside: i32,
     ends: Option<Ends>,
 }
 
 /// Our ends of what joins us.
 #[derive(Debug)]
 pub struct Ends {
+    /// Where the entrances come from if the first process inside has to make them.
+    pub link: UnixStream,
     /// The process.
     pub child: Pid,
     /// To the first process inside.
@@ -57,6 +66,7 @@ impl Waiting {
         let (alive, alive_inside) = pipe()?;
         let (complaints, complaints_inside) = pipe()?;
         let (arguments_inside, arguments) = pipe()?;
+        let (link, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
         let binary = open("/proc/self/exe")?;
         let marker = open("/dev/null")?;
         let mut copies = Vec::new();
@@ -69,7 +79,8 @@ impl Waiting {
                 copies.push(copy);
             }
         }
-        let handed = [&alive_inside, &arguments_inside, &binary, &marker];
+        let far = OwnedFd::from(far);
+        let handed = [&alive_inside, &arguments_inside, &binary, &marker, &far];
         let handed = handed.into_iter().chain(&copies).map(AsRawFd::as_raw_fd);
         handed.chain([theirs.as_raw_fd()]).for_each(|number| descriptors::set_inherited(number, true));
         let command = [
@@ -82,16 +93,27 @@ impl Waiting {
         ];
         let file = CString::new(path.as_os_str().as_bytes()).map_err(RunError::system("start bubblewrap"))?;
         let standard = process::Standard { error: complaints_inside.as_raw_fd() };
-        let child =
-            process::spawn_masked(&file, &command, standard).map_err(RunError::system("start bubblewrap"))?;
+        let network = || setup::prepare(far.as_raw_fd());
+        let child = process::spawn_masked(&file, &command, standard, network)
+            .map_err(RunError::system("start bubblewrap"))?;
         Ok(Waiting {
             path: path.into(),
             extras,
             carried,
             marker: marker.as_raw_fd(),
             alive_inside: alive_inside.as_raw_fd(),
-            ends: Some(Ends { child, channel, alive, complaints, arguments: Some(arguments) }),
+            doors_inside: far.as_raw_fd(),
+            ends: Some(Ends { link, child, channel, alive, complaints, arguments: Some(arguments) }),
         })
+    }
+
+    /// The entrances of the network that bubblewrap was started in.
+    ///
+    /// # Errors
+    /// Why there is none: then bubblewrap has to make an empty one.
+    pub fn entrances(&self) -> Result<Entrances, String> {
+        let ends = self.ends.as_ref().ok_or("it was started already")?;
+        Entrances::receive(ends.link.as_raw_fd())
     }
 
     /// Hands over the arguments. From here on bubblewrap works beside us; a failure of it shows as the channel's end.

@@ -1,6 +1,6 @@
 //! Settings: which file says what, at which line, with which priority and trust.
 //!
-//! Owns reading and understanding the settings files and the trust store. Must not decide what a value means for a
+//! Owns reading and understanding the settings files and the trust store, and the list of what awaits a setting. Must not decide what a value means for a
 //! command: that is `policy`.
 
 pub mod edit;
@@ -9,6 +9,7 @@ mod layout;
 pub mod load;
 pub mod origin;
 pub mod parse;
+pub mod pending;
 pub mod schema;
 pub mod trust;
 pub mod values;

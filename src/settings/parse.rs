@@ -221,6 +221,9 @@ impl Reader<'_> {
                 if port.value == 0 {
                     return Err(self.wrong(value, &full, kind));
                 }
+                if let Some(field) = self.values.port(path) {
+                    *field = Some(port);
+                }
             }
             Kind::Lists => {
                 for (name, value) in self.object(value, &full)?.0 {
@@ -289,6 +292,8 @@ impl Values {
             "enabled" => &mut self.enabled,
             "autoAllowBashIfSandboxed" => &mut self.auto_allow,
             "network.allowManagedDomainsOnly" => &mut self.managed_domains_only,
+            "network.strictAllowlist" => &mut self.strict_allowlist,
+            "network.allowLocalBinding" => &mut self.local_binding,
             "network.allowAllUnixSockets" => &mut self.all_unix_sockets,
             "filesystem.allowGitConfig" => &mut self.allow_git_config,
             "filesystem.allowManagedReadPathsOnly" => &mut self.managed_read_paths_only,
@@ -305,6 +310,16 @@ impl Values {
             "backend" => &mut self.backend,
             "bwrapPath" => &mut self.bwrap_path,
             "shell" => &mut self.shell,
+            "network.proxyVariables" => &mut self.proxy_variables,
+            "network.caCertificates" => &mut self.ca_certificates,
+            _ => return None,
+        })
+    }
+
+    fn port(&mut self, path: &str) -> Option<&mut Option<Sourced<u16>>> {
+        Some(match path {
+            "network.httpProxyPort" => &mut self.http_proxy_port,
+            "network.socksProxyPort" => &mut self.socks_proxy_port,
             _ => return None,
         })
     }
@@ -313,6 +328,7 @@ impl Values {
         Some(match path {
             "allowedDomains" | "network.allowedDomains" => &mut self.allowed_domains,
             "network.deniedDomains" => &mut self.denied_domains,
+            "network.uncheckedTlsNames" => &mut self.unchecked_names,
             "network.allowUnixSockets" | "allowUnixSockets" => &mut self.unix_sockets,
             "filesystem.allowWrite" => &mut self.allow_write,
             "filesystem.denyWrite" => &mut self.deny_write,

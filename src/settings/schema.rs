@@ -106,6 +106,18 @@ pub const KEYS: &[Key] = &[
         "auto",
         "whether proxy variables are set",
     ),
+    key(
+        "network.uncheckedTlsNames",
+        Kind::List,
+        NONE,
+        "allowed hosts to which TLS may name another server, or none",
+    ),
+    key(
+        "network.caCertificates",
+        Kind::Text,
+        "none",
+        "a file of certificates that programs inside trust too",
+    ),
     key("allowUnixSockets", Kind::List, NONE, "Unix sockets that may be connected to"),
     key("filesystem", Kind::Section, "", "file settings"),
     key("filesystem.allowWrite", Kind::List, NONE, "paths that may be written"),

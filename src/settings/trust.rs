@@ -252,6 +252,11 @@ pub fn widening(values: &Values) -> Vec<Widening> {
     }
     found.flag("sandbox.autoAllowBashIfSandboxed", &values.auto_allow, true);
     found.list("sandbox.network.allowedDomains", &values.allowed_domains);
+    found.port("sandbox.network.httpProxyPort", &values.http_proxy_port);
+    found.port("sandbox.network.socksProxyPort", &values.socks_proxy_port);
+    found.flag("sandbox.network.allowLocalBinding", &values.local_binding, true);
+    found.list("sandbox.network.uncheckedTlsNames", &values.unchecked_names);
+    found.word("sandbox.network.caCertificates", &values.ca_certificates);
     found.list("sandbox.network.allowUnixSockets", &values.unix_sockets);
     found.flag("sandbox.network.allowAllUnixSockets", &values.all_unix_sockets, true);
     found.list("sandbox.filesystem.allowWrite", &values.allow_write);
@@ -290,6 +295,12 @@ impl Found {
     fn word(&mut self, key: &'static str, said: &Option<Sourced<String>>) {
         if let Some(said) = said {
             self.add(key, said.value.clone(), &said.origin);
+        }
+    }
+
+    fn port(&mut self, key: &'static str, said: &Option<Sourced<u16>>) {
+        if let Some(said) = said {
+            self.add(key, said.value.to_string(), &said.origin);
         }
     }
 
@@ -532,7 +543,7 @@ mod tests {
 
     #[test]
     fn what_widens_is_found_line_by_line_and_what_tightens_is_not() {
-        let source = source("1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+        let source = source("1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\nd\n");
         let at = |line: usize| (line - 1) * 2;
         let text = |line: usize, value: &str| sourced(&source, at(line), value.to_string());
         let flag = |line: usize, value: bool| Some(sourced(&source, at(line), value));
@@ -549,6 +560,12 @@ mod tests {
                 credential(6, "~/.aws", CredentialMode::Deny),
             ],
             bwrap_path: Some(text(7, "/tmp/bwrap")),
+            ca_certificates: Some(text(10, "ca.pem")),
+            unchecked_names: vec![text(11, "a.com")],
+            http_proxy_port: Some(sourced(&source, at(12), 3128)),
+            local_binding: flag(13, true),
+            strict_allowlist: flag(3, true),
+            proxy_variables: Some(text(3, "never")),
             deny: vec![text(3, "Bash(rm:*)")],
             ..Values::default()
         };
@@ -563,6 +580,10 @@ mod tests {
             (7, "sandbox.bwrapPath", "/tmp/bwrap"),
             (8, "sandbox.mode", "auto-allow"),
             (9, "sandbox.enabled", "false"),
+            (10, "sandbox.network.caCertificates", "ca.pem"),
+            (11, "sandbox.network.uncheckedTlsNames", "a.com"),
+            (12, "sandbox.network.httpProxyPort", "3128"),
+            (13, "sandbox.network.allowLocalBinding", "true"),
         ];
         assert_eq!(found, expected.map(|(line, key, text)| (line, key, text.to_string())));
     }
@@ -578,6 +599,8 @@ mod tests {
             all_unix_sockets: flag(false),
             allow_git_config: flag(false),
             way_out: flag(false),
+            local_binding: flag(false),
+            strict_allowlist: flag(false),
             weaker_nested: flag(false),
             fail_if_unavailable: flag(true),
             ..Values::default()

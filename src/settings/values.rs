@@ -21,6 +21,20 @@ pub struct Values {
     pub denied_domains: List,
     /// `sandbox.network.allowManagedDomainsOnly`.
     pub managed_domains_only: Option<Sourced<bool>>,
+    /// `sandbox.network.strictAllowlist`.
+    pub strict_allowlist: Option<Sourced<bool>>,
+    /// `sandbox.network.httpProxyPort`.
+    pub http_proxy_port: Option<Sourced<u16>>,
+    /// `sandbox.network.socksProxyPort`.
+    pub socks_proxy_port: Option<Sourced<u16>>,
+    /// `sandbox.network.allowLocalBinding`.
+    pub local_binding: Option<Sourced<bool>>,
+    /// `sandbox.network.proxyVariables` (checked against the known words).
+    pub proxy_variables: Option<Sourced<String>>,
+    /// `sandbox.network.uncheckedTlsNames`.
+    pub unchecked_names: List,
+    /// `sandbox.network.caCertificates`.
+    pub ca_certificates: Option<Sourced<String>>,
     /// `sandbox.allowUnixSockets` and `sandbox.network.allowUnixSockets`.
     pub unix_sockets: List,
     /// `sandbox.network.allowAllUnixSockets`.

@@ -13,6 +13,8 @@ pub mod inside;
 pub mod namespaces;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+pub mod peer;
+pub mod private;
 #[cfg(target_os = "linux")]
 pub mod process;
 #[cfg(target_os = "linux")]

@@ -1,8 +1,9 @@
 //! Namespaces of this process. Owns the calls and the order they need (user_namespaces(7)); decides nothing.
 
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use std::fs;
+use std::os::fd::BorrowedFd;
 
 /// Gives this process a network namespace of its own in which it has every capability: by its own right where it has
 /// that (root), else by a user namespace in which its user and group keep their numbers.
@@ -26,4 +27,26 @@ pub fn enter_new_network() -> nix::Result<()> {
     }
     write("uid_map", &format!("{user} {user} 1"))?;
     write("gid_map", &format!("{group} {group} 1"))
+}
+
+/// Enters a network namespace and the user namespace that owns it, with every capability in it. For a process that does
+/// this and nothing else afterwards: there is no way back.
+///
+/// # Errors
+/// What setns(2) gives.
+pub fn join(owner: Option<BorrowedFd<'_>>, network: BorrowedFd<'_>) -> nix::Result<()> {
+    if let Some(owner) = owner
+        && !is_own(owner)
+    {
+        setns(owner, CloneFlags::CLONE_NEWUSER)?;
+    }
+    setns(network, CloneFlags::CLONE_NEWNET)
+}
+
+/// Entering the user namespace that one is in is an error (setns(2), EINVAL).
+fn is_own(owner: BorrowedFd<'_>) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = fs::metadata("/proc/self/ns/user").map(|m| m.ino()).ok();
+    let other = nix::sys::stat::fstat(owner).map(|s| s.st_ino).ok();
+    own.is_some() && own == other
 }

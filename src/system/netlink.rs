@@ -48,7 +48,8 @@ impl Batch {
     /// # Errors
     /// The first error that the kernel answers, or what the socket gives.
     pub fn send(&self, protocol: SockProtocol) -> nix::Result<()> {
-        let socket: OwnedFd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+        let socket: OwnedFd =
+            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         send(socket.as_raw_fd(), &self.bytes, MsgFlags::empty())?;
         let mut left = self.acknowledged;
         let mut buffer = vec![0; 8192];

@@ -3,13 +3,12 @@
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigHandler, SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 /// How a started program's standard descriptors are set. Everything above them is inherited unless close-on-exec.
 #[derive(Debug, Clone, Copy)]
@@ -18,25 +17,43 @@ pub struct Standard {
     pub error: RawFd,
 }
 
-/// Starts a program with every signal blocked and an empty environment. posix_spawn(3) shares memory until the
-/// exec, so its cost does not grow with ours.
+/// Starts a program with every signal blocked and an empty environment, after `before` has run in its process.
 ///
 /// # Errors
-/// What posix_spawn(3) gives.
-pub fn spawn_masked(path: &CStr, arguments: &[CString], standard: Standard) -> nix::Result<Pid> {
-    let mut actions = PosixSpawnFileActions::init()?;
-    actions.add_dup2(standard.error, 2)?;
-    actions.add_open(0, c"/dev/null", OFlag::O_RDONLY, Mode::empty())?;
-    actions.add_open(1, c"/dev/null", OFlag::O_WRONLY, Mode::empty())?;
-    let mut attributes = PosixSpawnAttr::init()?;
-    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
-    attributes.set_sigmask(&SigSet::all())?;
+/// What fork(2) gives. A program that cannot be executed ends with status 127 and says so on its standard error.
+pub fn spawn_masked(
+    path: &CStr,
+    arguments: &[CString],
+    standard: Standard,
+    before: impl FnOnce(),
+) -> nix::Result<Pid> {
+    let child = match fork()? {
+        Fork::Parent(child) => return Ok(child),
+        Fork::Child => become_masked(path, arguments, standard, before),
+    };
+    let text = format!("cannot execute {}: {}\n", path.to_string_lossy(), child.desc());
+    let _ = nix::unistd::write(super::descriptors::borrow(2), text.as_bytes());
+    exit_now(127)
+}
+
+/// In the child; returns only what went wrong.
+fn become_masked(path: &CStr, arguments: &[CString], standard: Standard, before: impl FnOnce()) -> Errno {
     // A caller that ignores SIGCHLD would keep it from waiting.
-    let mut waits = SigSet::empty();
-    waits.add(Signal::SIGCHLD);
-    attributes.set_sigdefault(&waits)?;
-    let environment: [&CStr; 0] = [];
-    posix_spawn(path, &actions, &attributes, arguments, &environment)
+    reset(Signal::SIGCHLD);
+    if let Err(error) = SigSet::all().thread_set_mask() {
+        return error;
+    }
+    before();
+    let null = match nix::fcntl::open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
+        Ok(null) => null,
+        Err(error) => return error,
+    };
+    for (source, target) in [(standard.error, 2), (null.as_raw_fd(), 0), (null.as_raw_fd(), 1)] {
+        if let Err(error) = super::descriptors::put(source, target) {
+            return error;
+        }
+    }
+    exec(path, arguments, &[])
 }
 
 /// Which side of a fork this is.
@@ -139,6 +156,42 @@ pub fn end_all() {
             Err(_) => return,
         }
     }
+}
+
+/// What was stopped before everything was.
+#[derive(Debug)]
+pub struct Stopped(Vec<Pid>);
+
+/// As process 1 of a namespace: stops everything else in it. kill(2) with -1 and fork(2) exclude each other, so nothing
+/// is missed.
+pub fn stop_all() -> Stopped {
+    let before = others().into_iter().filter(|&pid| is_stopped(pid)).collect();
+    let _ = nix::sys::signal::kill(Pid::from_raw(-1), Signal::SIGSTOP);
+    Stopped(before)
+}
+
+/// Lets go on what [`stop_all`] stopped, and nothing that was stopped before.
+pub fn continue_stopped(stopped: Stopped) {
+    if stopped.0.is_empty() {
+        let _ = nix::sys::signal::kill(Pid::from_raw(-1), Signal::SIGCONT);
+        return;
+    }
+    for pid in others().into_iter().filter(|pid| !stopped.0.contains(pid)) {
+        let _ = nix::sys::signal::kill(pid, Signal::SIGCONT);
+    }
+}
+
+fn others() -> Vec<Pid> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    numbers.filter(|&number| number > 1).map(Pid::from_raw).collect()
+}
+
+/// The state stands behind the name in parentheses, which may hold anything (proc_pid_stat(5)).
+fn is_stopped(pid: Pid) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let end = stat.iter().rposition(|&byte| byte == b')').unwrap_or(0);
+    stat.get(end + 2) == Some(&b'T')
 }
 
 /// Waits for one child to end.

@@ -5,11 +5,11 @@
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn,
-    SockaddrIn6, SockaddrLike, bind, getsockname, listen, recvmsg, sendmsg, socket,
+    SockaddrIn6, bind, listen, recvmsg, sendmsg, socket,
 };
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// Connections that wait to be accepted; the kernel's own limit (somaxconn) is 4096.
 const WAITING: i32 = 4096;
@@ -96,11 +96,15 @@ pub struct Envelope {
 ///
 /// # Errors
 /// EAGAIN where there is none; EBADMSG for one without an address.
-pub fn receive_datagram(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<Envelope> {
+pub fn receive_datagram(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<Envelope> {
     let mut parts = [IoSliceMut::new(buffer)];
     let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo);
-    let got =
-        recvmsg::<nix::sys::socket::SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let got = recvmsg::<nix::sys::socket::SockaddrStorage>(
+        socket.as_raw_fd(),
+        &mut parts,
+        Some(&mut control),
+        MsgFlags::empty(),
+    )?;
     let from = got.address.as_ref().and_then(socket_address).ok_or(Errno::EBADMSG)?;
     let to = got.cmsgs()?.find_map(|message| match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
@@ -116,7 +120,7 @@ pub fn receive_datagram(socket: &OwnedFd, buffer: &mut [u8]) -> nix::Result<Enve
 ///
 /// # Errors
 /// What sendmsg(2) gives.
-pub fn answer_datagram(socket: &OwnedFd, bytes: &[u8], envelope: Envelope) -> nix::Result<()> {
+pub fn answer_datagram(socket: BorrowedFd<'_>, bytes: &[u8], envelope: Envelope) -> nix::Result<()> {
     let parts = [IoSlice::new(bytes)];
     let flags = MsgFlags::MSG_DONTWAIT;
     match (envelope.from, envelope.to) {
@@ -147,19 +151,12 @@ fn socket_address(storage: &nix::sys::socket::SockaddrStorage) -> Option<SocketA
     Some(SocketAddr::V6(SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id())))
 }
 
-/// Whether a socket is an IPv4 one.
-pub fn is_ipv4(socket: &OwnedFd) -> bool {
-    getsockname::<nix::sys::socket::SockaddrStorage>(socket.as_raw_fd())
-        .is_ok_and(|address| address.family() == Some(AddressFamily::Inet))
-}
-
 fn set(socket: &OwnedFd, level: i32, name: i32) -> nix::Result<()> {
     let on: libc::c_int = 1;
     let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the pointer and length describe one int that lives through the call; all options used here are ints.
-    let status = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(&on).cast(), length)
-    };
+    let status =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, std::ptr::from_ref(&on).cast(), length) };
     Errno::result(status).map(drop)
 }
 

@@ -133,6 +133,30 @@ impl Directory {
         self.rename(new, name)
     }
 
+    /// Adds bytes at the end of a file by one write, and makes the file, as `mode`, if there is none. Call it with the
+    /// lock held.
+    ///
+    /// # Errors
+    /// What the calls give; an error too for what is no regular file of this user.
+    pub fn append(&self, name: &OsStr, bytes: &[u8], mode: u32, _lock: &Lock) -> io::Result<()> {
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_APPEND
+            | OFlag::O_CREAT
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK
+            | OFlag::O_NOCTTY
+            | OFlag::O_CLOEXEC;
+        #[allow(clippy::useless_conversion)] // mode_t has 16 bits on macOS.
+        let mode = Mode::from_bits_truncate(mode.try_into().unwrap_or(0o600));
+        let mut file = File::from(openat(&self.0, name, flags, mode)?);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        check_private(&metadata)?;
+        if file.write(bytes)? == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
     /// Makes a file that must not be there yet: `false` if one is. The mode is `mode` less the umask.
     ///
     /// # Errors
@@ -330,6 +354,20 @@ mod tests {
         assert_eq!(error("pipe"), "it is not a regular file");
         assert_eq!(directory.read("f".as_ref(), 5).unwrap().unwrap().content, b"12345");
         assert!(directory.read("none".as_ref(), 5).unwrap().is_none());
+    }
+
+    #[test]
+    fn appending_makes_the_file_and_follows_no_symlink() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let lock = directory.lock().unwrap();
+        directory.append("f".as_ref(), b"one\n", 0o600, &lock).unwrap();
+        directory.append("f".as_ref(), b"two\n", 0o600, &lock).unwrap();
+        assert_eq!(fs::read(place.path().join("f")).unwrap(), b"one\ntwo\n");
+        assert_eq!(fs::metadata(place.path().join("f")).unwrap().mode() & 0o777, 0o600);
+        symlink("f", place.path().join("link")).unwrap();
+        assert!(directory.append("link".as_ref(), b"x", 0o600, &lock).is_err());
+        assert_eq!(fs::read(place.path().join("f")).unwrap(), b"one\ntwo\n");
     }
 
     #[test]

@@ -8,8 +8,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 /// What is assumed where the terminal does not know its size (emacs, some agents).
 const UNKNOWN_SIZE: Size = Size { columns: 80, rows: 24 };
@@ -40,6 +41,8 @@ pub enum Input {
     End,
     /// A signal asks this process to end. It is still pending.
     Signal,
+    /// Something else that was waited for.
+    Other,
 }
 
 impl ControllingTerminal {
@@ -131,21 +134,32 @@ impl Taken<'_> {
 
     /// Waits for input, for as long as it takes.
     pub fn input(&self) -> Input {
+        self.input_or(&[], None)
+    }
+
+    /// Waits for input, or until one of the others can be read or has ended, at most so long.
+    pub fn input_or(&self, others: &[BorrowedFd<'_>], limit: Option<Duration>) -> Input {
+        let limit = limit.map_or(PollTimeout::NONE, |limit| limit.try_into().unwrap_or(PollTimeout::MAX));
         loop {
-            let mut waited = [
+            let mut waited = vec![
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.terminal.file.as_fd(), PollFlags::POLLIN),
             ];
-            match poll(&mut waited, PollTimeout::NONE) {
+            waited.extend(others.iter().map(|other| PollFd::new(*other, PollFlags::POLLIN)));
+            match poll(&mut waited, limit) {
+                Ok(0) => return Input::Other,
                 Ok(_) => {}
                 Err(nix::errno::Errno::EINTR) => continue,
                 Err(_) => return Input::End,
             }
-            let [signals, typed] = waited;
+            let [signals, typed, others @ ..] = waited.as_slice() else { return Input::End };
             if signals.any().unwrap_or(true) {
                 return Input::Signal;
             }
             if !typed.any().unwrap_or(true) {
+                if others.iter().any(|other| other.any().unwrap_or(true)) {
+                    return Input::Other;
+                }
                 continue;
             }
             let mut bytes = [0_u8; 256];

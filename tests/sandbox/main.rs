@@ -20,6 +20,8 @@ mod environment;
 mod escapes;
 mod files;
 mod life;
+mod net;
+mod network;
 mod policy_property;
 mod protected;
 mod real_input;

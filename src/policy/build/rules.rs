@@ -5,8 +5,9 @@
 use super::Builder;
 use crate::policy::counting::Reach;
 use crate::policy::error::{PolicyError, Problem};
+use crate::policy::network::{List, entry};
 use crate::policy::permission::{self, Permission};
-use crate::policy::{CommandRule, PathRule, network};
+use crate::policy::{CommandRule, PathRule};
 use crate::settings::{Origin, Scope, Sourced};
 
 /// Which list a permission rule stands in.
@@ -105,10 +106,10 @@ impl Builder<'_> {
         let said = Sourced { value: domain.to_owned(), origin: origin.clone() };
         match effect {
             Effect::Deny => {
-                network::check_denied(domain).map_err(|p| p.at(origin))?;
-                self.network.denied.push(said);
+                let checked = entry::check(domain, List::Denied).map_err(|p| p.at(origin))?;
+                self.network.denied.add(said, checked);
             }
-            Effect::Allow => match network::check_allowed(domain) {
+            Effect::Allow => match entry::check(domain, List::Allowed) {
                 Err(Problem::BroadDomain(_)) => {
                     let text = format!(
                         "WebFetch(domain:{domain}) ({origin}) opens no domain for commands: it would allow too much; name the domains"
@@ -116,8 +117,10 @@ impl Builder<'_> {
                     self.notice("broad-domain", text);
                 }
                 Err(problem) => return Err(problem.at(origin)),
-                Ok(()) if counts && self.domain_counts(origin) => self.network.allowed.push(said),
-                Ok(()) => {}
+                Ok(checked) if counts && self.domain_counts(origin) => {
+                    self.network.allowed.add(said, checked)
+                }
+                Ok(_) => {}
             },
             Effect::Ask => {}
         }

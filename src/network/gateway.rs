@@ -1,0 +1,173 @@
+//! The gateway: the process outside through which everything of a sandbox's network goes.
+//!
+//! Owns the runtime (one thread), the accepting, and its own end: when nothing lives inside any more. It serves one
+//! sandbox, whose listeners it was handed; nobody else can reach them.
+
+use super::desk::Desk;
+use super::judge::Judge;
+use super::names::{Meant, Names};
+use super::setup::Entrances;
+use super::upstream::Upstreams;
+use super::{Cause, Gate, Target, Way, explicit, transparent};
+use crate::policy::Host;
+use crate::system::sockets;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::{LocalSet, spawn_local};
+
+/// Connections served at the same time; more wait to be accepted. A sandbox must not exhaust the host's descriptors.
+const MOST: usize = 4096;
+/// How long connections may take to end after everything inside has: their bytes are on the way.
+const LAST: Duration = Duration::from_millis(200);
+
+/// Serves until `alive` ends.
+///
+/// # Errors
+/// What making the runtime gives; then the doors stay shut.
+pub fn serve(
+    entrances: &Entrances,
+    desk: Arc<dyn Desk>,
+    upstreams: Upstreams,
+    front: &UnixStream,
+    alive: &OwnedFd,
+) -> io::Result<()> {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?)?);
+        let house = Rc::new(House {
+            judge,
+            names: RefCell::default(),
+            room: Arc::new(tokio::sync::Semaphore::new(MOST)),
+        });
+        for door in &entrances.transparent {
+            let listener = listener(door)?;
+            house.admit(listener, |house, stream| house.transparent(stream));
+        }
+        for door in &entrances.explicit {
+            let listener = listener(door)?;
+            house.admit(listener, |house, stream| async move {
+                explicit::serve(Rc::clone(&house.judge), stream).await;
+            });
+        }
+        for door in &entrances.names {
+            spawn_local(Rc::clone(&house).answer_questions(door.try_clone()?));
+        }
+        // Nobody ever writes: readable means the end.
+        let _ = pipe::Receiver::from_owned_fd(alive.try_clone()?)?.readable().await;
+        let _ = tokio::time::timeout(LAST, house.room.acquire_many(MOST as u32)).await;
+        Ok(())
+    })
+}
+
+fn listener(door: &OwnedFd) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::from(door.try_clone()?);
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+struct House {
+    judge: Rc<Judge>,
+    names: RefCell<Names>,
+    room: Arc<tokio::sync::Semaphore>,
+}
+
+impl House {
+    fn admit<F: Future<Output = ()> + 'static>(
+        self: &Rc<House>,
+        listener: TcpListener,
+        serve: impl Fn(Rc<House>, TcpStream) -> F + 'static,
+    ) {
+        let house = Rc::clone(self);
+        spawn_local(async move {
+            loop {
+                let Ok(place) = Arc::clone(&house.room).acquire_owned().await else { return };
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        let _ = stream.set_nodelay(true);
+                        let work = serve(Rc::clone(&house), stream);
+                        spawn_local(async move {
+                            work.await;
+                            drop(place);
+                        });
+                    }
+                    // Out of descriptors, or the connection was gone again.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        });
+    }
+
+    /// A connection that was meant for elsewhere.
+    async fn transparent(self: Rc<House>, stream: TcpStream) {
+        let Ok(meant) = stream.local_addr() else { return };
+        let meant = SocketAddr::new(meant.ip().to_canonical(), meant.port());
+        let host = match self.names.borrow().meant(meant.ip()) {
+            Meant::Address(address) if meant.port() == 53 && !address.is_loopback() => None,
+            Meant::Address(address) => Some(self.judge.named(address, meant.port())),
+            Meant::Name(name) => Some(Host::Name(name)),
+            Meant::Nothing => {
+                let target = Target { host: Host::Address(meant.ip()), port: meant.port() };
+                let why = "no name was asked for that this address stands for".to_owned();
+                self.judge.refuse(&target, Way::Transparent, Cause::Malformed(why));
+                return;
+            }
+        };
+        match host {
+            Some(host) => {
+                let target = Target { host, port: meant.port() };
+                transparent::serve(Rc::clone(&self.judge), stream, target).await;
+            }
+            None => {
+                let _ = self.answer_over_tcp(stream).await;
+            }
+        }
+    }
+
+    async fn answer_questions(self: Rc<House>, socket: OwnedFd) {
+        let Ok(socket) = UdpSocket::from_std(socket.into()) else { return };
+        let mut buffer = [0; 1500];
+        loop {
+            let receive = || Ok(sockets::receive_datagram(socket.as_fd(), &mut buffer)?);
+            let envelope = match socket.async_io(Interest::READABLE, receive).await {
+                Ok(envelope) => envelope,
+                Err(_) => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            };
+            let question = buffer.get(..envelope.length).unwrap_or_default();
+            let answer = self.names.borrow_mut().answer(question);
+            if let Some(answer) = answer {
+                let _ = sockets::answer_datagram(socket.as_fd(), &answer, envelope);
+            }
+        }
+    }
+
+    /// DNS over TCP: each message after its length (RFC 1035, 4.2.2).
+    async fn answer_over_tcp(&self, mut stream: TcpStream) -> io::Result<()> {
+        loop {
+            let length = stream.read_u16().await?;
+            let mut question = vec![0; usize::from(length)];
+            stream.read_exact(&mut question).await?;
+            let answer = self.names.borrow_mut().answer(&question);
+            let answer = answer.ok_or(io::ErrorKind::InvalidData)?;
+            let length = u16::try_from(answer.len()).map_err(|_| io::ErrorKind::InvalidData)?;
+            stream.write_all(&[length.to_be_bytes().as_slice(), &answer].concat()).await?;
+        }
+    }
+}

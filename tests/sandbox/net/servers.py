@@ -1,0 +1,199 @@
+"""The world outside, for tests: servers on public-looking addresses of a network namespace of their own.
+
+Everything that arrives is written to the log, one line each: what a test asks is what was received, not what the
+program inside printed. Arguments: log, certificate, key. Says "ready" on its output.
+"""
+
+import asyncio
+import base64
+import hashlib
+import socket
+import ssl
+import struct
+import sys
+
+LOG, CERTIFICATE, KEY = sys.argv[1:4]
+NAMES = {
+    "good.test": "203.0.113.10", "www.good.test": "203.0.113.10", "other.test": "203.0.113.10",
+    "evil.test": "203.0.113.66", "good.test.evil.test": "203.0.113.66", "evilgood.test": "203.0.113.66",
+    "loop.test": "127.0.0.1", "private.test": "10.9.9.9", "meta.test": "169.254.169.254", "zero.test": "0.0.0.0",
+    "xn--bcher-kva.test": "203.0.113.10",
+}
+
+
+def log(text):
+    with open(LOG, "a") as file:
+        file.write(text + "\n")
+
+
+def guarded(handle):
+    async def serve(reader, writer):
+        try:
+            await handle(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+    return serve
+
+
+def here(writer):
+    return "%s:%s" % writer.get_extra_info("sockname")[:2]
+
+
+async def record(reader, writer):
+    log(f"tcp {here(writer)} open")
+    while data := await reader.read(65536):
+        log(f"tcp {here(writer)} {data!r}")
+
+
+async def echo(reader, writer):
+    log(f"tcp {here(writer)} open")
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
+
+
+async def banner(reader, writer):
+    writer.write(b"220 hello\r\n")
+    await echo(reader, writer)
+
+
+async def stall(reader, writer):
+    await asyncio.sleep(3600)
+
+
+async def reset(reader, writer):
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def garbage(reader, writer):
+    await reader.read(10)
+    writer.write(bytes(range(256)) * 40)
+
+
+def web(scheme):
+    async def serve(reader, writer):
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").split("\r\n")
+            fields = [line.split(": ", 1) for line in head[1:] if ": " in line]
+            fields = {name.lower(): value for name, value in fields}
+            method, path, version = head[0].split(" ")
+            log(f"{scheme} {head[0]} host={fields.get('host')}")
+            if fields.get("upgrade", "").lower() == "websocket":
+                token = fields["sec-websocket-key"].encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+                accept = base64.b64encode(hashlib.sha1(token).digest()).decode()
+                writer.write(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                             f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode() + b"early")
+                return await echo(reader, writer)
+            body = b""
+            if "content-length" in fields:
+                body = await reader.readexactly(int(fields["content-length"]))
+            while "transfer-encoding" in fields:
+                size = int(await reader.readline(), 16)
+                body += (await reader.readexactly(size + 2))[:-2]
+                if size == 0:
+                    break
+            if path.startswith("/big/"):
+                left = int(path[5:])
+                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {left}\r\n\r\n".encode())
+                block = bytes(range(251)) * 4096
+                while left:
+                    writer.write(block[:left])
+                    await writer.drain()
+                    left -= min(left, len(block))
+                continue
+            text = f"{scheme} {method} {path} host={fields.get('host')} body={len(body)}\n".encode()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+            await writer.drain()
+            if version == "HTTP/1.0" or fields.get("connection", "").lower() == "close":
+                return
+    return serve
+
+
+async def proxy(reader, writer):
+    """An enterprise's proxy: wants a password, tells what it was asked for."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1")
+    log("proxy " + head.split("\r\n")[0])
+    wanted = "Basic " + base64.b64encode(b"me:p@ss").decode()
+    if f"proxy-authorization: {wanted}".lower() not in head.lower():
+        writer.write(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
+        return
+    method, target = head.split(" ")[:2]
+    if method != "CONNECT":
+        text = f"proxied {target}\n".encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+        return
+    host, port = target.rsplit(":", 1)
+    far_reader, far_writer = await asyncio.open_connection(NAMES[host], int(port))
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    async def carry(source, sink):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+        sink.write_eof()
+    await asyncio.gather(carry(reader, far_writer), carry(far_reader, writer))
+
+
+class Recorder(asyncio.DatagramProtocol):
+    def __init__(self, place):
+        self.place = place
+
+    def datagram_received(self, data, address):
+        log(f"udp {self.place} {data!r}")
+
+
+class Resolver(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, address):
+        labels, place = [], 12
+        while data[place]:
+            labels.append(data[place + 1:place + 1 + data[place]].decode("latin1"))
+            place += data[place] + 1
+        kind = struct.unpack(">H", data[place + 1:place + 3])[0]
+        name = ".".join(labels).lower()
+        log(f"dns {name}")
+        found = NAMES.get(name)
+        answer = b""
+        if found and kind == 1:
+            answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04" + socket.inet_aton(found)
+        flags = 0x8180 if found else 0x8183
+        header = data[:2] + struct.pack(">HHHHH", flags, 1, 1 if answer else 0, 0, 0)
+        self.transport.sendto(header + data[12:place + 5] + answer, address)
+
+
+async def main():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, KEY)
+    context.sni_callback = lambda _socket, name, _context: log(f"sni {name}")
+    loop = asyncio.get_running_loop()
+
+    async def tcp(handle, host, port, **more):
+        await asyncio.start_server(guarded(handle), host, port, backlog=1000, **more)
+
+    async def udp(protocol, host, port):
+        await loop.create_datagram_endpoint(protocol, local_addr=(host, port))
+
+    for host in ["203.0.113.66", "10.9.9.9", "169.254.169.254"]:
+        for port in [22, 53, 80, 443, 4444]:
+            await tcp(record, host, port)
+            await udp(lambda place=f"{host}:{port}": Recorder(place), host, port)
+    good = "203.0.113.10"
+    for handle, port in [(echo, 7000), (banner, 7001), (stall, 7002), (reset, 7003), (garbage, 7004)]:
+        await tcp(handle, good, port)
+    await tcp(web("http"), good, 80)
+    await tcp(web("http"), good, 8080)
+    await tcp(web("https"), good, 443, ssl=context)
+    await tcp(echo, "127.0.0.1", 5432)
+    await tcp(echo, "127.0.0.1", 80)
+    await tcp(proxy, "127.0.0.1", 3128)
+    await udp(Resolver, "203.0.113.53", 53)
+    print("ready", flush=True)
+    await asyncio.sleep(3600)
+
+
+asyncio.run(main())
