@@ -13,6 +13,7 @@ pub mod inside;
 pub mod namespaces;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+#[cfg(target_os = "linux")]
 pub mod peer;
 pub mod private;
 #[cfg(target_os = "linux")]
