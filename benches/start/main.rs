@@ -7,6 +7,8 @@
 #[cfg(target_os = "linux")]
 mod binary;
 #[cfg(target_os = "linux")]
+mod boundary;
+#[cfg(target_os = "linux")]
 mod memory;
 #[cfg(target_os = "linux")]
 mod tables;

@@ -1,10 +1,10 @@
 //! The tables that are printed, with the targets they are held to.
 
-use super::binary;
 use super::memory::{self, Held};
 use super::turns::{Case, medians};
 use super::world::World;
-use std::ffi::{OsStr, OsString};
+use super::{binary, boundary};
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::hint::black_box;
 use std::io::Write;
@@ -61,7 +61,7 @@ impl Bench {
         let bash = binary::on_path("bash").ok_or("bash is not on PATH")?;
         let [dash_c, yes] = ["-c", "true"].map(OsStr::new);
         let mut cases = vec![
-            self.inside(&home, &project)?,
+            boundary::bare(&self.sbsh, &home, &project)?,
             self.sbsh("sbsh -c true", &home, &project)?,
             Case::new("bash -c true", &home, project.clone(), &[bash.as_os_str(), dash_c, yes])?,
         ];
@@ -106,7 +106,7 @@ impl Bench {
     fn mounts(&self) -> Result<(), String> {
         let project = self.world.flat(10)?;
         let home = self.world.home("home-unreadable", Some(&self.world.unreadable(1_000)?))?;
-        let bwrap = self.inside(&home, &project)?;
+        let bwrap = boundary::bare(&self.sbsh, &home, &project)?;
         let cases = [bwrap, self.sbsh("sbsh -c true", &home, &project)?];
         let title = format!("1,000 denyRead paths, {SEVERAL} runs");
         self.table(&title, &cases, &[Target(0, None), Target(0, None)], SEVERAL)?;
@@ -132,29 +132,6 @@ impl Bench {
             judged(resident < 8_192, "< 8 MiB")
         ));
         Ok(())
-    }
-
-    /// bash in bubblewrap, without sbsh.
-    fn inside(&self, home: &OsStr, project: &Path) -> Result<Case, String> {
-        let mut bwrap = self.boundary(home, project)?;
-        bwrap.extend(["/bin/bash", "-c", "true"].map(OsString::from));
-        let bwrap: Vec<&OsStr> = bwrap.iter().map(OsString::as_os_str).collect();
-        Ok(Case::new("bwrap, the same arguments, bash -c true", home, project.into(), &bwrap)?.with_third())
-    }
-
-    /// bubblewrap with the arguments that sbsh itself would give it.
-    fn boundary(&self, home: &OsStr, project: &Path) -> Result<Vec<OsString>, String> {
-        let mut command = Command::new(&self.sbsh);
-        std::os::unix::process::CommandExt::arg0(&mut command, "sbshctl");
-        command.args(["explain", "--json", "--", "true"]).env("HOME", home).current_dir(project);
-        let output = command.output().map_err(|e| e.to_string())?;
-        let explained: serde_json::Value = serde_json::from_slice(&output.stdout)
-            .map_err(|e| format!("sbshctl explain: {e}: {}", String::from_utf8_lossy(&output.stderr)))?;
-        let argv =
-            explained.get("argv").and_then(|a| a.as_array()).ok_or("sbshctl explain prints no argv")?;
-        let quoted: Vec<&str> = argv.iter().filter_map(|a| a.as_str()).collect();
-        let words = shlex::split(&quoted.join(" ")).ok_or("sbshctl explain prints no shell words")?;
-        Ok(words.into_iter().map(OsString::from).collect())
     }
 
     fn table(&self, title: &str, cases: &[Case], targets: &[Target], turns: usize) -> Result<(), String> {

@@ -3,11 +3,14 @@
 use super::agents::{self, Finding};
 use super::{print, print_json};
 use crate::caller::Caller;
+use crate::network::setup::{self, Entrances, Reach};
 use crate::pipeline::{Stop, confine, prepare, stop_words};
 use crate::report;
 use crate::system::process;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// One thing that was looked at.
@@ -108,7 +111,7 @@ fn agents_json(agents: &[Finding]) -> Vec<Value> {
 const ENFORCED: &[&str] = &[
     "files: writes only where the policy allows; denied reads neither readable nor writable",
     "protected names that exist: read-only, with the directories above them held in place",
-    "network: none inside",
+    "network: a namespace of its own; only what the gateway outside carries leaves it: TCP to allowed hosts",
     "Unix sockets: none, unless network.allowAllUnixSockets",
     "processes: own process, user, ipc, uts and cgroup namespaces; no capabilities; no new privileges",
     "terminal: no typing into it (TIOCSTI, TIOCLINUX)",
@@ -119,6 +122,7 @@ const NOT_YET: &[&str] = &[
     "protected names that do not exist: taken away after the run, not refused",
     "repositories nested deeper than a fixed search reaches",
     "allowWrite paths and denyWrite globs for names that do not exist yet",
+    "the host reaching listeners inside (allowLocalBinding works from inside to the host's loopback)",
     "exact violations and grants while a command runs",
 ];
 
@@ -145,14 +149,39 @@ fn seccomp() -> Check {
     Check { name: "seccomp", ok, finding, remedy: None }
 }
 
+/// Makes a network namespace as a command would get it, in a process of its own.
 fn network() -> Check {
-    let ok = Path::new("/proc/self/ns/net").exists();
-    Check {
-        name: "namespaces",
-        ok,
-        finding: if ok { "known to the kernel".into() } else { "no network namespaces".into() },
-        remedy: None,
-    }
+    let made = UnixStream::pair().map_err(|e| e.to_string()).and_then(|(near, far)| {
+        match process::fork().map_err(|e| e.desc().to_owned())? {
+            process::Fork::Child => {
+                setup::prepare(far.as_raw_fd());
+                process::exit_now(0)
+            }
+            process::Fork::Parent(child) => {
+                drop(far);
+                let made = Entrances::receive(near.as_raw_fd());
+                process::reap(child);
+                made
+            }
+        }
+    });
+    let (ok, finding, remedy) = match made.map(|entrances| entrances.reach) {
+        Ok(Reach::Every) => (true, "transparent: every TCP connection of every program arrives".into(), None),
+        Ok(Reach::UsualPorts) => (
+            true,
+            "transparent for the usual ports only (22, 80, 443, 8443, 9418)".into(),
+            Some("load the kernel's nf_tables with its tproxy expression: modprobe nft_tproxy".into()),
+        ),
+        Ok(Reach::Told) => {
+            (true, "by the proxies alone; programs are told of them by variables".into(), None)
+        }
+        Err(why) => (
+            true,
+            format!("by the proxies alone, programs are told of them by variables: {why}"),
+            Some("allow this user network namespaces to make it transparent".into()),
+        ),
+    };
+    Check { name: "network", ok, finding, remedy }
 }
 
 fn bubblewrap(path: &Path) -> Check {

@@ -47,7 +47,7 @@ pub fn serve(
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    LocalSet::new().block_on(&runtime, async {
+    let served = LocalSet::new().block_on(&runtime, async {
         let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?)?);
         let house = Rc::new(House {
             judge,
@@ -71,7 +71,10 @@ pub fn serve(
         let _ = pipe::Receiver::from_owned_fd(alive.try_clone()?)?.readable().await;
         let _ = tokio::time::timeout(LAST, house.room.acquire_many(MOST as u32)).await;
         Ok(())
-    })
+    });
+    // A person who is still being asked, or a resolver that does not answer, must not hold the caller.
+    runtime.shutdown_background();
+    served
 }
 
 fn listener(door: &OwnedFd) -> io::Result<TcpListener> {

@@ -20,7 +20,7 @@ use crate::run::record::{Held, Record};
 use crate::run::sweep::Watch;
 use crate::run::terminal::Terminal;
 use crate::run::waiting::Waiting;
-use crate::run::{CONNECT_HELPER, Outcome, RunError, grants, inherited};
+use crate::run::{CONNECT_HELPER, Outcome, RunError, certificates, grants, inherited};
 use crate::settings::Origin;
 use crate::system::{inside, process};
 use std::ffi::{OsStr, OsString};
@@ -30,6 +30,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where bubblewrap is looked for: never by the caller's PATH.
 const BUBBLEWRAP: &[&str] =
@@ -209,6 +210,11 @@ pub fn run(
     let told = told_of_proxy(prepared, entrances.as_ref().ok());
     let mut set: Vec<(&str, &OsStr)> = vec![("TMPDIR", prepared.places.tmpdir.as_os_str())];
     set.extend(told.iter().map(|(name, value)| (*name, OsStr::new(value))));
+    let authorities = match (&policy.network.extra_ca, prepared.places.tmpdir.parent()) {
+        (Some(extra), Some(private)) => certificates::variables(&extra.value, private)?,
+        _ => Vec::new(),
+    };
+    set.extend(authorities.iter().map(|(name, path)| (*name, path.as_os_str())));
     // The caller's own proxy is honoured outside; inside, its address leads nowhere and its password is a secret.
     let removed = |name: &OsStr| {
         name.to_str()
@@ -250,6 +256,8 @@ pub fn run(
         roots: planned.facts.roots,
         repositories: planned.facts.repositories,
         made: planned.made,
+        state: prepared.locations.state_dir.clone(),
+        begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         quarantine: quarantine(prepared),
     };
     let launch = Launch { waiting, boundary, record, watch, network, line, speaker };

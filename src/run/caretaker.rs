@@ -11,6 +11,7 @@ use crate::network::setup::Entrances;
 use crate::system::{descriptors, process, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
+use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -63,6 +64,14 @@ fn keep(more: &[RawFd], network: &Network<'_>) {
     kept.extend(more);
     kept.sort_unstable();
     descriptors::close_all_but(&kept);
+    // Or the next descriptors, connections of programs inside, would get the numbers of the standard ones.
+    for number in 0..=2 {
+        if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null")
+            && null.as_raw_fd() == number
+        {
+            std::mem::forget(null);
+        }
+    }
 }
 
 impl Caretaker {

@@ -14,6 +14,8 @@
 #[cfg(target_os = "linux")]
 pub mod caretaker;
 #[cfg(target_os = "linux")]
+pub mod certificates;
+#[cfg(target_os = "linux")]
 pub mod channel;
 #[cfg(target_os = "linux")]
 pub mod connect;

@@ -8,6 +8,7 @@ use super::Swept;
 use super::{gitconfig, grants};
 use crate::confinement::plan::{Before, Guard};
 use crate::confinement::repositories;
+use crate::settings::trust::TrustStore;
 use crate::system::beneath::Beneath;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,11 @@ pub struct Watch {
     pub repositories: Vec<PathBuf>,
     /// Files that were made for an agent and go again if nothing was written into them.
     pub made: Vec<PathBuf>,
+    /// sbsh's state, with the trust store, and when the run began (seconds since 1970): what sbsh itself wrote
+    /// meanwhile, because a person said "always", stays.
+    pub state: Option<PathBuf>,
+    /// See `state`.
+    pub begun: u64,
     /// Where what is found goes, outside of every writable tree.
     pub quarantine: PathBuf,
 }
@@ -36,7 +42,7 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
         let links =
             guards.iter().filter(|g| matches!(g.before, Before::Link(_))).map(|g| g.name.as_path()).collect();
         let (quarantine, known) = (watch.quarantine.as_path(), watch.repositories.as_slice());
-        let mut sweeper = Sweeper { top, root, quarantine, known, links, swept: &mut all };
+        let mut sweeper = Sweeper { top, root, watch, quarantine, known, links, swept: &mut all };
         sweeper.bare_repository(&guards);
         for guard in guards {
             sweeper.guard(guard);
@@ -58,6 +64,7 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
 struct Sweeper<'a> {
     top: Beneath,
     root: &'a Path,
+    watch: &'a Watch,
     quarantine: &'a Path,
     /// Git directories that were there at the start.
     known: &'a [PathBuf],
@@ -99,7 +106,7 @@ impl Sweeper<'_> {
                 {
                     self.take(&link, "it is a symlink on the way to a protected name");
                 }
-                if self.top.exists(&guard.name) {
+                if self.top.exists(&guard.name) && !self.is_an_answer(&guard.name) {
                     self.take(&guard.name, "it is a protected name that did not exist before");
                 }
             }
@@ -115,6 +122,17 @@ impl Sweeper<'_> {
             // Repositories are found by the search below.
             Before::NoRepository | Before::NoBareRepository => {}
         }
+    }
+
+    /// A settings file whose exact content was pinned during the run: only sbsh itself can have done that.
+    fn is_an_answer(&self, name: &Path) -> bool {
+        const LONGEST: u64 = 1 << 20;
+        if !name.starts_with(".claude") {
+            return false;
+        }
+        let Ok(content) = self.top.read(name, LONGEST) else { return false };
+        let store = TrustStore::open(self.watch.state.as_deref());
+        store.is_trusted_since(&self.root.join(name), &content, self.watch.begun)
     }
 
     /// `HEAD`, `objects` and `refs` at the top make git take the tree for a bare repository and obey its config.

@@ -70,6 +70,13 @@ impl TrustStore {
         self.notice.as_deref()
     }
 
+    /// Whether exactly this content of this file was trusted at this time (seconds since 1970) or later.
+    pub fn is_trusted_since(&self, file: &Path, content: &[u8], since: u64) -> bool {
+        let recent = self.entries.iter().filter(|entry| entry.time >= since);
+        let recent = TrustStore { entries: recent.cloned().collect(), ..TrustStore::default() };
+        recent.is_trusted(file, content)
+    }
+
     /// Whether the person trusted exactly this content of this file.
     pub fn is_trusted(&self, file: &Path, content: &[u8]) -> bool {
         if self.entries.is_empty() {

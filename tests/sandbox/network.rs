@@ -413,3 +413,75 @@ fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
         );
     });
 }
+
+#[test]
+fn programs_that_want_to_be_told_are_told() {
+    let settings =
+        r#"{"sandbox": {"allowedDomains": ["good.test"], "network": {"proxyVariables": "always"}}}"#;
+    online(settings, |world, outside| {
+        let ran = outside.run(
+            world,
+            "env | grep -c '^https_proxy=http://127.0.0.1:'; curl -sSv http://good.test/1 2>&1 | grep -c 'Connected to 127.0.0.1'
+             curl -sS --cacert $CA https://good.test/2
+             helper=$(printf '%s' \"$GIT_SSH_COMMAND\" | sed \"s/.*ProxyCommand='//; s/ %h %p'.*//\")
+             printf '\\1hello' | $helper good.test 7000 | wc -c; $helper evil.test 7000",
+        );
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines, ["1", "1", "https GET /2 host=good.test body=0", "6"], "{ran:?}");
+        assert!(ran.stderr.contains("cannot connect to evil.test:7000: sbsh does not allow it"), "{ran:?}");
+    });
+}
+
+#[test]
+fn an_askpass_program_allows_a_host_for_a_running_command() {
+    online("{}", |world, outside| {
+        let program = world.outside.join("askpass");
+        world.write(&program, "#!/bin/sh\ncat > \"$0.asked\"\necho session\n");
+        std::os::unix::fs::chown(&program, Some(world.user), Some(world.user)).unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let ran: crate::world::Ran = outside
+            .command(
+                world,
+                &world.bin("sbsh"),
+                &["-c", "curl -sS http://good.test/1; curl -sS http://good.test/2"],
+            )
+            .env("SBSH_ASKPASS", &program)
+            .output()
+            .unwrap()
+            .into();
+        assert!(ran.stdout.contains("GET /1") && ran.stdout.contains("GET /2"), "{ran:?}");
+        assert!(!ran.stderr.contains("blocked"), "{ran:?}");
+        let asked = std::fs::read_to_string(world.outside.join("askpass.asked")).unwrap();
+        let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
+        assert_eq!(
+            (&asked["kind"], &asked["host"], &asked["port"]),
+            (&"network".into(), &"good.test".into(), &80.into())
+        );
+    });
+}
+
+#[test]
+fn a_file_that_an_answer_wrote_stays_and_one_that_a_command_wrote_does_not() {
+    online("{}", |world, outside| {
+        let local = world.project.join(".claude/settings.local.json");
+        let program = world.outside.join("askpass");
+        world.write(&program, "#!/bin/sh\ncat >/dev/null\necho always\n");
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let run = |text: &str| -> crate::world::Ran {
+            let mut command = outside.command(world, &world.bin("sbsh"), &["-c", text]);
+            command.env("SBSH_ASKPASS", &program).output().unwrap().into()
+        };
+        let ran = run("curl -sS http://good.test/1");
+        assert!(ran.stdout.contains("GET /1"), "{ran:?}");
+        let written = std::fs::read_to_string(&local).unwrap();
+        assert!(written.contains("good.test"), "{written}");
+        // It counts for the next command, which nobody is asked about.
+        let ran = outside.run(world, "curl -sS http://good.test/2");
+        assert!(ran.stdout.contains("GET /2"), "{ran:?}");
+        // The same content, by a command, after the person took it away.
+        std::fs::remove_file(&local).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1100)); // times in the store are seconds
+        outside.run(world, &format!("cat > .claude/settings.local.json <<'E'\n{written}E"));
+        assert!(!local.exists());
+    });
+}
