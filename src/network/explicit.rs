@@ -1,19 +1,29 @@
-//! Programs that were told of a proxy: HTTP and SOCKS on the same doors. Owns only telling them apart.
+//! A connection that a program made to sbsh's own proxy. Owns telling SOCKS from HTTP; what they say is theirs.
 
-use super::{Gate, http, socks};
+use super::opening::Opening;
+use super::{Gate, carry, http, socks};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-/// How long a program may take to say its first byte.
+/// How long a program may take to say anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves one connection to its end.
-pub async fn serve<G: Gate>(gate: Rc<G>, mut inside: TcpStream) {
-    match tokio::time::timeout(PATIENCE, inside.read_u8()).await {
-        Ok(Ok(version @ (4 | 5))) => socks::serve(gate, inside, version).await,
-        Ok(Ok(first)) => http::proxy(gate, inside, vec![first]).await,
-        Ok(Err(_)) | Err(_) => {}
+pub async fn serve<G: Gate>(gate: Rc<G>, inside: TcpStream) {
+    let mut opening = Opening::default();
+    let heard = timeout(PATIENCE, opening.more(&inside)).await;
+    match opening.bytes.first() {
+        _ if !matches!(heard, Ok(Ok(()))) => {}
+        None => {}
+        Some(4 | 5) => socks::serve(gate, inside, opening).await,
+        Some(_) => {
+            if let Some(connected) = http::proxy(gate.clone(), inside, opening.bytes).await {
+                let http::Connected { permit, inside, first, outside } = connected;
+                let opening = Opening { bytes: first, ended: false };
+                carry::carry(gate, permit, inside, opening, Some(outside)).await;
+            }
+        }
     }
 }

@@ -5,11 +5,14 @@
 //! domains are allowed (that is `policy`).
 //!
 //! ```text
-//! accept ─▶ sniff (TLS, HTTP, other) ─▶ Gate::permit (policy, person) ─▶ Gate::dial (resolve, ranges, upstream) ─▶ tunnel
-//!           http (proxy requests, Host)     socks (names, addresses)
+//! accept ─▶ transparent ─┐ Gate::permit (policy, person)
+//!        └▶ explicit ────┴▶ http, socks ─▶ carry ─▶ Gate::dial (resolve, ranges, upstream) ─▶ tunnel
+//!                                            └─ opening: sniff, tls (what is said first, and to whom)
 //! ```
 //! Each protocol module reads what the program sent, asks the [`Gate`], and answers a [`Refusal`] in its own words.
 
+pub mod asked;
+pub mod carry;
 pub mod desk;
 pub mod dial;
 pub mod explicit;
@@ -18,11 +21,14 @@ pub mod gateway;
 pub mod http;
 pub mod judge;
 pub mod names;
+pub mod opening;
 pub mod refusal;
 #[cfg(target_os = "linux")]
 pub mod setup;
 pub mod sniff;
 pub mod socks;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod transparent;
 pub mod tunnel;
@@ -94,6 +100,12 @@ pub struct Permit {
 
 /// What is done when a connection is over.
 pub type Ended = Box<dyn Fn(&Permit)>;
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} {} by '{}'", self.way.name(), self.target, self.rule)
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {

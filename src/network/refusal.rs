@@ -1,11 +1,15 @@
 //! A refused connection, and its words. Owns the texts; each protocol module owns how they are sent.
 
 use super::Target;
+use crate::system::visible::visible;
+
+/// Of what was asked for, not more than this is shown.
+const LONGEST_SHOWN: usize = 200;
 
 /// Why a connection is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// What was asked for is no host or port; the end of a sentence.
+    /// What was asked for is no host or port, or what was said there cannot be judged; the end of a sentence.
     Malformed(String),
     /// A deny entry: its text and where it stands.
     Denied {
@@ -51,7 +55,13 @@ pub struct Refusal {
 impl Refusal {
     /// For a target.
     pub fn of(target: &Target, cause: Cause) -> Refusal {
-        Refusal { target: target.to_string(), host: Some(target.host.to_string()), cause }
+        let host = shown(target.host.to_string().as_bytes());
+        Refusal { target: format!("{host}:{}", target.port), host: Some(host), cause }
+    }
+
+    /// For what leads to no target, as it was asked for.
+    pub fn malformed(asked: &[u8], why: &str) -> Refusal {
+        Refusal { target: shown(asked), host: None, cause: Cause::Malformed(why.to_owned()) }
     }
 
     /// The HTTP status: 403 where a person's or settings' word stands in the way, else 400 or 502.
@@ -72,28 +82,36 @@ impl Refusal {
         }
     }
 
-    /// One line: what was blocked and why.
+    /// One line: what was blocked and why. Whatever a program, a server or a settings file wrote is escaped.
     pub fn what(&self) -> String {
         let target = &self.target;
+        let safe = |text: &str| shown(text.as_bytes());
         match &self.cause {
-            Cause::Malformed(why) => format!("{target} is refused: {why}"),
-            Cause::Denied { entry, origin } => format!("{target} is blocked: denied by '{entry}' ({origin})"),
-            Cause::Strict { origin } => {
-                format!("{target} is blocked: not in allowedDomains, and {origin} says not to ask")
+            Cause::Malformed(why) if self.host.is_none() => {
+                format!("'{target}' is no host to connect to: {}", safe(why))
             }
-            Cause::Nobody(why) => format!("{target} is blocked: not in allowedDomains, and {why}"),
-            Cause::Answered(by) => format!("{target} is blocked: {by}"),
+            Cause::Malformed(why) => format!("{target} is blocked: {}", safe(why)),
+            Cause::Denied { entry, origin } => {
+                format!("{target} is blocked: denied by '{}' ({})", safe(entry), safe(origin))
+            }
+            Cause::Strict { origin } => {
+                format!("{target} is blocked: not in allowedDomains, and {} says not to ask", safe(origin))
+            }
+            Cause::Nobody(why) => format!("{target} is blocked: not in allowedDomains, and {}", safe(why)),
+            Cause::Answered(by) => format!("{target} is blocked: {}", safe(by)),
             Cause::Flood => format!("{target} is blocked: too many unknown hosts were asked for"),
             Cause::Range(range) => {
-                format!("{target} is blocked: the name leads only to {range} addresses")
+                format!("{target} is blocked: the name leads only to {} addresses", safe(range))
             }
             Cause::OtherName(Some(name)) => {
-                format!("{target} is blocked: the program asked for '{name}' on this connection")
+                format!("{target} is blocked: the program asked for '{}' on this connection", safe(name))
             }
             Cause::OtherName(None) => format!("{target} is blocked: TLS without a server name"),
-            Cause::Unresolved(why) => format!("{target} cannot be resolved: {why}"),
-            Cause::Unreachable(why) => format!("{target} cannot be reached: {why}"),
-            Cause::Upstream(why) => format!("{target} cannot be reached through the upstream proxy: {why}"),
+            Cause::Unresolved(why) => format!("{target} cannot be resolved: {}", safe(why)),
+            Cause::Unreachable(why) => format!("{target} cannot be reached: {}", safe(why)),
+            Cause::Upstream(why) => {
+                format!("{target} cannot be reached through the upstream proxy: {}", safe(why))
+            }
         }
     }
 
@@ -106,5 +124,59 @@ impl Refusal {
             }
             _ => None,
         }
+    }
+
+    /// The text for the program: what, and how it is allowed; each line ends in a newline.
+    pub fn body(&self) -> String {
+        let mut body = format!("sbsh: {}\n", self.what());
+        if let Some(advice) = self.advice() {
+            body.push_str("sbsh: ");
+            body.push_str(&advice);
+            body.push('\n');
+        }
+        body
+    }
+}
+
+/// The text escaped, and cut where it is too long to be read.
+fn shown(text: &[u8]) -> String {
+    match text.split_at_checked(LONGEST_SHOWN) {
+        Some((start, rest)) if !rest.is_empty() => format!("{}…", visible(start)),
+        _ => visible(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Host;
+
+    #[test]
+    fn what_a_program_wrote_cannot_move_the_cursor_or_fill_the_screen() {
+        let target = Target { host: Host::Name("a.example".to_owned()), port: 443 };
+        let refusal = Refusal::of(&target, Cause::OtherName(Some("b\x1b[2J\r\nOK".to_owned())));
+        assert_eq!(
+            refusal.body(),
+            "sbsh: a.example:443 is blocked: the program asked for 'b\\e[2J\\r\\nOK' on this connection\n"
+        );
+        let refusal = Refusal::malformed(&[b'x'; 5000], "it is too long");
+        assert!(
+            refusal.body().len() < 300 && refusal.body().contains("xx…' is no host"),
+            "{}",
+            refusal.body()
+        );
+    }
+
+    #[test]
+    fn advice_is_given_where_it_helps() {
+        let target = Target { host: Host::Name("a.example".to_owned()), port: 443 };
+        let refusal = Refusal::of(&target, Cause::Nobody("nobody could be asked".to_owned()));
+        assert_eq!(
+            refusal.body(),
+            "sbsh: a.example:443 is blocked: not in allowedDomains, and nobody could be asked\n\
+             sbsh: a person can allow it: sbshctl allow domain a.example\n"
+        );
+        let denied = Cause::Denied { entry: "*".to_owned(), origin: "x:1:2".to_owned() };
+        assert_eq!(Refusal::of(&target, denied).advice(), None);
     }
 }

@@ -1,147 +1,214 @@
-//! What a program talks, by its first bytes. Owns the reading of them; what follows from it is decided where it is asked.
-//!
-//! A program may try to pass HTTP for something else, so that its Host is not looked at: what a lenient server would
-//! still take for a request is HTTP here.
+//! What a program speaks, from its first bytes. Pure. Owns telling TLS and HTTP from all else, also where a program
+//! hides them from us but not from its server; must not judge what they say.
 
-use super::tls::{self, Look};
-use std::io;
-use std::time::Duration;
-use tokio::net::TcpStream;
-
-/// What is talked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Talk {
-    /// TLS, with the name it asks for.
-    Tls(Option<String>),
-    /// HTTP/1.
+    /// TLS, or what a server could take for it.
+    Tls,
+    /// HTTP/1, or what a server could take for it.
     Http,
-    /// HTTP/2 without TLS, which one sentence refuses.
+    /// HTTP/2 without TLS.
     Http2,
-    /// Broken TLS, or a request line without end; the end of a sentence.
-    Malformed(&'static str),
-    /// Any other protocol.
+    /// None of these.
     Other,
-    /// Nothing yet: the program waits for the server.
+    /// Nothing was said.
     Silent,
 }
 
-/// Longest first line that is waited for.
-const LINE: usize = 16 * 1024;
-/// How long a beginning may stay one.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A request line that is not over by then belongs to no protocol that is spoken.
+const LONGEST_LINE: usize = 16 << 10;
 
-/// Reads until it is clear what is talked; what was read is in `bytes`. Nothing at all for `silence` is an answer too.
-///
-/// # Errors
-/// A connection that fails; one that ends before saying anything gives `UnexpectedEof`.
-pub async fn listen(stream: &TcpStream, bytes: &mut Vec<u8>, silence: Duration) -> io::Result<Talk> {
-    let mut wait = silence;
-    loop {
-        match judge(bytes) {
-            Some(talk) if !bytes.is_empty() => return Ok(talk),
-            _ => {}
-        }
-        match tokio::time::timeout(wait, read(stream, bytes)).await {
-            Err(_) if bytes.is_empty() => return Ok(Talk::Silent),
-            Err(_) => return Ok(Talk::Malformed("its beginning has no end")),
-            Ok(Err(error)) => return Err(error),
-            Ok(Ok(0)) if bytes.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
-            // What ended in the middle of its beginning says nothing that a server could act on.
-            Ok(Ok(0)) => return Ok(Talk::Malformed("it ended in its beginning")),
-            Ok(Ok(_)) => wait = PATIENCE,
-        }
+/// What the bytes that have come so far begin; `None` while that is open.
+pub fn sniff(bytes: &[u8]) -> Option<Talk> {
+    match tls(bytes) {
+        Some(true) => Some(Talk::Tls),
+        Some(false) => http(bytes),
+        None => None,
     }
 }
 
-/// Reads what is there into `bytes`; waits for it.
-async fn read(stream: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<usize> {
-    let mut buffer = [0; 4096];
-    loop {
-        stream.readable().await?;
-        match stream.try_read(&mut buffer) {
-            Ok(length) => {
-                bytes.extend_from_slice(buffer.get(..length).unwrap_or_default());
-                return Ok(length);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// As [`sniff`], once nothing more will come.
+pub fn sniff_all(bytes: &[u8]) -> Talk {
+    if bytes.is_empty() { Talk::Silent } else { sniff(bytes).unwrap_or(Talk::Other) }
 }
 
-/// What the bytes are; `None`: not clear yet.
-pub fn judge(bytes: &[u8]) -> Option<Talk> {
-    match tls::look(bytes) {
-        Look::Hello(name) => return Some(Talk::Tls(name)),
-        Look::Malformed(why) => return Some(Talk::Malformed(why)),
-        Look::NeedMore => return None,
-        Look::NotTls => {}
+/// Whether it is TLS. Servers do not agree on what may stand in a first record: all that some of them take is TLS here.
+fn tls(bytes: &[u8]) -> Option<bool> {
+    let sure = match bytes {
+        [] => return None,
+        [20..=22, version, ..] if *version >= 0x10 => false,
+        // A ClientHello, or an empty record before one.
+        [22, _, _, 0, 0, ..] => true,
+        [22, _, _, _, _, kind, ..] => *kind == 1,
+        // A warning, or a change of ciphers, before it.
+        [21, _, _, 0, 2, ..] | [20, _, _, 0, 1, ..] => true,
+        [20 | 21, _, _, _, _, ..] => false,
+        [20..=22, ..] => return None,
+        // A greeting of SSL 2 that offers later versions.
+        [0x80..=0xff, _, 1, 3, ..] | [0x80..=0xff, _, 1, 0, 2, ..] => true,
+        [0x80..=0xff] | [0x80..=0xff, _] | [0x80..=0xff, _, 1] | [0x80..=0xff, _, 1, 0] => return None,
+        _ => false,
+    };
+    Some(sure)
+}
+
+/// Whether it is HTTP. Blanks before a request and between its words are what servers are lenient about.
+fn http(bytes: &[u8]) -> Option<Talk> {
+    let long = bytes.len() > LONGEST_LINE;
+    let undecided = |then: Talk| if long { Some(then) } else { None };
+    let start = bytes.iter().position(|byte| !matches!(byte, b'\0' | b'\n') && !is_blank(*byte));
+    let Some(rest) = start.and_then(|start| bytes.get(start..)) else {
+        return undecided(Talk::Other);
+    };
+    let Some(method_ends) = rest.iter().position(|byte| !is_token(*byte)) else {
+        return undecided(Talk::Other);
+    };
+    let (method, rest) = rest.split_at(method_ends);
+    match rest {
+        [b'\r'] => return undecided(Talk::Other),
+        [b'\r', b'\n', ..] => return Some(Talk::Other),
+        [blank, ..] if !method.is_empty() && is_blank(*blank) => {}
+        _ => return Some(Talk::Other),
     }
-    // Servers skip empty lines, and some more, before a request (RFC 9112, 2.2).
-    let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n' | b' ' | b'\t'))?;
-    let text = bytes.get(start..).unwrap_or_default();
-    if !text.first().is_some_and(u8::is_ascii_alphabetic) {
-        return Some(Talk::Other);
+    // No method has a digit, but git's own protocol begins with four, and has NUL where a line would end.
+    let common = method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'));
+    let ends = |byte: &u8| *byte == b'\n' || *byte == b'\0' && !common;
+    let (line, over) = match rest.iter().position(ends) {
+        Some(end) => (rest.get(..end).unwrap_or_default(), true),
+        None => (rest, false),
+    };
+    let target =
+        line.iter().position(|byte| !is_blank(*byte)).and_then(|start| line.get(start..)).unwrap_or_default();
+    if method == b"PRI" && target.first() == Some(&b'*') {
+        return Some(Talk::Http2);
     }
-    let end = text.iter().position(|&byte| byte == b'\n');
-    let line = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
-    let lower = line.to_ascii_lowercase();
-    if lower.windows(5).any(|part| part == b"http/") {
-        let http2 = lower.starts_with(b"pri ") && lower.windows(6).any(|part| part == b"http/2");
-        return Some(if http2 { Talk::Http2 } else { Talk::Http });
+    // Of the protocols of lines that begin with a word (SMTP, IRC, NATS …) none has these second.
+    let named = matches!(target, [b'/' | b'*', ..])
+        || target.get(..4).is_some_and(|four| four.eq_ignore_ascii_case(b"http"));
+    if common && named || line.windows(5).any(|word| word.eq_ignore_ascii_case(b"HTTP/")) {
+        return Some(Talk::Http);
     }
-    // What no request line can hold ends the doubt.
-    let foreign = |byte: &u8| !matches!(byte, b' '..=b'~' | b'\t' | b'\r' | 0x0b | 0x0c | 0x80..);
-    if end.is_some() || line.iter().any(foreign) {
-        return Some(Talk::Other);
-    }
-    (line.len() > LINE).then_some(Talk::Malformed("its first line is too long"))
+    if over { Some(Talk::Other) } else { undecided(Talk::Http) }
+}
+
+/// Blanks that some servers take for the one between the words of a request line (RFC 9112, 3).
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
+}
+
+/// What methods are made of (RFC 9110, 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tls::{self, Look};
     use super::*;
     use proptest::prelude::*;
 
     #[test]
-    fn requests_are_requests_however_they_are_dressed() {
-        for text in [
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "\r\n\r\nGET / HTTP/1.1\r\n",
-            " \tget / http/1.0\n",
-            "FOO\x0bbar HTTP/1.1\r\n",
-            "G\u{e9}T / HTTP/1.1\r\n",
+    fn the_usual_is_recognised() {
+        for (bytes, talk) in [
+            (&tls::tests::hello(Some("a.example"))[..], Talk::Tls),
+            (b"GET / HTTP/1.1\r\n", Talk::Http),
+            (b"GET /", Talk::Http),
+            (b"OPTIONS * HTTP/1.1\r\n", Talk::Http),
+            (b"POST http://a.example/", Talk::Http),
+            (b"CONNECT a.example:443 HTTP/1.1\r\n", Talk::Http),
+            (b"M-SEARCH * HTTP/1.1\r\n", Talk::Http),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Talk::Http2),
+            (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", Talk::Other),
+            (b"EHLO there.example\r\n", Talk::Other),
+            (b"NICK somebody\r\n", Talk::Other),
+            (b"get some-key\r\n", Talk::Other),
+            (b"*1\r\n$4\r\nPING\r\n", Talk::Other),
+            (b"PING\r\n", Talk::Other),
+            (b"PING\n", Talk::Other),
+            (b"0032git-upload-pack /x\0host=a.example\0", Talk::Other),
+            (b"\0\0\0\x08\x04\xd2\x16\x2f", Talk::Other),
+            (b"\0\0\0\x54\0\x03\0\0user\0", Talk::Other),
         ] {
-            assert_eq!(judge(text.as_bytes()), Some(Talk::Http), "{text:?}");
+            assert_eq!(sniff(bytes), Some(talk), "{}", bytes.escape_ascii());
         }
-        assert_eq!(judge(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(Talk::Http2));
     }
 
     #[test]
-    fn other_protocols_are_other() {
+    fn the_disguised_too() {
         for bytes in [
-            b"SSH-2.0-OpenSSH_9\r\n".as_slice(),
-            b"\0\0\0\x08\x04\xd2\x16\x2f",
-            b"\x13BitTorrent",
-            b"EHLO me\r\n",
-            b"JRMI\0\x02K",
-            b"003egit-upload-pack /x\0host=y\0",
+            &b"\r\n\r\n \t\0GET / HTTP/1.1\r\n"[..],
+            b"get\t/ http/1.1\n",
+            b"GET\x0b/ HTTP/1.1\n",
+            b"GET\r/ HTTP/1.1\n",
+            b"VERSION-CONTROL /x HTTP/1.1\r\n",
+            b"X index.html hTtP/1.1\r\n",
+            b"GET /\r\nHost: other.example\r\n",
         ] {
-            assert_eq!(judge(bytes), Some(Talk::Other), "{bytes:?}");
+            assert_eq!(sniff(bytes), Some(Talk::Http), "{}", bytes.escape_ascii());
         }
-        for bytes in [b"".as_slice(), b"GET / HT", b"\r\n\r\n", b"SSH-2.0"] {
-            assert_eq!(judge(bytes), None, "{bytes:?}");
+        let hello = tls::tests::hello(Some("a.example"));
+        let mut odd = hello.clone();
+        odd[1..3].copy_from_slice(&[5, 9]);
+        for bytes in [
+            &odd[..],
+            &[&[21, 5, 5, 0, 2, 1, 90][..], &hello].concat(),
+            &[&[22, 3, 1, 0, 0][..], &hello].concat(),
+            &[0x80, 46, 1, 3, 1, 0, 21],
+        ] {
+            assert_eq!(sniff(bytes), Some(Talk::Tls), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn it_waits_for_what_may_come() {
+        for bytes in [
+            &b""[..],
+            b"\r\n",
+            b"GE",
+            b"GET",
+            b"GET ",
+            b"GET  \t",
+            b"GET some",
+            b"SSH-2.0",
+            b"\x16\x03\x01",
+            b"\x80\x2e",
+        ] {
+            assert_eq!(sniff(bytes), None, "{}", bytes.escape_ascii());
+        }
+        assert_eq!(sniff(&[b'A'; LONGEST_LINE + 1]), Some(Talk::Other));
+        assert_eq!(sniff(&[&b"GET "[..], &[b'A'; LONGEST_LINE]].concat()), Some(Talk::Http));
+        assert_eq!(sniff_all(b""), Talk::Silent);
+        assert_eq!(sniff_all(b"GE"), Talk::Other);
     }
 
     proptest! {
         #[test]
-        fn more_bytes_never_change_the_answer(bytes: Vec<u8>, end in 0..64usize) {
-            let end = end.min(bytes.len());
-            if let Some(talk) = judge(&bytes[..end]).filter(|_| end > 0) {
-                let later = judge(&bytes);
-                prop_assert!(later == Some(talk.clone()) || talk == Talk::Other, "{:?} {:?}", talk, later);
+        fn once_decided_more_bytes_change_nothing(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"GETPRI /*HTTP:\r\n\0\t\x16\x03\x01\x80".to_vec())], 0..40),
+            more in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            if let Some(talk) = sniff(&bytes) {
+                prop_assert_eq!(sniff(&[&bytes[..], &more].concat()), Some(talk));
             }
+        }
+
+        #[test]
+        fn every_request_is_http_however_it_is_spelled(
+            before in "[\r\n\t \0]{0,5}", method in "[A-Za-z]{1,20}", blank in "[ \t]{1,3}", path in "/[a-z?]{0,9}", cut in 0usize..99,
+        ) {
+            let text = format!("{before}{method}{blank}{path} HTTP/1.1\r\nHost: a.example\r\n\r\n");
+            prop_assert_eq!(sniff(text.as_bytes()), Some(Talk::Http));
+            let prefix = sniff(&text.as_bytes()[..cut.min(text.len())]);
+            prop_assert!(matches!(prefix, None | Some(Talk::Http)), "{:?}", prefix);
+        }
+
+        #[test]
+        fn every_greeting_is_tls_from_its_first_byte_on(cut in 0usize..200) {
+            let hello = tls::tests::hello(Some("a.example"));
+            let prefix = &hello[..cut.min(hello.len())];
+            prop_assert!(matches!(sniff(prefix), None | Some(Talk::Tls)));
+            prop_assert_eq!(tls::look(prefix) == Look::NeedMore, prefix.len() < hello.len());
         }
     }
 }

@@ -1,112 +1,356 @@
-//! Bytes both ways between two connections. Owns nothing but the carrying: ends, resets and back pressure are passed
-//! on, and a connection that rests costs no buffer.
+//! Bytes between two connections. Owns the copying, its back pressure and what it counts; must not look at what passes.
+//!
+//! A connection has no buffer of its own: what has arrived is looked at in the kernel (`MSG_PEEK`) through one buffer
+//! that all share, written on, and only what was written is taken out. So what cannot be written stays where the
+//! sender's own flow control sees it, an idle or stalled connection costs nothing, and copying can stop anywhere.
 
 use super::Tally;
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-/// One read; large, because every read costs a turn of the loop.
-const SCRATCH: usize = 256 * 1024;
-/// Bytes after which others get their turn.
-const TURN: usize = 1024 * 1024;
+/// What is copied at a time.
+const BUFFER: usize = 256 << 10;
+
+/// What one direction may copy before the other connections have their turn.
+const TURN: u64 = 1 << 20;
+
+/// How long and how much is taken in after the last words.
+const MOMENT: Duration = Duration::from_secs(1);
+const IGNORED: usize = 1 << 20;
 
 thread_local! {
-    /// Shared by all connections of the gateway: between two turns nothing stands in it.
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Carries until both sides have ended, beginning with `first`, which was read from inside already.
+/// Carries both directions until both have ended; `first` are bytes that were read from inside already.
 ///
 /// # Errors
-/// A side that was reset or failed; the other is reset then too.
+/// The first failure of either side; it is passed on to both as a reset.
 pub async fn relay(inside: TcpStream, first: Vec<u8>, outside: TcpStream, tally: &Tally) -> io::Result<()> {
-    let done = tokio::try_join!(
-        pump(&inside, &outside, first, &tally.sent),
-        pump(&outside, &inside, Vec::new(), &tally.received)
-    );
-    if done.is_err() {
-        let _ = inside.set_zero_linger();
-        let _ = outside.set_zero_linger();
-    }
-    done.map(drop)
+    relay_both(inside, first, outside, Vec::new(), tally).await
 }
 
-enum Step {
-    Passed(usize),
-    /// The other side takes no more now; this is left.
-    Left(usize, Vec<u8>),
-    Wait,
-    End,
-}
-
-async fn pump(from: &TcpStream, to: &TcpStream, first: Vec<u8>, count: &Cell<u64>) -> io::Result<()> {
-    add(count, first.len());
-    write(to, &first).await?;
-    drop(first);
-    loop {
-        from.readable().await?;
-        let mut turn = 0;
-        loop {
-            match step(from, to)? {
-                Step::Passed(length) => {
-                    add(count, length);
-                    turn += length;
-                }
-                Step::Left(length, left) => {
-                    add(count, length);
-                    write(to, &left).await?;
-                    turn += length;
-                }
-                Step::Wait => break,
-                Step::End => {
-                    let _ = shutdown(to.as_raw_fd(), Shutdown::Write);
-                    return Ok(());
-                }
+/// As [`relay`], where bytes from outside were read already too.
+///
+/// # Errors
+/// As [`relay`].
+pub async fn relay_both(
+    inside: TcpStream,
+    from_inside: Vec<u8>,
+    outside: TcpStream,
+    from_outside: Vec<u8>,
+    tally: &Tally,
+) -> io::Result<()> {
+    let ended = {
+        let mut out = pin!(carry(&inside, from_inside, &outside, &tally.sent));
+        let mut back = pin!(carry(&outside, from_outside, &inside, &tally.received));
+        let (mut out_ended, mut back_ended) = (false, false);
+        poll_fn(|cx| {
+            if !out_ended && let Poll::Ready(ended) = out.as_mut().poll(cx) {
+                ended?;
+                out_ended = true;
             }
-            if turn >= TURN {
-                tokio::task::yield_now().await;
-                turn = 0;
+            if !back_ended && let Poll::Ready(ended) = back.as_mut().poll(cx) {
+                ended?;
+                back_ended = true;
             }
-        }
+            if out_ended && back_ended { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    };
+    if ended.is_err() {
+        reset(&inside);
+        reset(&outside);
     }
+    ended
 }
 
-fn step(from: &TcpStream, to: &TcpStream) -> io::Result<Step> {
-    BUFFER.with_borrow_mut(|buffer| {
-        let length = match from.try_read(buffer) {
-            Ok(0) => return Ok(Step::End),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Step::Wait),
-            Err(error) => return Err(error),
-        };
-        let bytes = buffer.get(..length).unwrap_or_default();
-        let taken = match to.try_write(bytes) {
-            Ok(taken) => taken,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
-        };
-        match bytes.get(taken..) {
-            Some(left) if !left.is_empty() => Ok(Step::Left(length, left.to_vec())),
-            _ => Ok(Step::Passed(length)),
-        }
-    })
+/// Carries one direction until it ends, and passes its end on. May be dropped at any time: no byte is lost, and none
+/// comes twice.
+///
+/// # Errors
+/// The failure of either side.
+pub async fn one_way(from: &TcpStream, to: &TcpStream, count: &Cell<u64>) -> io::Result<()> {
+    carry(from, Vec::new(), to, count).await
 }
 
-async fn write(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes everything, and counts it.
+///
+/// # Errors
+/// The failure of the other side.
+pub async fn write_all(to: &TcpStream, mut bytes: &[u8], count: &Cell<u64>) -> io::Result<()> {
     while !bytes.is_empty() {
         to.writable().await?;
         match to.try_write(bytes) {
-            Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(written) => {
+                bytes = bytes.get(written..).unwrap_or_default();
+                add(count, written);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-fn add(count: &Cell<u64>, length: usize) {
-    count.set(count.get().saturating_add(length as u64));
+/// Ends the connection with a reset when it is dropped.
+pub fn reset(stream: &TcpStream) {
+    let _ = stream.set_zero_linger(); // where it fails there is no connection any more
+}
+
+/// Says that nothing more comes.
+pub fn finish(stream: &TcpStream) {
+    let _ = shutdown(stream.as_raw_fd(), Shutdown::Write); // where it fails there is no connection any more
+}
+
+/// Says that nothing more comes, and takes in for a moment what is still on its way: closing with unread bytes would
+/// be a reset, which can overtake the last words.
+pub async fn hang_up(stream: TcpStream) {
+    finish(&stream);
+    let mut ignored = Vec::with_capacity(4096);
+    let mut left = IGNORED;
+    let _ = timeout(MOMENT, async {
+        while left > 0 && stream.readable().await.is_ok() {
+            ignored.clear();
+            match stream.try_read_buf(&mut ignored) {
+                Ok(0) => break,
+                Ok(read) => left = left.saturating_sub(read),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => break,
+            }
+        }
+    })
+    .await;
+}
+
+/// One direction, `first` before all else.
+async fn carry(from: &TcpStream, first: Vec<u8>, to: &TcpStream, count: &Cell<u64>) -> io::Result<()> {
+    let _ = to.set_nodelay(true); // the sender has chosen its packets already
+    write_all(to, &first, count).await?;
+    drop(first);
+    poll_fn(|cx| turn(cx, from, to, count)).await?;
+    finish(to);
+    Ok(())
+}
+
+/// Copies what there is, until one side has to be waited for or others should have their turn.
+fn turn(cx: &mut Context<'_>, from: &TcpStream, to: &TcpStream, count: &Cell<u64>) -> Poll<io::Result<()>> {
+    let start = count.get();
+    loop {
+        if count.get().saturating_sub(start) >= TURN {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // Room first: nothing is looked at that could not be written.
+        ready!(to.poll_write_ready(cx))?;
+        ready!(from.poll_read_ready(cx))?;
+        match SCRATCH.with_borrow_mut(|scratch| pass(scratch, from, to)) {
+            Ok(0) => return Poll::Ready(Ok(())),
+            Ok(passed) => add(count, passed),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+}
+
+/// Passes on what has arrived, as far as it can be written; 0 at the end.
+fn pass(scratch: &mut Vec<u8>, from: &TcpStream, to: &TcpStream) -> io::Result<usize> {
+    scratch.resize(BUFFER, 0);
+    let seen = from.try_io(Interest::READABLE, || receive(from, scratch, MsgFlags::MSG_PEEK))?;
+    let Some(bytes) = scratch.get(..seen).filter(|bytes| !bytes.is_empty()) else {
+        return Ok(0);
+    };
+    let written = to.try_write(bytes)?;
+    if written == seen && seen < BUFFER {
+        // Nothing is left now; without this the next turn would ask the kernel once more to hear so.
+        let _ = from.try_io(Interest::READABLE, || Err::<(), _>(ErrorKind::WouldBlock.into()));
+    }
+    let mut taken = 0;
+    while taken < written {
+        let rest = scratch.get_mut(taken..written).unwrap_or_default();
+        match receive(from, rest, TAKE) {
+            Ok(0) => break,
+            Ok(more) => taken += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}
+
+/// Takes bytes out; Linux need not copy them for that.
+const TAKE: MsgFlags = if cfg!(target_os = "linux") { MsgFlags::MSG_TRUNC } else { MsgFlags::empty() };
+
+fn receive(from: &TcpStream, to: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
+    Ok(recv(from.as_raw_fd(), to, flags)?)
+}
+
+fn add(count: &Cell<u64>, bytes: usize) {
+    count.set(count.get().saturating_add(bytes as u64));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{pair, run};
+    use super::*;
+    use std::rc::Rc;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::spawn_local;
+
+    /// The program's end, the server's end, and the relay between them.
+    async fn relayed(
+        first: &[u8],
+    ) -> (TcpStream, TcpStream, Rc<Tally>, tokio::task::JoinHandle<io::Result<()>>) {
+        let (program, inside) = pair().await;
+        let (server, outside) = pair().await;
+        let tally = Rc::new(Tally::default());
+        let (counted, first) = (tally.clone(), first.to_vec());
+        let relay = spawn_local(async move { relay(inside, first, outside, &counted).await });
+        (program, server, tally, relay)
+    }
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|at| (at * 31 + at / 251) as u8).collect()
+    }
+
+    #[test]
+    fn both_directions_pass_unchanged_and_are_counted() {
+        run(async {
+            let (program, server, tally, relay) = relayed(b"first ").await;
+            let (mut program_reads, mut program_writes) = program.into_split();
+            let (mut server_reads, mut server_writes) = server.into_split();
+            let (sent, received) = (pattern(3_000_001), pattern(2_500_003));
+            let (out, back) = (sent.clone(), received.clone());
+            spawn_local(async move {
+                program_writes.write_all(&out).await.unwrap();
+            });
+            spawn_local(async move {
+                server_writes.write_all(&back).await.unwrap();
+            });
+            let (mut at_server, mut at_program) = (Vec::new(), Vec::new());
+            tokio::try_join!(
+                server_reads.read_to_end(&mut at_server),
+                program_reads.read_to_end(&mut at_program)
+            )
+            .unwrap();
+            assert!(at_server == [&b"first "[..], &sent].concat() && at_program == received);
+            relay.await.unwrap().unwrap();
+            assert_eq!((tally.sent.get(), tally.received.get()), (3_000_007, 2_500_003));
+        });
+    }
+
+    #[test]
+    fn one_end_may_close_before_the_other() {
+        run(async {
+            let (mut program, mut server, _, relay) = relayed(b"").await;
+            program.write_all(b"question").await.unwrap();
+            program.shutdown().await.unwrap();
+            let mut question = String::new();
+            server.read_to_string(&mut question).await.unwrap();
+            assert_eq!(question, "question");
+            server.write_all(b"answer").await.unwrap();
+            drop(server);
+            let mut answer = String::new();
+            program.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer, "answer");
+            relay.await.unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_reset_is_passed_on_either_way() {
+        run(async {
+            for from_server in [true, false] {
+                let (program, server, _, relay) = relayed(b"").await;
+                let (dying, mut other) = if from_server { (server, program) } else { (program, server) };
+                reset(&dying);
+                drop(dying);
+                let error = other.read_u8().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+                assert!(relay.await.unwrap().is_err());
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_not_read_is_not_taken() {
+        run(async {
+            let (mut program, server, tally, relay) = relayed(b"").await;
+            let sent = Cell::new(0);
+            // Until nobody takes any more: both kernels' buffers are full, and there is none of ours.
+            loop {
+                let before = sent.get();
+                let chunk = pattern(1 << 20);
+                let _ = tokio::time::timeout(
+                    std::time::Duration::from_millis(300),
+                    write_all(&program, &chunk, &sent),
+                )
+                .await;
+                if sent.get() == before {
+                    break;
+                }
+            }
+            let passed = tally.sent.get();
+            assert!(passed < sent.get(), "{passed} of {}", sent.get());
+            tokio::spawn(async move {
+                let mut server = server;
+                let mut rest = Vec::new();
+                server.read_to_end(&mut rest).await.unwrap();
+                server.write_all(&(rest.len() as u64).to_be_bytes()).await.unwrap();
+            });
+            program.shutdown().await.unwrap();
+            assert_eq!(program.read_u64().await.unwrap(), sent.get());
+            relay.await.unwrap().unwrap();
+            assert_eq!(tally.sent.get(), sent.get());
+        });
+    }
+
+    #[test]
+    fn a_direction_may_be_dropped_and_taken_up_again() {
+        run(async {
+            let (mut program, inside) = pair().await;
+            let (server, outside) = pair().await;
+            let sent = pattern(4_000_000);
+            let expected = sent.clone();
+            spawn_local(async move {
+                let (_, mut server) = server.into_split();
+                server.write_all(&sent).await.unwrap();
+            });
+            let copy = async {
+                let count = Cell::new(0);
+                let mut dropped = 0;
+                loop {
+                    let mut copying = pin!(one_way(&outside, &inside, &count));
+                    let mut polls = 0;
+                    let ended = poll_fn(|cx| match copying.as_mut().poll(cx) {
+                        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                        Poll::Pending if polls == 1 => Poll::Ready(None),
+                        Poll::Pending => {
+                            polls += 1;
+                            Poll::Pending
+                        }
+                    })
+                    .await;
+                    dropped += 1;
+                    if let Some(ended) = ended {
+                        ended.unwrap();
+                        return dropped;
+                    }
+                }
+            };
+            let mut received = Vec::new();
+            let (dropped, _) = tokio::join!(copy, program.read_to_end(&mut received));
+            assert!(received == expected);
+            assert!(dropped > 2, "it was never dropped");
+        });
+    }
 }
