@@ -18,7 +18,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The command that the questions are about.
 #[derive(Debug, Clone)]
@@ -110,7 +110,11 @@ pub struct OutsideDesk {
     broken: Option<String>,
 }
 
+/// How long the settings files are not looked at again: less than a person notices, more than a burst of connections.
+const FRESH: Duration = Duration::from_millis(20);
+
 struct Now {
+    looked: Instant,
     seen: Vec<Seen>,
     prepared: Result<Arc<Prepared>, String>,
     policy: Result<Arc<NetworkPolicy>, String>,
@@ -138,7 +142,7 @@ impl OutsideDesk {
             command,
             askpass: caller.variable("SBSH_ASKPASS").map(PathBuf::from),
             // Read again when it is first needed for writing: what was read before the fork stays with the front.
-            now: Mutex::new(Now { seen, prepared: Err(String::new()), policy }),
+            now: Mutex::new(Now { looked: Instant::now(), seen, prepared: Err(String::new()), policy }),
             log: prepared.locations.state_dir.as_deref().map(Log::of),
             broken,
         };
@@ -222,6 +226,10 @@ impl Desk for OutsideDesk {
             return Err(why.clone());
         }
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.looked.elapsed() < FRESH {
+            return now.policy.clone();
+        }
+        now.looked = Instant::now();
         let seen: Vec<Seen> = now.seen.iter().map(|(path, _)| see(path)).collect();
         if seen != now.seen {
             let prepared = prepare::policy(&self.caller).map(Arc::new).map_err(|s| super::stop_words(&s));
