@@ -223,7 +223,8 @@ fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
                     }
                 }
                 Ok(Some(Order::Freeze)) => {
-                    household.frozen = Some(process::stop_all());
+                    // Asked twice, what was stopped before the first time still counts.
+                    household.frozen.get_or_insert_with(process::stop_all);
                     let _ = channel::send_news(channel, &News::Frozen);
                 }
                 Ok(Some(Order::Thaw)) => {

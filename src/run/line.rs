@@ -37,8 +37,9 @@ impl<'a> Line<'a> {
         Line { stream: Some(stream), partial, speaker, questions, blocked }
     }
 
-    /// Reads what is there; true if there is a question to be asked now.
+    /// Reads what is there; true if a question came with it.
     pub fn listen(&mut self) -> bool {
+        let before = self.questions.len();
         let mut buffer = [0; 4096];
         while let Some(mut stream) = self.stream.as_ref() {
             match stream.read(&mut buffer) {
@@ -60,7 +61,7 @@ impl<'a> Line<'a> {
                 Err(_) => {}
             }
         }
-        !self.questions.is_empty()
+        self.questions.len() > before
     }
 
     /// Asks what waits to be asked. Everything inside is stopped.
@@ -119,12 +120,15 @@ mod tests {
             say(&mut far, &ToFront::Blocked { what: "x".into(), advice: None });
             say(&mut far, &ToFront::Ask(Asked { host: "h".into(), port: 1, program: None }));
             assert_eq!(line.listen(), there);
+            // What else comes while the question waits is no second one.
+            say(&mut far, &ToFront::Blocked { what: "y".into(), advice: None });
+            assert!(!line.listen());
             line.ask();
             let mut answer = String::new();
             BufReader::new(&far).read_line(&mut answer).unwrap();
             let reply: Reply = serde_json::from_str(&answer).unwrap();
             assert_eq!(matches!(reply, Reply::No(by) if by == "h"), there);
-            assert_eq!(line.hang_up(), [("x".to_owned(), None)]);
+            assert_eq!(line.hang_up(), [("x".to_owned(), None), ("y".to_owned(), None)]);
         }
     }
 }
