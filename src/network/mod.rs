@@ -22,6 +22,7 @@ pub mod http;
 pub mod judge;
 pub mod names;
 pub mod opening;
+pub mod questions;
 pub mod refusal;
 #[cfg(target_os = "linux")]
 pub mod setup;

@@ -1,0 +1,166 @@
+//! Questions about unknown hosts: one for all connections to a target that wait at the same time, one after the other
+//! on the caller's terminal, and not more than a person can bear.
+//!
+//! Owns the asking. A question, once begun, is seen through whatever becomes of the connections that raised it: a
+//! program that hangs up must not leave its answer to be read as the answer to the next question.
+
+use super::desk::{Asked, Desk, Reply, ToFront};
+use super::{Cause, Target};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_local;
+
+/// Questions about unknown hosts that one command may raise; then it is a flood, and the answer is no.
+const MOST: usize = 24;
+
+/// The questions of one sandbox.
+pub struct Questions {
+    desk: Arc<dyn Desk>,
+    waiting: RefCell<HashMap<Target, watch::Receiver<Option<Reply>>>>,
+    asked: Cell<usize>,
+    front: Mutex<Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf)>>,
+}
+
+impl Questions {
+    /// `front` leads to the process that the caller started, and does not block.
+    ///
+    /// # Errors
+    /// What the calls on the socket give.
+    pub fn new(desk: Arc<dyn Desk>, front: std::os::unix::net::UnixStream) -> io::Result<Questions> {
+        let (read, write) = UnixStream::from_std(front)?.into_split();
+        let front = Mutex::new(Some((BufReader::new(read), write)));
+        Ok(Questions { desk, waiting: RefCell::default(), asked: Cell::new(0), front })
+    }
+
+    /// Asks, or waits for the answer to the same question.
+    ///
+    /// # Errors
+    /// [`Cause::Flood`].
+    pub async fn ask(self: &Rc<Self>, target: &Target) -> Result<Reply, Cause> {
+        let running = self.waiting.borrow().get(target).cloned();
+        let mut answer = match running {
+            Some(answer) => answer,
+            None => self.begin(target)?,
+        };
+        let given = answer.wait_for(Option::is_some).await.ok().and_then(|given| given.clone());
+        Ok(given.unwrap_or_else(|| nobody("the question was lost")))
+    }
+
+    fn begin(self: &Rc<Self>, target: &Target) -> Result<watch::Receiver<Option<Reply>>, Cause> {
+        if self.asked.get() >= MOST {
+            return Err(Cause::Flood);
+        }
+        self.asked.set(self.asked.get() + 1);
+        let (tell, answer) = watch::channel(None);
+        self.waiting.borrow_mut().insert(target.clone(), answer.clone());
+        let (all, target) = (Rc::clone(self), target.clone());
+        spawn_local(async move {
+            let asked = Asked::about(&target, None);
+            let reply = match all.ask_front(&asked).await {
+                Reply::Nobody(_) => all.ask_desk(asked).await,
+                reply => reply,
+            };
+            all.waiting.borrow_mut().remove(&target);
+            if matches!(reply, Reply::Nobody(_)) {
+                // No person was troubled.
+                all.asked.set(all.asked.get().saturating_sub(1));
+            }
+            let _ = tell.send(Some(reply));
+        });
+        Ok(answer)
+    }
+
+    /// The caller's terminal; one question after the other.
+    async fn ask_front(&self, asked: &Asked) -> Reply {
+        let mut line = self.front.lock().await;
+        let Some((from, to)) = line.as_mut() else { return nobody("the caller is gone") };
+        let Ok(mut text) = serde_json::to_vec(&ToFront::Ask(asked.clone())) else { return nobody("") };
+        text.push(b'\n');
+        let mut answer = String::new();
+        let sent = to.write_all(&text).await;
+        match (sent, from.read_line(&mut answer).await) {
+            (Ok(()), Ok(length)) if length > 0 => {
+                serde_json::from_str(&answer).unwrap_or_else(|_| nobody("the answer is unreadable"))
+            }
+            // The front ended: jobs of the command live on without a terminal.
+            _ => {
+                *line = None;
+                nobody("the caller is gone")
+            }
+        }
+    }
+
+    async fn ask_desk(&self, asked: Asked) -> Reply {
+        let desk = Arc::clone(&self.desk);
+        let reply = tokio::task::spawn_blocking(move || desk.ask(&asked)).await;
+        reply.unwrap_or_else(|_| nobody("asking failed"))
+    }
+}
+
+fn nobody(why: &str) -> Reply {
+    Reply::Nobody(why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::run;
+    use super::super::{Permit, Refusal};
+    use super::*;
+    use crate::policy::{Host, NetworkPolicy};
+
+    struct NoDesk;
+
+    impl Desk for NoDesk {
+        fn policy(&self) -> Result<Arc<NetworkPolicy>, String> {
+            Err("none".into())
+        }
+        fn ask(&self, _asked: &Asked) -> Reply {
+            Reply::Nobody("nobody".into())
+        }
+        fn ended(&self, _permit: &Permit) {}
+        fn refused(&self, _refusal: &Refusal, _target: &Target, _again: bool) {}
+    }
+
+    fn target(name: &str) -> Target {
+        Target { host: Host::Name(name.into()), port: 443 }
+    }
+
+    #[test]
+    fn an_answer_to_a_program_that_hung_up_is_no_answer_to_the_next_question() {
+        run(async {
+            let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+            near.set_nonblocking(true).unwrap();
+            far.set_nonblocking(true).unwrap();
+            let questions = Rc::new(Questions::new(Arc::new(NoDesk), near).unwrap());
+            let (from, mut to) = UnixStream::from_std(far).unwrap().into_split();
+            let mut from = BufReader::new(from).lines();
+            // The first program is gone as soon as its question is on the terminal.
+            {
+                let (harmless, friend) = (target("harmless.example"), Rc::clone(&questions));
+                let first = spawn_local(async move { friend.ask(&harmless).await });
+                assert!(from.next_line().await.unwrap().unwrap().contains("harmless.example"));
+                first.abort();
+                assert!(first.await.is_err());
+            }
+            let (evil, friend) = (target("evil.example"), Rc::clone(&questions));
+            let second = spawn_local(async move { friend.ask(&evil).await });
+            to.write_all(b"\"Session\"\n").await.unwrap();
+            assert!(from.next_line().await.unwrap().unwrap().contains("evil.example"));
+            to.write_all(b"{\"No\":\"the person\"}\n").await.unwrap();
+            assert_eq!(second.await.unwrap(), Ok(Reply::No("the person".into())));
+            // And the same target can be asked about again.
+            let (harmless, friend) = (target("harmless.example"), Rc::clone(&questions));
+            let third = spawn_local(async move { friend.ask(&harmless).await });
+            assert!(from.next_line().await.unwrap().unwrap().contains("harmless.example"));
+            to.write_all(b"\"Once\"\n").await.unwrap();
+            assert_eq!(third.await.unwrap(), Ok(Reply::Once));
+        });
+    }
+}
