@@ -102,7 +102,7 @@ impl Entrances {
         sockets::send_with_descriptors(over, &bytes, &self.numbers())
     }
 
-    /// Receives them; `None` where there is no network to be had, with the reason.
+    /// Receives them.
     ///
     /// # Errors
     /// The reason as the other side told it.
@@ -223,34 +223,25 @@ const CHAIN: &str = "arrivals";
 
 /// The table, the chain and the rules, in one batch: all of it holds, or none.
 fn divert_everything() -> nix::Result<()> {
-    let mut batch = Batch::default();
-    let edge = |batch: &mut Batch, kind: u16| {
-        // NFNL_MSG_BATCH_BEGIN and _END name the subsystem, nf_tables (10), as their resource.
-        batch.add_unanswered(kind, 0, |body| {
-            body.header(&[0, 0, 0, 10]);
+    nf_tables_batch(|batch| {
+        batch.add(nf_tables(0), CREATE, |body| {
+            body.header(&[INET, 0, 0, 0]).text(1, TABLE);
         });
-    };
-    edge(&mut batch, 16);
-    batch.add(nf_tables(0), CREATE, |body| {
-        body.header(&[INET, 0, 0, 0]).text(1, TABLE);
-    });
-    batch.add(nf_tables(3), CREATE, |body| {
-        let header = body.header(&[INET, 0, 0, 0]);
-        header.text(1, TABLE).text(3, CHAIN).nest(4, |hook| {
-            hook.number(1, 0).bytes(2, &(-150i32).to_be_bytes()); // prerouting, at the priority of mangle
+        batch.add(nf_tables(3), CREATE, |body| {
+            let header = body.header(&[INET, 0, 0, 0]);
+            header.text(1, TABLE).text(3, CHAIN).nest(4, |hook| {
+                hook.number(1, 0).bytes(2, &(-150i32).to_be_bytes()); // prerouting, at the priority of mangle
+            });
+            header.text(7, "filter");
         });
-        header.text(7, "filter");
-    });
-    let (v4, v6) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST));
-    for own in [v4, v6] {
-        add_rule(&mut batch, |rule| rule.protocol(TCP).not_for(own).divert(own));
-        // A ping to anywhere would be answered by the sandbox itself, as if the other side were there.
-        add_rule(&mut batch, |rule| {
-            rule.protocol(if own.is_ipv4() { 1 } else { 58 }).not_for(own).echo(own).drop()
-        });
-    }
-    edge(&mut batch, 17);
-    batch.send(SockProtocol::NetlinkNetFilter)
+        for own in LOOPBACKS {
+            add_rule(batch, |rule| rule.protocol(TCP).not_for(own).divert(own));
+            // A ping to anywhere would be answered by the sandbox itself, as if the other side were there.
+            add_rule(batch, |rule| {
+                rule.protocol(if own.is_ipv4() { 1 } else { 58 }).not_for(own).echo(own).drop()
+            });
+        }
+    })
 }
 
 /// Joins the loopback of the inside to the gateway: connections there that nothing inside accepts come to it too.
@@ -285,17 +276,28 @@ pub fn join_loopback(entrances: &Entrances) -> Result<(), String> {
 /// # Errors
 /// What the kernel answers.
 fn divert_loopback() -> nix::Result<()> {
-    let mut batch = Batch::default();
+    nf_tables_batch(|batch| {
+        for own in LOOPBACKS {
+            add_rule(batch, |rule| rule.protocol(TCP).family(own).served().accept());
+            add_rule(batch, |rule| rule.protocol(TCP).family(own).divert(own));
+        }
+    })
+}
+
+/// The sandbox's own loopback, by family.
+const LOOPBACKS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+/// Messages that the kernel takes all together or not at all.
+fn nf_tables_batch(write: impl FnOnce(&mut Batch)) -> nix::Result<()> {
+    // NFNL_MSG_BATCH_BEGIN and _END name the subsystem, nf_tables (10), as their resource.
     let edge = |batch: &mut Batch, kind: u16| {
         batch.add_unanswered(kind, 0, |body| {
             body.header(&[0, 0, 0, 10]);
         });
     };
+    let mut batch = Batch::default();
     edge(&mut batch, 16);
-    for own in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-        add_rule(&mut batch, |rule| rule.protocol(TCP).family(own).served().accept());
-        add_rule(&mut batch, |rule| rule.protocol(TCP).family(own).divert(own));
-    }
+    write(&mut batch);
     edge(&mut batch, 17);
     batch.send(SockProtocol::NetlinkNetFilter)
 }

@@ -250,7 +250,7 @@ pub fn run(
         line: far,
         serve: Box::new(serve),
     };
-    let speaker = Box::new(AtTerminal { prepared, caller, command: command.clone() });
+    let speaker = Box::new(AtTerminal { prepared, caller, command: &command });
     let watch = Watch {
         guards: planned.plan.guards,
         roots: planned.facts.roots,

@@ -56,16 +56,14 @@ fn settle(answer: Answer, asked: &Asked, prepared: &Prepared) -> Reply {
         Ok(_) => reply,
         Err(stop) => Reply::No(super::stop_words(&stop)),
     };
-    if answer.is_nobodys() {
-        let Answer::No { by } = answer else { return Reply::Nobody(String::new()) };
-        return Reply::Nobody(by);
-    }
+    let nobodys = answer.is_nobodys();
     match answer {
         Answer::Once => Reply::Once,
         Answer::Session => Reply::Session,
         Answer::Always => kept(write(Destination::ProjectPersonal, false), Reply::AlwaysHere),
         Answer::AlwaysUser => kept(write(Destination::User, false), Reply::AlwaysUser),
         Answer::Never { by } => kept(write(Destination::ProjectPersonal, true), Reply::Never(by)),
+        Answer::No { by } if nobodys => Reply::Nobody(by),
         Answer::No { by } => Reply::No(by),
     }
 }
@@ -77,7 +75,7 @@ pub struct AtTerminal<'a> {
     /// Who started sbsh.
     pub caller: &'a Caller,
     /// What runs.
-    pub command: Command,
+    pub command: &'a Command,
 }
 
 impl AtTerminal<'_> {
@@ -105,7 +103,8 @@ pub struct OutsideDesk {
     command: Command,
     askpass: Option<PathBuf>,
     now: Mutex<Now>,
-    log: Option<Log>,
+    state: Option<PathBuf>,
+    project: Option<PathBuf>,
     /// The caller's proxy variables make no sense: nothing can be dialled.
     broken: Option<String>,
 }
@@ -143,7 +142,8 @@ impl OutsideDesk {
             askpass: caller.variable("SBSH_ASKPASS").map(PathBuf::from),
             // Read again when it is first needed for writing: what was read before the fork stays with the front.
             now: Mutex::new(Now { looked: Instant::now(), seen, prepared: Err(String::new()), policy }),
-            log: prepared.locations.state_dir.as_deref().map(Log::of),
+            state: prepared.locations.state_dir.clone(),
+            project: prepared.layers.project.clone(),
             broken,
         };
         (desk, upstreams)
@@ -159,8 +159,7 @@ impl OutsideDesk {
     }
 
     fn pending(&self, target: &Target, why: &str) {
-        let Ok(prepared) = self.prepared() else { return };
-        let Some(state) = &prepared.locations.state_dir else { return };
+        let Some(state) = &self.state else { return };
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let command: String = String::from_utf8_lossy(&self.command.text).chars().take(500).collect();
         let entry = Pending {
@@ -169,15 +168,15 @@ impl OutsideDesk {
             port: target.port,
             command,
             cwd: self.command.cwd.clone(),
-            project: prepared.layers.project.clone(),
+            project: self.project.clone(),
             why: why.into(),
         };
         let _ = pending::record(state, &entry);
     }
 
     fn log(&self, entry: serde_json::Value) {
-        if let Some(log) = &self.log {
-            let _ = log.append(&entry);
+        if let Some(state) = &self.state {
+            let _ = Log::of(state).append(&entry);
         }
     }
 
