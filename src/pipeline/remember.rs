@@ -232,7 +232,7 @@ mod tests {
     fn world() -> World {
         let directory = tempfile::tempdir().unwrap();
         let top = directory.path().canonicalize().unwrap();
-        for name in ["home/.claude", "project/.claude", "managed"] {
+        for name in ["home/.claude", "project/.claude"] {
             std::fs::create_dir_all(top.join(name)).unwrap();
         }
         let locations = Locations {
@@ -327,6 +327,8 @@ mod tests {
         if !nix::unistd::geteuid().is_root() {
             return;
         }
+        // Only here: an ordinary user's directory would be refused as no administrator's.
+        std::fs::create_dir(&world.locations.managed_dir).unwrap();
         let managed = world.locations.managed_dir.join("managed-settings.json");
         let lock = r#"{"sandbox": {"network": {"allowManagedDomainsOnly": true}}}"#;
         std::fs::write(&managed, lock).unwrap();
