@@ -12,7 +12,7 @@ _sbshctl() {
       trust) words='--show --yes --list --revoke --help' ;;
       approve) words='--help' ;;
       pending) words='--json --clear --help' ;;
-      allow) words='domain --project --user --help' ;;
+      allow) words='domain write read socket --project --user --help' ;;
       help) words='explain status doctor trust approve pending allow help' ;;
       *) return ;;
     esac

@@ -5,11 +5,11 @@ complete -c sbshctl -f -n __fish_use_subcommand -a doctor -d 'Check what can be 
 complete -c sbshctl -f -n __fish_use_subcommand -a trust -d 'Let this project\'s settings files widen the sandbox'
 complete -c sbshctl -f -n __fish_use_subcommand -a approve -d 'Answer the questions of all running commands in this terminal'
 complete -c sbshctl -f -n __fish_use_subcommand -a pending -d 'List the hosts that were refused because nobody could be asked'
-complete -c sbshctl -f -n __fish_use_subcommand -a allow -d 'Allow connections to a host, from now on'
+complete -c sbshctl -f -n __fish_use_subcommand -a allow -d 'Allow a host, a path or a Unix socket, from now on'
 complete -c sbshctl -f -n __fish_use_subcommand -a help -d 'Show this help, or a verb\'s'
 complete -c sbshctl -n __fish_use_subcommand -s h -l help -d 'Show help.'
 complete -c sbshctl -n __fish_use_subcommand -s V -l version -d 'Print the version.'
-complete -c sbshctl -f -n '__fish_seen_subcommand_from allow' -a domain
+complete -c sbshctl -n '__fish_seen_subcommand_from allow' -a 'domain write read socket'
 complete -c sbshctl -n '__fish_seen_subcommand_from explain' -l json -d 'Print one JSON object for programs instead of text.'
 complete -c sbshctl -n '__fish_seen_subcommand_from explain' -s c -l command -r -d 'The command text, instead of operands.'
 complete -c sbshctl -n '__fish_seen_subcommand_from status' -l json -d 'Print one JSON object for programs instead of text.'

@@ -8,7 +8,7 @@ if (( CURRENT == 2 )); then
     'trust:Let this project'\''s settings files widen the sandbox'
     'approve:Answer the questions of all running commands in this terminal'
     'pending:List the hosts that were refused because nobody could be asked'
-    'allow:Allow connections to a host, from now on'
+    'allow:Allow a host, a path or a Unix socket, from now on'
     'help:Show this help, or a verb'\''s'
   )
   _describe verb verbs
@@ -25,6 +25,6 @@ case $verb in
   trust) _arguments '--show[Show what trusting would widen; change nothing.]' '--yes[Trust without asking.]' '--list[List the files that are trusted.]' '--revoke[Withdraw the trust of a settings file or of all files of a project.]:path:_default' '--help[Show help.]' ;;
   approve) _arguments '--help[Show help.]' ;;
   pending) _arguments '--json[Print one JSON object for programs instead of text.]' '--clear[Empty the list; this allows nothing.]' '--help[Show help.]' ;;
-  allow) _arguments '--project[In this project only; an error where there is none.]' '--user[In all projects of this user.]' '1:what:(domain)' '2:host:_hosts' '--help[Show help.]' ;;
+  allow) _arguments '--project[In this project only; an error where there is none.]' '--user[In all projects of this user.]' '1:what:(domain write read socket)' '2:which:_files' '--help[Show help.]' ;;
   help) _arguments '1:verb:(explain status doctor trust approve pending allow help)' '--help[Show help.]' ;;
 esac

@@ -13,6 +13,7 @@
 //! | [`approval`] | what did the person (or nobody) answer | people |
 //! | [`audit`] | what is kept of it | appends to one file |
 //! | [`confinement`] | the exact confinement: mounts, masks, seccomp, environment | pure but its facts |
+//! | [`gatekeeper`] | what becomes of a call that would cross the boundary | effect |
 //! | [`network`] | what does a connection from inside reach | effect |
 //! | [`run`] | processes, signals, clean-up | effect |
 //! | [`report`] | words for people and agents | the only place that prints |
@@ -30,6 +31,8 @@ pub mod command;
 pub mod confinement;
 pub mod doors;
 pub mod exit;
+#[cfg(target_os = "linux")]
+pub mod gatekeeper;
 pub mod network;
 pub mod pipeline;
 pub mod policy;

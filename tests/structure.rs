@@ -23,6 +23,7 @@ const ORDER: &[&str] = &[
     "approval",
     "audit",
     "confinement",
+    "gatekeeper",
     "network",
     "run",
     "report",
@@ -95,8 +96,10 @@ fn may_use(from: &str, to: &str) -> Result<(), String> {
         (CALLER, _) => Err("caller uses settings only".to_owned()),
         (_, "cli") => Err("cli is used by pipeline and admin only".to_owned()),
         (_, "report") => Err("report is used by pipeline and admin only".to_owned()),
-        ("run", stage) if !["confinement", "network", "policy", "settings"].contains(&stage) => {
-            Err("run uses confinement, network, policy and settings only".to_owned())
+        ("run", stage)
+            if !["confinement", "gatekeeper", "network", "policy", "settings"].contains(&stage) =>
+        {
+            Err("run uses confinement, gatekeeper, network, policy and settings only".to_owned())
         }
         _ if place(to) < place(from) => Ok(()),
         _ => Err(format!("a stage uses earlier ones only: {}", ORDER.join(", "))),
@@ -509,7 +512,7 @@ fn passes(path: &str, text: &str) {
 
 #[test]
 fn backward_edges_are_found() {
-    let order = "a stage uses earlier ones only: settings, policy, command, verdict, approval, audit, confinement, network, run, report, admin";
+    let order = "a stage uses earlier ones only: settings, policy, command, verdict, approval, audit, confinement, gatekeeper, network, run, report, admin";
     fails(
         "policy/files.rs",
         "use crate::verdict::Verdict;",

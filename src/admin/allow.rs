@@ -2,11 +2,11 @@
 
 use super::{only_outside, print};
 use crate::caller::Caller;
-use crate::cli::AllowPlace;
+use crate::cli::{AllowKind, AllowPlace};
 use crate::exit;
 use crate::pipeline::Stop;
 use crate::pipeline::prepare::{self, Prepared};
-use crate::pipeline::remember::{self, Destination};
+use crate::pipeline::remember::{self, Destination, PathList};
 use crate::policy::{NetworkPolicy, NetworkVerdict, parse_host_port};
 use crate::settings::Sourced;
 use crate::system::visible::visible;
@@ -17,11 +17,11 @@ use std::path::Path;
 /// The port that is looked at where none is named.
 const HTTPS: u16 = 443;
 
-/// Allows a domain.
+/// Allows a domain, a path or a socket.
 ///
 /// # Errors
-/// From inside; no domain; a managed lock; a file that cannot be changed.
-pub fn run(entry: &str, place: AllowPlace, caller: &Caller) -> Result<i32, Stop> {
+/// From inside; nothing that can be allowed; a managed lock; a file that cannot be changed.
+pub fn run(kind: AllowKind, entry: &str, place: AllowPlace, caller: &Caller) -> Result<i32, Stop> {
     only_outside("allow")?;
     let prepared = prepare::policy(caller)?;
     let destination = match place {
@@ -32,6 +32,16 @@ pub fn run(entry: &str, place: AllowPlace, caller: &Caller) -> Result<i32, Stop>
         }
         AllowPlace::Project | AllowPlace::Nearest => Destination::ProjectPersonal,
     };
+    let list = match kind {
+        AllowKind::Domain => None,
+        AllowKind::Write => Some(PathList::Write),
+        AllowKind::Read => Some(PathList::Read),
+        AllowKind::Socket => Some(PathList::Socket),
+    };
+    if let Some(list) = list {
+        let file = remember::path(entry, list, destination, &prepared)?;
+        return print(&said_of_path(entry, &file, &prepare::policy(caller)?));
+    }
     let file = remember::domain(entry, destination, false, &prepared)?;
     let after = prepare::policy(caller)?;
     let mut text = said(entry, &file, &after);
@@ -48,12 +58,25 @@ pub fn run(entry: &str, place: AllowPlace, caller: &Caller) -> Result<i32, Stop>
     print(&text)
 }
 
-/// What was written where, and whether it counts.
-fn said(entry: &str, file: &Path, after: &Prepared) -> String {
+/// What was written where, and what settings say of it now.
+fn said_of_path(entry: &str, file: &Path, after: &Prepared) -> String {
+    let mut text = where_to(entry, file, after);
+    for notice in &after.policy.notices {
+        let _ = writeln!(text, "  {}", visible(notice.text.as_bytes()));
+    }
+    text
+}
+
+fn where_to(entry: &str, file: &Path, after: &Prepared) -> String {
     let path = visible(file.as_os_str().as_encoded_bytes());
     let everywhere = after.layers.user_file.as_deref() == Some(file);
     let reach = if everywhere { "all projects of this user" } else { "this project" };
-    let mut text = format!("'{}' is allowed in {reach}, by '{path}'\n", visible(entry.as_bytes()));
+    format!("'{}' is allowed in {reach}, by '{path}'\n", visible(entry.as_bytes()))
+}
+
+/// What was written where, and whether it counts.
+fn said(entry: &str, file: &Path, after: &Prepared) -> String {
+    let mut text = where_to(entry, file, after);
     let network = &after.policy.network;
     if !network.allowed.entries().iter().any(|allowed| allowed.value == entry) {
         text.push_str("but it does not count:\n");

@@ -53,13 +53,13 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         #[cfg(target_os = "linux")]
         AdminCommand::Pending { json, clear } => pending::run(json, clear, caller),
         #[cfg(target_os = "linux")]
-        AdminCommand::AllowDomain { entry, place } => allow::run(&entry, place, caller),
+        AdminCommand::Allow { kind, entry, place } => allow::run(kind, &entry, place, caller),
         #[cfg(not(target_os = "linux"))]
         AdminCommand::Explain { .. }
         | AdminCommand::Doctor { .. }
         | AdminCommand::Approve
         | AdminCommand::Pending { .. }
-        | AdminCommand::AllowDomain { .. } => {
+        | AdminCommand::Allow { .. } => {
             Err(Stop::NoBackend("this verb works on Linux and WSL2 only so far".into()))
         }
     }

@@ -37,9 +37,11 @@ pub enum AdminCommand {
         /// Empty the list.
         clear: bool,
     },
-    /// Allow a host.
-    AllowDomain {
-        /// An entry for a list of domains, as it was written.
+    /// Allow something from now on.
+    Allow {
+        /// What it is.
+        kind: AllowKind,
+        /// An entry for its list, as it was written.
         entry: String,
         /// Where.
         place: AllowPlace,
@@ -48,6 +50,32 @@ pub enum AdminCommand {
     Help(Option<&'static str>),
     /// The version.
     Version,
+}
+
+/// What an `allow` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowKind {
+    /// Connections to a host.
+    Domain,
+    /// Writing a path.
+    Write,
+    /// Reading a path.
+    Read,
+    /// Connecting to a Unix socket.
+    Socket,
+}
+
+impl AllowKind {
+    /// By its word on the command line.
+    fn named(word: &std::ffi::OsStr) -> Option<AllowKind> {
+        Some(match word.to_str()? {
+            "domain" => AllowKind::Domain,
+            "write" => AllowKind::Write,
+            "read" => AllowKind::Read,
+            "socket" => AllowKind::Socket,
+            _ => return None,
+        })
+    }
 }
 
 /// Which settings an `allow` changes.
@@ -209,9 +237,10 @@ fn allow(row: &'static VerbRow, given: &Given) -> Result<AdminCommand, UsageErro
         (false, false) => AllowPlace::Nearest,
     };
     match given.operands.as_slice() {
-        [kind, entry] if kind == table::DOMAIN => match entry.to_str() {
-            Some(entry) => Ok(AdminCommand::AllowDomain { entry: entry.to_owned(), place }),
-            None => Err(wrong(Some(row), "a host is text")),
+        [word, entry] => match (AllowKind::named(word), entry.to_str()) {
+            (Some(kind), Some(entry)) => Ok(AdminCommand::Allow { kind, entry: entry.to_owned(), place }),
+            (Some(_), None) => Err(wrong(Some(row), "settings hold text, and this is none")),
+            (None, _) => Err(wrong(Some(row), "domain, write, read and socket can be allowed")),
         },
         _ => Err(wrong(Some(row), "say what to allow, as in 'sbshctl allow domain example.com'")),
     }

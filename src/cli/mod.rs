@@ -18,7 +18,7 @@ mod zsh;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-pub use admin::{AdminCommand, AllowPlace, TrustAction};
+pub use admin::{AdminCommand, AllowKind, AllowPlace, TrustAction};
 pub use inner::InnerShell;
 pub use shell::{CommandInput, ShellInvocation};
 
@@ -159,7 +159,9 @@ mod tests {
     #[test]
     fn options_may_stand_behind_what_is_allowed() {
         let allow = |words: &[&str]| match invocation(&[&["sbshctl", "allow"], words].concat()) {
-            Ok(Invocation::Admin(AdminCommand::AllowDomain { entry, place })) => Some((entry, place)),
+            Ok(Invocation::Admin(AdminCommand::Allow { kind: AllowKind::Domain, entry, place })) => {
+                Some((entry, place))
+            }
             _ => None,
         };
         let expected = |place| Some(("x.org:443".to_owned(), place));

@@ -146,7 +146,7 @@ pub fn bash() -> String {
         let mut words: Vec<String> = row.options.iter().map(|option| format!("--{}", option.long)).collect();
         words.push("--help".to_owned());
         if row.name == "allow" {
-            words.insert(0, table::DOMAIN.to_owned());
+            words.splice(0..0, table::ALLOWED.iter().map(|&word| word.to_owned()));
         }
         if row.name == "help" {
             words = VERBS.iter().map(|verb| verb.name.to_owned()).collect();
@@ -186,7 +186,7 @@ pub fn zsh() -> String {
                 let verbs: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
                 specs.push(format!("'1:verb:({})'", verbs.join(" ")));
             }
-            "allow" => specs.push(format!("'1:what:({})' '2:host:_hosts'", table::DOMAIN)),
+            "allow" => specs.push(format!("'1:what:({})' '2:which:_files'", table::ALLOWED.join(" "))),
             _ if !row.operands.is_empty() => specs.push("'*::command:_normal'".to_owned()),
             _ => {}
         }
@@ -215,7 +215,8 @@ pub fn fish() -> String {
         let _ = writeln!(text, "complete -c sbshctl -n {first}{}", fish_option(row));
     }
     let condition = "'__fish_seen_subcommand_from allow'";
-    let _ = writeln!(text, "complete -c sbshctl -f -n {condition} -a {}", table::DOMAIN);
+    let words = table::ALLOWED.join(" ");
+    let _ = writeln!(text, "complete -c sbshctl -n {condition} -a '{words}'");
     for verb in VERBS {
         for row in verb.options {
             let condition = format!("'__fish_seen_subcommand_from {}'", verb.name);

@@ -31,8 +31,8 @@ pub struct VerbRow {
 
 /// In `operands`: a command, whose words keep their own options.
 pub const COMMAND: &str = "COMMAND...";
-/// What can be allowed so far.
-pub const DOMAIN: &str = "domain";
+/// What can be allowed.
+pub const ALLOWED: &[&str] = &["domain", "write", "read", "socket"];
 
 const JSON: OptionRow = OptionRow {
     long: "json",
@@ -128,12 +128,15 @@ pub const VERBS: &[VerbRow] = &[
     },
     VerbRow {
         name: "allow",
-        operands: "domain HOST[:PORT]",
-        about: "Allow connections to a host, from now on",
-        details: "Writes the host (example.com, *.example.com, an address, each with or without a port) to \
-                  sandbox.allowedDomains of the project's personal settings, .claude/settings.local.json, or of the \
-                  user's settings where there is no project, and trusts that file's new content if its old content \
-                  counted. Works only outside the sandbox.",
+        operands: "domain|write|read|socket WHAT",
+        about: "Allow a host, a path or a Unix socket, from now on",
+        details: "domain writes a host (example.com, *.example.com, an address, each with or without a port) to \
+                  sandbox.allowedDomains; write, read and socket write a path (absolute, from the home directory as \
+                  ~/x, or from the working directory; globs too) to sandbox.filesystem.allowWrite, \
+                  sandbox.filesystem.allowRead or sandbox.allowUnixSockets. The file is the project's personal \
+                  settings, .claude/settings.local.json, or the user's where there is no project; its new content is \
+                  trusted if its old content counted. Domains take effect at once, paths with the next command. Works \
+                  only outside the sandbox.",
         options: &[
             OptionRow {
                 long: "project",

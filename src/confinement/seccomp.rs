@@ -1,7 +1,8 @@
-//! The seccomp program: which system calls the inside does without. Pure; `system::seccomp` installs it.
+//! The seccomp program: which system calls the inside does without, and which wait for the gatekeeper. Pure;
+//! `system::seccomp` and `system::notify` install it.
 //!
 //! Written here and not by a crate because each refusal has its own errno, x32 numbers must be caught on x86_64,
-//! and the gatekeeper will need notifying actions, which the known crate does not offer together.
+//! and some calls notify, which the known crate does not offer together.
 //!
 //! Refused with EPERM unless a row says otherwise; ENOSYS where programs have a fallback for old kernels.
 
@@ -10,11 +11,25 @@ use crate::system::seccomp::Instruction;
 /// What varies from command to command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
-    /// `network.allowAllUnixSockets`: sockets of the Unix family may be made. Without it connecting to a host
-    /// daemon's socket is impossible, because a read-only bind does not stop connect(2).
+    /// `network.allowAllUnixSockets`: sockets of the Unix family may be made and connected. Without it and without a
+    /// gatekeeper there are none, because a read-only bind does not stop connect(2).
     pub unix_sockets: bool,
+    /// What the gatekeeper is asked about.
+    pub watched: Watched,
     /// The command shares its process group with the caller's own processes, so `kill(0, …)` would reach them.
     pub shared_group: bool,
+}
+
+/// Which calls wait for the gatekeeper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Watched {
+    /// None: there is no gatekeeper.
+    #[default]
+    Nothing,
+    /// connect(2).
+    Connects,
+    /// That, and what changes files.
+    Files,
 }
 
 /// A test on the low 32 bits of an argument; every argument tested here is an `int` or flags below 2^32 for the
@@ -26,12 +41,21 @@ enum Test {
     HasAnyOf(u8, u32),
 }
 
-/// One refusal: the call, the tests that must all hold, and the errno.
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    /// It fails with this.
+    Fail(i32),
+    /// It waits for the gatekeeper.
+    Notify,
+}
+
+/// One rule: the call, the tests that must all hold, and what happens then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Refusal {
+struct Rule {
     call: i64,
     tests: Vec<Test>,
-    errno: i32,
+    action: Action,
 }
 
 const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
@@ -97,10 +121,11 @@ const ABSENT: &[i64] = &[
     libc::SYS_openat2,
 ];
 
-fn refusals(options: Options) -> Vec<Refusal> {
+fn refusals(options: Options) -> Vec<Rule> {
     use Test::{HasAnyOf, Is, IsNot};
-    let refuse = |call, tests: &[Test], errno| Refusal { call, tests: tests.to_vec(), errno };
-    let mut all: Vec<Refusal> = Vec::with_capacity(NEVER.len() + ABSENT.len() + 16);
+    let refuse =
+        |call, tests: &[Test], errno| Rule { call, tests: tests.to_vec(), action: Action::Fail(errno) };
+    let mut all: Vec<Rule> = Vec::with_capacity(NEVER.len() + ABSENT.len() + 16);
     all.extend(NEVER.iter().map(|&call| refuse(call, &[], libc::EPERM)));
     all.extend(ABSENT.iter().map(|&call| refuse(call, &[], libc::ENOSYS)));
     // Typing into the caller's terminal (CVE-2017-5226) and its selection buffer.
@@ -119,8 +144,15 @@ fn refusals(options: Options) -> Vec<Refusal> {
     }
     all.extend(set_user_id_refusals());
     let family = |family: i32| family as u32;
-    if !options.unix_sockets {
-        all.push(refuse(libc::SYS_socket, &[Is(0, family(libc::AF_UNIX))], libc::EPERM));
+    let unix = Is(0, family(libc::AF_UNIX));
+    if !options.unix_sockets && options.watched == Watched::Nothing {
+        all.push(refuse(libc::SYS_socket, &[unix], libc::EPERM));
+    } else if !options.unix_sockets {
+        // SOCK_DGRAM (2) and SOCK_RAW (3), which is the same for this family: each datagram may name another receiver,
+        // in memory that changes while it is looked at. Streams and packets in sequence name theirs in connect(2) only.
+        let datagrams = [unix, HasAnyOf(1, 2)];
+        all.push(refuse(libc::SYS_socket, &datagrams, libc::EPERM));
+        all.push(refuse(libc::SYS_socketpair, &datagrams, libc::EPERM));
     }
     // getifaddrs(3) and friends need NETLINK_ROUTE (0); everything else speaks to the host's kernel.
     let netlink = [Is(0, family(libc::AF_NETLINK)), IsNot(2, 0)];
@@ -133,20 +165,24 @@ fn refusals(options: Options) -> Vec<Refusal> {
 
 /// A file that runs as its owner for whoever starts it: in a writable tree it would hand this user, or root, to any
 /// other account of the machine. `nosuid` mounts hold only inside.
-fn set_user_id_refusals() -> Vec<Refusal> {
+fn set_user_id_refusals() -> Vec<Rule> {
     use Test::HasAnyOf;
     const BIT: u32 = libc::S_ISUID;
     const CREATES: u32 = libc::O_CREAT as u32;
     const UNNAMED: u32 = libc::O_TMPFILE as u32 & !(libc::O_DIRECTORY as u32);
     // The mode of an open that creates nothing is whatever stood in the register.
     let opens = |call, flags| {
-        [CREATES, UNNAMED].map(|makes| Refusal {
+        [CREATES, UNNAMED].map(|makes| Rule {
             call,
             tests: vec![HasAnyOf(flags, makes), HasAnyOf(flags + 1, BIT)],
-            errno: libc::EPERM,
+            action: Action::Fail(libc::EPERM),
         })
     };
-    let modes = |call, argument| Refusal { call, tests: vec![HasAnyOf(argument, BIT)], errno: libc::EPERM };
+    let modes = |call, argument| Rule {
+        call,
+        tests: vec![HasAnyOf(argument, BIT)],
+        action: Action::Fail(libc::EPERM),
+    };
     let mut all = vec![
         modes(libc::SYS_fchmod, 1),
         modes(libc::SYS_fchmodat, 2),
@@ -162,8 +198,72 @@ fn set_user_id_refusals() -> Vec<Refusal> {
     all
 }
 
+/// What the gatekeeper is asked about. Opening for reading alone is not: most calls are that, and what must not be read
+/// is masked by mounts.
+fn notifications(options: Options) -> Vec<Rule> {
+    use Test::{HasAnyOf, IsNot};
+    const CHANGES: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32;
+    let notify = |call, tests: &[Test]| Rule { call, tests: tests.to_vec(), action: Action::Notify };
+    let mut all = Vec::new();
+    if options.watched != Watched::Nothing && !options.unix_sockets {
+        all.push(notify(libc::SYS_connect, &[]));
+    }
+    if options.watched != Watched::Files {
+        return all;
+    }
+    all.extend(WATCHED.iter().map(|&call| notify(call, &[])));
+    all.push(notify(libc::SYS_openat, &[HasAnyOf(2, CHANGES)]));
+    // Without a path it changes an open file (utimensat(2)).
+    all.push(notify(libc::SYS_utimensat, &[IsNot(1, 0)]));
+    #[cfg(target_arch = "x86_64")]
+    {
+        all.extend(WATCHED_OLD.iter().map(|&call| notify(call, &[])));
+        all.push(notify(libc::SYS_open, &[HasAnyOf(1, CHANGES)]));
+        all.push(notify(libc::SYS_futimesat, &[IsNot(1, 0)]));
+    }
+    all
+}
+
+/// Calls that change what stands at a path, whatever their other arguments.
+const WATCHED: &[i64] = &[
+    libc::SYS_mkdirat,
+    libc::SYS_mknodat,
+    libc::SYS_symlinkat,
+    libc::SYS_linkat,
+    libc::SYS_unlinkat,
+    libc::SYS_renameat2,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    libc::SYS_fchownat,
+    libc::SYS_truncate,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    // Both architectures have it; newer ones do not.
+    libc::SYS_renameat,
+];
+
+/// Those that newer architectures do without.
+#[cfg(target_arch = "x86_64")]
+const WATCHED_OLD: &[i64] = &[
+    libc::SYS_creat,
+    libc::SYS_mkdir,
+    libc::SYS_mknod,
+    libc::SYS_symlink,
+    libc::SYS_link,
+    libc::SYS_unlink,
+    libc::SYS_rmdir,
+    libc::SYS_rename,
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+];
+
 /// The same number on every architecture (Linux 6.6); younger than some C libraries' lists.
-const FCHMODAT2: i64 = 452;
+pub const FCHMODAT2: i64 = 452;
 
 const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
 const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
@@ -174,6 +274,7 @@ const NUMBER: u32 = 0; // offsetof(struct seccomp_data, nr)
 const ARCHITECTURE: u32 = 4; // offsetof(struct seccomp_data, arch)
 const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
+const NOTIFY: u32 = 0x7fc0_0000; // SECCOMP_RET_USER_NOTIF
 const KILL_PROCESS: u32 = 0x8000_0000;
 const X32: u32 = 0x4000_0000;
 
@@ -195,16 +296,18 @@ pub fn program(options: Options) -> Vec<Instruction> {
         // x32 calls carry the native architecture and a bit in their number.
         code.extend([jump(JUMP_AT_LEAST, X32, 0, 1), stop(ERRNO | libc::ENOSYS as u32)]);
     }
-    let mut refusals = refusals(options);
-    refusals.sort_by_key(|r| r.call);
+    // What is refused anyway is not asked about: refusals stand before notifications of the same call.
+    let mut rules = refusals(options);
+    rules.extend(notifications(options));
+    rules.sort_by_key(|r| r.call);
     let blocks: Vec<(u32, Vec<Instruction>)> =
-        refusals.chunk_by(|a, b| a.call == b.call).filter_map(block).collect();
+        rules.chunk_by(|a, b| a.call == b.call).filter_map(block).collect();
     code.extend(search(&blocks));
     code
 }
 
-/// What happens at one call: its refusals, in their order, and otherwise leave.
-fn block(group: &[Refusal]) -> Option<(u32, Vec<Instruction>)> {
+/// What happens at one call: its rules, in their order, and otherwise leave.
+fn block(group: &[Rule]) -> Option<(u32, Vec<Instruction>)> {
     let call = group.first().and_then(|r| u32::try_from(r.call).ok())?;
     let mut code: Vec<Instruction> = group.iter().flat_map(rule).collect();
     if group.iter().all(|r| !r.tests.is_empty()) {
@@ -235,10 +338,10 @@ fn search(blocks: &[(u32, Vec<Instruction>)]) -> Vec<Instruction> {
     code
 }
 
-fn rule(refusal: &Refusal) -> Vec<Instruction> {
+fn rule(rule: &Rule) -> Vec<Instruction> {
     let mut code = Vec::new();
-    let count = refusal.tests.len();
-    for (index, test) in refusal.tests.iter().enumerate() {
+    let count = rule.tests.len();
+    for (index, test) in rule.tests.iter().enumerate() {
         // What follows within this rule: two instructions for each later test, and the return.
         let rest = u8::try_from((count - index - 1) * 2 + 1).unwrap_or(u8::MAX);
         let (argument, operation, value, on_true, on_false) = match *test {
@@ -250,7 +353,10 @@ fn rule(refusal: &Refusal) -> Vec<Instruction> {
         code.push(load(16 + 8 * u32::from(argument)));
         code.push(jump(operation, value, on_true, on_false));
     }
-    code.push(stop(ERRNO | refusal.errno as u32));
+    code.push(stop(match rule.action {
+        Action::Fail(errno) => ERRNO | errno as u32,
+        Action::Notify => NOTIFY,
+    }));
     code
 }
 
@@ -301,7 +407,7 @@ mod tests {
         answer(&program(options), NATIVE, call as u32, arguments)
     }
 
-    const PLAIN: Options = Options { unix_sockets: false, shared_group: false };
+    const PLAIN: Options = Options { unix_sockets: false, shared_group: false, watched: Watched::Nothing };
     const REFUSED: u32 = ERRNO | libc::EPERM as u32;
 
     #[test]
@@ -390,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_answers_for_every_call_as_the_list_of_refusals_does() {
+    fn the_search_answers_for_every_call_as_the_list_of_rules_does() {
         let holds = |test: &Test, arguments: &[u64; 6]| match *test {
             Test::Is(argument, value) => arguments[usize::from(argument)] as u32 == value,
             Test::IsNot(argument, value) => arguments[usize::from(argument)] as u32 != value,
@@ -399,15 +505,19 @@ mod tests {
         let mut values = vec![0, 1, 2, 16, 9999, 0x5412, 0x541c, 0x541d, 0x0040_0000, 0xffff_ffff];
         values.extend([libc::CLONE_NEWUSER as u64 | 17, u64::from(NEW_TIME), 0x1_0000_0000]);
         for (unix_sockets, shared_group) in [(false, false), (false, true), (true, false), (true, true)] {
-            let options = Options { unix_sockets, shared_group };
-            let (program, refusals) = (program(options), refusals(options));
+            let options = Options { unix_sockets, shared_group, watched: Watched::Files };
+            let (program, mut rules) = (program(options), refusals(options));
+            rules.extend(notifications(options));
             for call in 0..700u32 {
                 for (&first, &second) in values.iter().flat_map(|a| values.iter().map(move |b| (a, b))) {
                     let arguments = [first, second, second, 0, 0, 0];
-                    let refused = refusals
+                    let decides = rules
                         .iter()
                         .find(|r| r.call == i64::from(call) && r.tests.iter().all(|t| holds(t, &arguments)));
-                    let expected = refused.map_or(ALLOW, |r| ERRNO | r.errno as u32);
+                    let expected = decides.map_or(ALLOW, |r| match r.action {
+                        Action::Fail(errno) => ERRNO | errno as u32,
+                        Action::Notify => NOTIFY,
+                    });
                     assert_eq!(answer(&program, NATIVE, call, arguments), expected, "{call} {arguments:?}");
                 }
             }
@@ -415,9 +525,48 @@ mod tests {
     }
 
     #[test]
+    fn reading_is_not_asked_about_and_changing_is() {
+        let all = Options { watched: Watched::Files, ..PLAIN };
+        let open = |flags: i32| ask(all, libc::SYS_openat, [0, 0, flags as u64, 0o644, 0, 0]);
+        for reading in [libc::O_RDONLY, libc::O_DIRECTORY | libc::O_CLOEXEC, libc::O_PATH | libc::O_NOFOLLOW]
+        {
+            assert_eq!(open(reading), ALLOW);
+        }
+        for changing in [libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC, libc::O_TMPFILE | 1] {
+            assert_eq!(open(changing), NOTIFY);
+        }
+        assert_eq!(ask(all, libc::SYS_utimensat, [3, 0, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(ask(all, libc::SYS_utimensat, [3, 8, 0, 0, 0, 0]), NOTIFY);
+        assert_eq!(ask(all, libc::SYS_fchmodat, [0, 0, 0o4755, 0, 0, 0]), REFUSED, "refused unasked");
+        let connects = Options { watched: Watched::Connects, ..PLAIN };
+        for (options, files, connect) in
+            [(all, NOTIFY, NOTIFY), (connects, ALLOW, NOTIFY), (PLAIN, ALLOW, ALLOW)]
+        {
+            assert_eq!(ask(options, libc::SYS_unlinkat, [0; 6]), files);
+            assert_eq!(ask(options, libc::SYS_connect, [0; 6]), connect);
+        }
+        assert_eq!(ask(Options { unix_sockets: true, ..all }, libc::SYS_connect, [0; 6]), ALLOW);
+    }
+
+    #[test]
+    fn watched_unix_sockets_are_streams() {
+        let options = Options { watched: Watched::Connects, ..PLAIN };
+        let unix = |call, kind: i32| ask(options, call, [libc::AF_UNIX as u64, kind as u64, 0, 0, 0, 0]);
+        for call in [libc::SYS_socket, libc::SYS_socketpair] {
+            for kind in [libc::SOCK_STREAM, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK] {
+                assert_eq!(unix(call, kind), ALLOW);
+            }
+            for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC] {
+                assert_eq!(unix(call, kind), REFUSED);
+            }
+        }
+        assert_eq!(ask(options, libc::SYS_socket, [libc::AF_INET as u64, 2, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
     fn jumps_stay_short_enough_for_their_byte() {
         assert!(
-            program(Options { unix_sockets: false, shared_group: true })
+            program(Options { unix_sockets: false, shared_group: true, watched: Watched::Files })
                 .iter()
                 .all(|i| i.jf < 200 && i.jt < 200)
         );

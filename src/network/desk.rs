@@ -2,8 +2,10 @@
 //! exchanged; the pipeline gives them life.
 
 use super::{Permit, Refusal, Target};
+use crate::gatekeeper::Violation;
 use crate::policy::NetworkPolicy;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A question about an unknown host.
@@ -73,4 +75,8 @@ pub enum ToFront {
     },
     /// To be asked now, on the caller's terminal.
     Ask(Asked),
+    /// From the gatekeeper: a call was refused.
+    Violation(Violation),
+    /// From the gatekeeper: a repository was born here.
+    Repository(PathBuf),
 }

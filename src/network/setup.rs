@@ -139,8 +139,13 @@ pub fn prepare(over: RawFd) {
         .and_then(|()| ready().map_err(|e| format!("cannot set up the network namespace: {}", e.desc())))
         .and_then(|entrances| entrances.send(over).map_err(|e| e.desc().to_owned()));
     if let Err(why) = told {
-        let _ = sockets::send_with_descriptors(over, format!("!{why}").as_bytes(), &[]);
+        say_why_not(over, &why);
     }
+}
+
+/// Tells the other side that there are no entrances.
+pub fn say_why_not(over: RawFd, why: &str) {
+    let _ = sockets::send_with_descriptors(over, format!("!{why}").as_bytes(), &[]);
 }
 
 fn ready() -> nix::Result<Entrances> {

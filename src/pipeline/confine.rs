@@ -8,11 +8,13 @@ use crate::approval;
 use crate::caller::Caller;
 use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
-use crate::confinement::{Plan, bubblewrap, plan, seccomp};
+use crate::confinement::seccomp::{self, Watched};
+use crate::confinement::{Plan, bubblewrap, plan};
+use crate::gatekeeper::Rules;
 use crate::network::gateway;
 use crate::network::setup::{self, Entrances, Reach};
 use crate::policy::network::ProxyVariables;
-use crate::policy::{Backend, PathPattern, PathRule, proxy_variables};
+use crate::policy::{Backend, FilePolicy, Gatekept, PathPattern, PathRule, proxy_variables};
 use crate::report;
 use crate::run::caretaker::Network;
 use crate::run::front::{self, Launch};
@@ -47,6 +49,8 @@ pub struct Planned {
     pub bubblewrap: PathBuf,
     /// Files made for an agent's wrapping.
     pub made: Vec<PathBuf>,
+    /// The policy's files with those.
+    pub files: FilePolicy,
 }
 
 /// Plans the boundary for one command.
@@ -73,7 +77,7 @@ pub fn plan(prepared: &Prepared, wanted: &[PathBuf]) -> Result<Planned, Stop> {
     let facts =
         facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
     root_is_itself(prepared, &facts)?;
-    Ok(Planned { plan: plan::plan(&facts.places), facts, bubblewrap, made: granted.made })
+    Ok(Planned { plan: plan::plan(&facts.places), facts, bubblewrap, made: granted.made, files })
 }
 
 /// The working root was canonical when the policy was built; if it leads elsewhere by now, somebody swapped it.
@@ -229,11 +233,16 @@ pub fn run(
         held,
         passed: inherited.passed,
         alive: waiting.alive_inside,
-        doors: entrances.is_err().then_some(waiting.doors_inside),
+        link: waiting.link_inside,
+        makes_doors: entrances.is_err(),
         signals,
         filter: seccomp::Options {
             unix_sockets: policy.network.all_unix_sockets.as_ref().is_some_and(|s| s.value),
             shared_group: front::shares_group(),
+            watched: match policy.gatekeeper.value {
+                Gatekept::Full => Watched::Files,
+                Gatekept::Network => Watched::Connects,
+            },
         },
     };
     let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal, entrances.is_ok());
@@ -251,17 +260,29 @@ pub fn run(
         serve: Box::new(serve),
     };
     let speaker = Box::new(AtTerminal { prepared, caller, command: &command });
+    let (places, guards, files) = (planned.facts.places, planned.plan.guards.clone(), planned.files);
+    let rules = Box::new(|| Rules::new(&places, &guards, &files, &policy.network, own_sockets(prepared)));
     let watch = Watch {
         guards: planned.plan.guards,
         roots: planned.facts.roots,
         repositories: planned.facts.repositories,
+        born: Vec::new(),
         made: planned.made,
         state: prepared.locations.state_dir.clone(),
         begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         quarantine: quarantine(prepared),
     };
-    let launch = Launch { waiting, boundary, record, watch, network, line, speaker };
+    let launch = Launch { waiting, boundary, record, watch, rules, network, line, speaker };
     Ok(front::run(launch)?)
+}
+
+/// Where sbsh listens itself. The gatekeeper connects from outside: whoever it connected there would be taken for a
+/// person.
+fn own_sockets(prepared: &Prepared) -> Vec<PathBuf> {
+    let mut all = approval::console::directories();
+    all.extend(prepared.places.tmpdir.parent().map(Path::to_path_buf));
+    all.extend(prepared.locations.state_dir.clone());
+    all
 }
 
 /// The variables that tell programs of the proxy, where they have to be told.

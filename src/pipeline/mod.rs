@@ -50,7 +50,9 @@ pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
         Place::Inside => {
             let plan = confine::plan(&prepared, &decision.grants)?;
             let outcome = confine::run(&shell, plan, &prepared, caller, early)?;
-            Ok(stop::report_outcome(&outcome, decision.note.as_deref()))
+            let refused =
+                stop::refused(&outcome, &prepared.policy.ignored_violations, &decide::text_of(&shell));
+            Ok(stop::report_outcome(&outcome, &refused, decision.note.as_deref()))
         }
     }
 }

@@ -5,6 +5,7 @@ use super::outside::Program;
 use super::prepare::Prepared;
 use crate::command::{self, Commands};
 use crate::policy::network::{List, entry};
+use crate::policy::paths::normal;
 use crate::policy::{DomainSet, Host, Policy};
 use crate::settings::trust::{TrustStore, Widening};
 use crate::settings::{Layer, Scope, Source, Sourced, edit, parse, pending, trust};
@@ -111,6 +112,52 @@ pub fn domain(text: &str, to: Destination, deny: bool, prepared: &Prepared) -> R
     let key: &[&str] =
         if deny { &["sandbox", "network", "deniedDomains"] } else { &["sandbox", "allowedDomains"] };
     write_entries(key, &[text.to_owned()], &target, prepared)?;
+    Ok(target)
+}
+
+/// A list of paths in settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathList {
+    /// `filesystem.allowWrite`.
+    Write,
+    /// `filesystem.allowRead`.
+    Read,
+    /// `allowUnixSockets`.
+    Socket,
+}
+
+impl PathList {
+    fn key(self) -> &'static [&'static str] {
+        match self {
+            PathList::Write => &["sandbox", "filesystem", "allowWrite"],
+            PathList::Read => &["sandbox", "filesystem", "allowRead"],
+            PathList::Socket => &["sandbox", "allowUnixSockets"],
+        }
+    }
+}
+
+/// Writes one entry of a list of paths, absolute or from the home directory.
+///
+/// # Errors
+/// No path; a managed lock; a file that cannot be changed.
+pub fn path(text: &str, list: PathList, to: Destination, prepared: &Prepared) -> Result<PathBuf, Stop> {
+    let usage = |why: &str| Stop::Failed(format!("'{}': {why}", text.escape_debug()), crate::exit::USAGE);
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err(usage("this is no path that settings can hold"));
+    }
+    let entry = if text.starts_with('/') || text.starts_with("~/") {
+        text.to_owned()
+    } else {
+        let full = normal(&prepared.locations.cwd.join(text));
+        full.to_str().ok_or_else(|| usage("the working directory's path is no text"))?.to_owned()
+    };
+    let local = prepared.layers.project.as_ref().map(|p| personal(p));
+    let target = match to {
+        Destination::ProjectPersonal => local.or_else(|| prepared.layers.user_file.clone()),
+        Destination::User => prepared.layers.user_file.clone(),
+    };
+    let target = target.ok_or_else(|| not_kept(NO_HOME))?;
+    write_entries(list.key(), &[entry], &target, prepared)?;
     Ok(target)
 }
 

@@ -1,5 +1,9 @@
 //! Why a command was not run, and how its end is told: the one place where errors become words and a status.
 
+#[cfg(target_os = "linux")]
+use crate::gatekeeper::{Violation, Why};
+#[cfg(target_os = "linux")]
+use crate::policy::IgnoredViolation;
 use crate::policy::PolicyError;
 use crate::report::{self, Refusal};
 use crate::run::RunError;
@@ -7,6 +11,8 @@ use crate::run::RunError;
 use crate::run::{Ending, Outcome};
 use crate::settings::{Origin, SettingsError};
 use crate::{confinement, exit};
+#[cfg(target_os = "linux")]
+use std::io::IsTerminal;
 
 /// Why nothing was run.
 #[derive(Debug)]
@@ -100,9 +106,45 @@ impl From<std::io::Error> for Stop {
     }
 }
 
+/// Lines about refused calls; a command that knocks everywhere is told so shortly, and the log has the rest.
+#[cfg(target_os = "linux")]
+const MOST_LINES: usize = 12;
+
+/// What was refused, a line each, without what settings want no word about. Connections are always told; of files only
+/// when the command failed, because programs that can do without a file say so by going on.
+#[cfg(target_os = "linux")]
+pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) -> Vec<String> {
+    let command = String::from_utf8_lossy(command);
+    let silent = |program: &str, what: &str| {
+        // Python tries to keep what it compiled beside each module, and does without.
+        // Interactive shells keep a history, and do without too.
+        what.contains("/__pycache__/")
+            || what.ends_with("_history")
+            || ignored.iter().any(|entry| entry.names(&command, program, what))
+    };
+    let failed = outcome.ending != Ending::Exited(0);
+    let told =
+        |v: &&Violation| (failed || matches!(v.why, Why::Socket | Why::Own)) && !silent(&v.program, &v.path);
+    let calls: Vec<&Violation> = outcome.violations.iter().filter(told).collect();
+    let more = calls.len().saturating_sub(MOST_LINES);
+    let more = (more > 0).then(|| (format!("and {more} more"), None));
+    let calls = calls
+        .into_iter()
+        .take(MOST_LINES)
+        .map(|v| (v.what(), v.advice().map(|line| format!("a person can allow it: {line}"))));
+    let host = |what: &str| what.split([' ', ':']).next().unwrap_or_default().to_owned();
+    let hosts = outcome.blocked.iter().filter(|(what, _)| !silent("", &host(what)));
+    let hosts = hosts.map(|(what, advice)| (format!("network: {what}"), advice.clone()));
+    let line = |(what, advice): (String, Option<String>)| match advice {
+        Some(advice) => format!("{what}; {advice}"),
+        None => what,
+    };
+    hosts.chain(calls).chain(more).map(line).collect()
+}
+
 /// Says what has to be said after a run, and ends as the command ended.
 #[cfg(target_os = "linux")]
-pub fn report_outcome(outcome: &Outcome, note: Option<&str>) -> i32 {
+pub fn report_outcome(outcome: &Outcome, refused: &[String], note: Option<&str>) -> i32 {
     for swept in &outcome.swept {
         let path = swept.path.display();
         report::notice(&match &swept.moved {
@@ -112,12 +154,7 @@ pub fn report_outcome(outcome: &Outcome, note: Option<&str>) -> i32 {
             }
         });
     }
-    for (what, advice) in &outcome.blocked {
-        report::notice(&match advice {
-            Some(advice) => format!("network: {what}; {advice}"),
-            None => format!("network: {what}"),
-        });
-    }
+    report::violations(refused, std::io::stderr().is_terminal());
     if let Some(note) = note.filter(|_| outcome.ending != Ending::Exited(0)) {
         report::notice(note);
     }

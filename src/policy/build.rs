@@ -108,6 +108,8 @@ impl<'a> Builder<'a> {
                 v.weaker_nested.as_ref()
             });
         let backend = self.backend()?;
+        let gatekeeper = self.gatekeeper();
+        let ignored_violations = self.ignored_violations();
         let bwrap_path = self.program("sandbox.bwrapPath", Reach::ManagedOnly, |v| v.bwrap_path.clone())?;
         let shell = self.program("sandbox.shell", Reach::Every, |v| v.shell.clone())?;
         self.broad_writes();
@@ -134,6 +136,8 @@ impl<'a> Builder<'a> {
             network: self.network,
             way_out,
             backend,
+            gatekeeper,
+            ignored_violations,
             bwrap_path,
             shell,
             fail_if_unavailable,

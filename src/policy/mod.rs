@@ -10,6 +10,7 @@ pub mod environment;
 pub mod error;
 pub mod files;
 pub mod host;
+pub mod ignored;
 pub mod network;
 pub mod paths;
 pub mod permission;
@@ -30,6 +31,7 @@ pub use environment::EnvironmentPolicy;
 pub use error::{PolicyError, Problem};
 pub use files::{Access, FilePolicy, PathPattern, PathRule};
 pub use host::{Host, HostError, parse_host_port};
+pub use ignored::IgnoredViolation;
 pub use network::{DomainSet, NetworkPolicy, NetworkVerdict, ProxyVariables};
 pub use rule::{CommandRule, CommandRules, Match, RuleError};
 
@@ -55,6 +57,25 @@ pub enum Backend {
     Landlock,
     /// macOS (not built yet).
     Seatbelt,
+}
+
+/// What is watched call by call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gatekept {
+    /// Files, sockets, network.
+    Full,
+    /// Connects only.
+    Network,
+}
+
+impl Gatekept {
+    /// The word that settings use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Gatekept::Full => "full",
+            Gatekept::Network => "network",
+        }
+    }
 }
 
 /// The directory tree that is writable, or why there is none.
@@ -111,6 +132,10 @@ pub struct Policy {
     pub way_out: Sourced<bool>,
     /// `backend`.
     pub backend: Sourced<Backend>,
+    /// `gatekeeper`: what is watched call by call.
+    pub gatekeeper: Sourced<Gatekept>,
+    /// `ignoreViolations`: what is not reported.
+    pub ignored_violations: Vec<IgnoredViolation>,
     /// `bwrapPath`, managed only.
     pub bwrap_path: Option<Sourced<PathBuf>>,
     /// `shell`, the inner shell when the name sbsh was called by does not choose one.

@@ -489,7 +489,7 @@ fn dangerous_settings_are_said() {
         s.1.allow_write = s.list(&["~/.local/bin"]);
         s.1.enabled = s.one(false);
     })]);
-    assert_eq!(kinds(&policy), ["unix-sockets", "broad-socket", "broad-write", "disabled"]);
+    assert_eq!(kinds(&policy), ["broad-socket", "broad-write", "disabled"]);
 }
 
 #[test]

@@ -136,6 +136,12 @@ pub fn backend_missing(why: &str, os_release: &str) -> String {
     text
 }
 
+/// The lines of what was refused.
+pub fn violations(lines: &[String], at_terminal: bool) -> String {
+    let lines: String = lines.iter().map(|line| prefixed(&visible(line.as_bytes()))).collect();
+    if at_terminal { lines } else { format!("<sandbox_violations>\n{lines}</sandbox_violations>\n") }
+}
+
 /// One line with our prefix. A line break in it would look like another program's line.
 pub fn prefixed(text: &str) -> String {
     format!("sbsh: {}\n", text.replace('\n', "\\n"))

@@ -22,6 +22,14 @@ pub fn refusal(refusal: &Refusal) {
     print(&refusal.text());
 }
 
+/// What a command tried and was refused, a line each, as they are to be read. Where nobody looks at a terminal they
+/// stand in the block that agents know.
+pub fn violations(lines: &[String], at_terminal: bool) {
+    if !lines.is_empty() {
+        print(&message::violations(lines, at_terminal));
+    }
+}
+
 /// A settings file is broken, so nothing runs.
 pub fn settings_error(error: &SettingsError) {
     print(&error.text());

@@ -4,16 +4,23 @@
 //! kill of the caller's process group does not reach it, and holds none of the caller's descriptors. A front that
 //! ends with nothing left dismisses it.
 //!
-//! It also waits at the doors of the sandbox's network: the first connection starts the gateway.
+//! It also is the gatekeeper (`crate::gatekeeper`), whose calls go before everything else, and waits at the doors of the
+//! sandbox's network: the first connection starts the gateway.
 
+use super::first::GATE;
 use super::sweep::{self, Watch};
+use crate::gatekeeper::{Gatekeeper, News, Rules};
+use crate::network::desk::ToFront;
 use crate::network::setup::Entrances;
-use crate::system::{descriptors, process, signals};
+use crate::system::{descriptors, process, signals, sockets};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
+use std::cell::RefCell;
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 /// The front's hold on its caretaker.
 #[derive(Debug)]
@@ -42,15 +49,24 @@ pub type Serve<'a> = Box<dyn Fn(&Entrances, &UnixStream, &OwnedFd) + 'a>;
 ///
 /// # Errors
 /// What pipe(2) and fork(2) give.
-pub fn start(watch: &Watch, alive: &OwnedFd, network: &Network<'_>) -> nix::Result<Caretaker> {
+pub fn start(
+    watch: &Watch,
+    alive: &OwnedFd,
+    network: &Network<'_>,
+    link: &UnixStream,
+    rules: &dyn Fn() -> Rules,
+) -> nix::Result<Caretaker> {
     let (reader, leash) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     match process::fork()? {
         process::Fork::Parent(pid) => Ok(Caretaker { pid, leash }),
         process::Fork::Child => {
             let _ = nix::unistd::setsid();
-            keep(&[reader.as_raw_fd(), alive.as_raw_fd()], network);
+            keep(&[reader.as_raw_fd(), alive.as_raw_fd(), link.as_raw_fd()], network);
             if let Ok(arrivals) = signals::Arrivals::new() {
-                let mut care = Care { network, alive, arrivals, gateway: None, has_successor: false };
+                let (rules, born) = (rules(), RefCell::default());
+                let gate = Gate { link: Some(link), rules: &rules, keeper: None };
+                let mut care =
+                    Care { network, alive, arrivals, gateway: None, has_successor: false, gate, born: &born };
                 care.attend(watch, &reader);
             }
             process::exit_now(0)
@@ -90,7 +106,74 @@ struct Care<'a> {
     arrivals: signals::Arrivals,
     gateway: Option<Pid>,
     has_successor: bool,
+    gate: Gate<'a>,
+    /// Repositories that were born, for a sweep of our own.
+    born: &'a RefCell<Vec<PathBuf>>,
 }
+
+/// The calls of the inside.
+struct Gate<'a> {
+    /// Where their descriptor comes from; gone once it has come.
+    link: Option<&'a UnixStream>,
+    rules: &'a Rules,
+    keeper: Option<Gatekeeper<'a>>,
+}
+
+impl<'a> Gate<'a> {
+    /// What to wait for: first the descriptor, then calls.
+    fn event(&self) -> Option<PollFd<'_>> {
+        let keeper = self.keeper.as_ref().map(Gatekeeper::descriptor);
+        let wanted = keeper.or_else(|| self.link.map(AsFd::as_fd));
+        wanted.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+    }
+
+    /// After an event.
+    fn attend(&mut self, events: PollFlags, network: &'a Network<'a>, born: &'a RefCell<Vec<PathBuf>>) {
+        match &mut self.keeper {
+            Some(keeper) if events.contains(PollFlags::POLLIN) => keeper.attend(),
+            // Nothing is left inside that could call.
+            Some(_) => self.keeper = None,
+            None => {
+                let mut tag = [0; 1];
+                let came = self
+                    .link
+                    .take()
+                    .map(|link| sockets::receive_with_descriptors(link.as_raw_fd(), &mut tag));
+                if let Some(Ok((_, descriptors))) = came
+                    && tag == *GATE
+                {
+                    let mut descriptors = descriptors.into_iter();
+                    self.keeper = descriptors.next().map(|calls| {
+                        let tell = Box::new(move |news| tell(&network.line, news, born));
+                        Gatekeeper::new(calls, descriptors.next(), self.rules, tell)
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Tells the front. One that does not read has a full socket: then it is not told, and what holds holds all the same.
+fn tell(mut line: &UnixStream, news: News, born: &RefCell<Vec<PathBuf>>) {
+    let news = match news {
+        News::Violation(violation) => ToFront::Violation(violation),
+        News::Repository(entry) => {
+            let mut born = born.borrow_mut();
+            if born.len() >= MOST_BORN || born.contains(&entry) {
+                return;
+            }
+            born.push(entry.clone());
+            ToFront::Repository(entry)
+        }
+    };
+    if let Ok(mut text) = serde_json::to_vec(&news) {
+        text.push(b'\n');
+        let _ = line.write_all(&text);
+    }
+}
+
+/// Repositories of one run that are looked at afterwards.
+const MOST_BORN: usize = 1000;
 
 impl Care<'_> {
     fn attend(&mut self, watch: &Watch, leash: &OwnedFd) {
@@ -98,7 +181,8 @@ impl Care<'_> {
             // The front is gone. Jobs may go on for days: until they end, only a successor that nobody's process tree
             // leads to waits for them.
             self.wait_end(self.alive);
-            let _ = sweep::sweep(watch);
+            let watch = Watch { born: self.born.take(), ..watch.clone() };
+            let _ = sweep::sweep(&watch);
         }
         // It sees the same end; unless its parent collects it, a zombie stays where nobody collects orphans.
         self.gateway.into_iter().for_each(process::reap);
@@ -112,6 +196,9 @@ impl Care<'_> {
                 PollFd::new(end.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.arrivals.descriptor(), PollFlags::POLLIN),
             ];
+            let gate = self.gate.event();
+            let gated = gate.is_some();
+            events.extend(gate);
             if self.gateway.is_none() {
                 let doors = self.network.entrances.doors();
                 events.extend(doors.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)));
@@ -119,8 +206,19 @@ impl Care<'_> {
             if poll(&mut events, PollTimeout::NONE).is_err() {
                 continue;
             }
-            let mut ready = events.iter().map(|event| event.any().unwrap_or(false));
-            let (ended, _, knocked) = (ready.next(), ready.next(), ready.any(|ready| ready));
+            let mut ready = events.iter().map(|event| event.revents().unwrap_or(PollFlags::empty()));
+            let ended = ready.next().is_some_and(|event| !event.is_empty());
+            let arrived = ready.next().is_some_and(|event| !event.is_empty());
+            let called = if gated { ready.next().filter(|event| !event.is_empty()) } else { None };
+            let knocked = ready.any(|event| !event.is_empty());
+            drop(events);
+            if let Some(event) = called {
+                self.gate.attend(event, self.network, self.born);
+            }
+            if !ended && !arrived && !knocked {
+                // A call is answered without a look at anything else.
+                continue;
+            }
             while let Some(signal) = self.arrivals.next() {
                 match signal {
                     libc::SIGTERM if !self.has_successor => self.has_successor = succeed(),
@@ -128,7 +226,7 @@ impl Care<'_> {
                     _ => {}
                 }
             }
-            if ended == Some(true) {
+            if ended {
                 let mut byte = [0];
                 return match nix::unistd::read(end, &mut byte) {
                     Ok(1) => byte.first().copied(),

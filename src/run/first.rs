@@ -11,10 +11,10 @@
 
 use super::channel::{self, News, Order};
 use super::record::{Held, Passed, Record};
-use crate::confinement::seccomp;
+use crate::confinement::seccomp::{self, Watched};
 use crate::exit;
 use crate::network::setup;
-use crate::system::{descriptors, inside, process, seccomp as install, signals};
+use crate::system::{descriptors, inside, notify, process, seccomp as install, signals, sockets, unix_diag};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -26,6 +26,11 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+
+/// What goes over the link with the gatekeeper's descriptors.
+pub const GATE: &[u8] = b"g";
+/// What goes over it where there is no gatekeeper to be.
+const NO_GATE: &[u8] = b"n";
 
 /// Runs as the first process inside; `channel` is the number of the inherited socket. Returns only when everything
 /// is over.
@@ -40,6 +45,7 @@ pub fn main(channel: i32) -> i32 {
     let channel = UnixStream::from(channel);
     let Ok(record) = Record::receive(&channel) else { return exit::REFUSED };
     descriptors::set_inherited(record.alive, false);
+    descriptors::set_inherited(record.link, false);
     match start(&record, &channel) {
         Ok(shell) => {
             keep(&record, &channel);
@@ -55,12 +61,12 @@ pub fn main(channel: i32) -> i32 {
 
 /// Opens what is opened anew, then starts the shell.
 fn start(record: &Record, channel: &UnixStream) -> Result<Pid, String> {
-    if let Some(doors) = record.doors {
+    if record.makes_doors {
         // bubblewrap brought up `lo`; without capabilities these listeners are all that can be had.
-        if let Ok(entrances) = setup::explicit() {
-            let _ = entrances.send(doors);
+        match setup::explicit() {
+            Ok(entrances) => drop(entrances.send(record.link)),
+            Err(error) => setup::say_why_not(record.link, error.desc()),
         }
-        descriptors::close(doors);
     }
     record.held.iter().try_for_each(verify)?;
     let mut opened = Vec::new();
@@ -146,12 +152,13 @@ fn become_shell(record: &Record, channel: i32) -> (String, i32) {
             Passed::Closed { .. } => None,
         })
         .collect();
+    debug_assert!(!kept.contains(&channel) && !kept.contains(&record.link));
+    kept.push(record.link);
     kept.sort_unstable();
     kept.dedup();
-    debug_assert!(!kept.contains(&channel));
     descriptors::close_all_but(&kept);
     // The last thing before the shell's own code.
-    if let Err(error) = install::install(&seccomp::program(record.filter)) {
+    if let Err(error) = enter_filter(record) {
         return refused(format!("cannot install the seccomp filter: {error}"));
     }
     signals::restore(record.signals);
@@ -159,6 +166,24 @@ fn become_shell(record: &Record, channel: i32) -> (String, i32) {
     let status = if error == Errno::ENOENT { exit::NOT_FOUND } else { exit::REFUSED };
     let shell = Path::new(OsStr::from_bytes(record.shell.as_bytes())).display().to_string();
     (format!("cannot start '{shell}': {}", error.desc()), status)
+}
+
+/// Puts this process under the filter and hands the gatekeeper its descriptors: where calls come in, and through which
+/// the namespace's Unix sockets are listed. Where there can be no gatekeeper the stricter filter is taken.
+fn enter_filter(record: &Record) -> nix::Result<()> {
+    let watched = record.filter.watched != Watched::Nothing;
+    // What is not there cannot be asked: then no Unix socket counts as one of the inside.
+    let list = watched.then(|| unix_diag::open().ok()).flatten();
+    if watched && let Ok(calls) = notify::install(&seccomp::program(record.filter)) {
+        let numbers: Vec<i32> = std::iter::once(calls).chain(list.as_ref().map(AsRawFd::as_raw_fd)).collect();
+        // From here on calls wait; nobody who could answer means that they fail.
+        let sent = sockets::send_with_descriptors(record.link, GATE, &numbers);
+        [calls, record.link].into_iter().for_each(descriptors::close);
+        return sent;
+    }
+    let _ = sockets::send_with_descriptors(record.link, NO_GATE, &[]);
+    descriptors::close(record.link);
+    install::install(&seccomp::program(seccomp::Options { watched: Watched::Nothing, ..record.filter }))
 }
 
 /// Goes to the caller's directory. Where that is gone, into one that is gone too; where it cannot be entered, into

@@ -11,6 +11,7 @@ use super::sweep::{self, Watch};
 use super::terminal::Terminal;
 use super::waiting::{Ends, Waiting};
 use super::{Ending, Outcome, RunError};
+use crate::gatekeeper::Rules;
 use crate::network::setup::Entrances;
 use crate::system::signals::{Arrivals, CallerSignals};
 use crate::system::{descriptors, process, signals};
@@ -32,6 +33,8 @@ pub struct Launch<'a> {
     pub record: Record,
     /// What to look at afterwards.
     pub watch: Watch,
+    /// What the gatekeeper goes by.
+    pub rules: Box<dyn Fn() -> Rules + 'a>,
     /// The gateway-to-be, with its end of the line.
     pub network: Network<'a>,
     /// Our end of the line.
@@ -45,21 +48,22 @@ pub struct Launch<'a> {
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
 pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
-    let Launch { waiting, boundary, record, watch, mut network, line, speaker } = launch;
+    let Launch { waiting, boundary, record, watch, rules, mut network, line, speaker } = launch;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
     let terminal = Terminal::look();
     let ends = waiting
         .go(&boundary)
         .ok_or(RunError::System { verb: "start bubblewrap", cause: "it was started twice".into() })?;
     let _ = record.send(&ends.channel);
-    if record.doors.is_some() {
+    if record.makes_doors {
         // Made inside, before the shell starts. If they are not, the inside has no network at all.
         network.entrances = Entrances::receive(ends.link.as_raw_fd()).unwrap_or_else(|_| Entrances::none());
     }
-    let caretaker = caretaker::start(&watch, &ends.alive, &network).ok();
-    // The sandbox's doors belong to the caretaker now.
+    let caretaker = caretaker::start(&watch, &ends.alive, &network, &ends.link, &rules).ok();
+    // The sandbox's doors and calls belong to the caretaker now.
     drop(network);
-    let Ends { child, channel, complaints, .. } = ends;
+    let Ends { child, channel, complaints, link, .. } = ends;
+    drop(link);
     let line = Line::new(line, speaker);
     let front = Front { channel, arrivals, passed: record.passed, bubblewrap: child, watch, terminal, line };
     front.attend(caretaker, complaints)
@@ -164,13 +168,15 @@ impl Front<'_> {
             }
         }
         self.terminal.take_back();
+        self.line.listen();
+        self.watch.born.append(&mut self.line.born);
         let swept = sweep::sweep(&self.watch);
         // What was refused before the command ended is in the socket by now.
-        let blocked = self.line.hang_up();
+        let (blocked, violations) = self.line.hang_up();
         if !jobs {
             self.clear(caretaker);
         }
-        Outcome { ending, swept, blocked }
+        Outcome { ending, swept, blocked, violations }
     }
 
     /// Nothing lives inside any more: collect what is ours.

@@ -2,10 +2,12 @@
 //!
 //! Owns the reading and the person's turn. Must not decide what is allowed; the gateway, which is ours, is believed.
 
+use crate::gatekeeper::Violation;
 use crate::network::desk::{Asked, Reply, ToFront};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 /// Somebody at the caller's terminal.
 pub trait Speaker {
@@ -25,16 +27,27 @@ pub struct Line<'a> {
     partial: Vec<u8>,
     speaker: Box<dyn Speaker + 'a>,
     questions: VecDeque<Asked>,
-    /// What was refused, in order.
+    /// Connections that were refused, in order.
     pub blocked: Vec<(String, Option<String>)>,
+    /// Calls that were refused, in order.
+    pub violations: Vec<Violation>,
+    /// Repositories that were born.
+    pub born: Vec<PathBuf>,
 }
 
 impl<'a> Line<'a> {
     /// Over this socket, with this person.
     pub fn new(stream: UnixStream, speaker: Box<dyn Speaker + 'a>) -> Line<'a> {
         let _ = stream.set_nonblocking(true);
-        let (partial, questions, blocked) = (Vec::new(), VecDeque::new(), Vec::new());
-        Line { stream: Some(stream), partial, speaker, questions, blocked }
+        Line {
+            stream: Some(stream),
+            partial: Vec::new(),
+            speaker,
+            questions: VecDeque::new(),
+            blocked: Vec::new(),
+            violations: Vec::new(),
+            born: Vec::new(),
+        }
     }
 
     /// Reads what is there; true if a question came with it.
@@ -54,6 +67,8 @@ impl<'a> Line<'a> {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
             match serde_json::from_slice(&line) {
                 Ok(ToFront::Blocked { what, advice }) => self.blocked.push((what, advice)),
+                Ok(ToFront::Violation(violation)) => self.violations.push(violation),
+                Ok(ToFront::Repository(entry)) => self.born.push(entry),
                 Ok(ToFront::Ask(asked)) if self.speaker.is_there() && self.questions.len() < MOST => {
                     self.questions.push_back(asked);
                 }
@@ -73,10 +88,10 @@ impl<'a> Line<'a> {
     }
 
     /// The command has ended: reads what was said before, and leaves questions unanswered.
-    pub fn hang_up(&mut self) -> Vec<(String, Option<String>)> {
+    pub fn hang_up(&mut self) -> (Vec<(String, Option<String>)>, Vec<Violation>) {
         self.listen();
         self.stream = None;
-        std::mem::take(&mut self.blocked)
+        (std::mem::take(&mut self.blocked), std::mem::take(&mut self.violations))
     }
 
     fn reply(&self, reply: &Reply) {
@@ -128,7 +143,7 @@ mod tests {
             BufReader::new(&far).read_line(&mut answer).unwrap();
             let reply: Reply = serde_json::from_str(&answer).unwrap();
             assert_eq!(matches!(reply, Reply::No(by) if by == "h"), there);
-            assert_eq!(line.hang_up(), [("x".to_owned(), None), ("y".to_owned(), None)]);
+            assert_eq!(line.hang_up().0, [("x".to_owned(), None), ("y".to_owned(), None)]);
         }
     }
 }

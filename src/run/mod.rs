@@ -6,7 +6,7 @@
 //! ```text
 //! caller ── front (this process: the caller's contract: status, signals, stops)
 //!             ├── bwrap ── first (process 1 inside) ── the inner shell and all that it starts
-//!             └── caretaker (own session: sweeps when the front was killed or has left jobs behind)
+//!             └── caretaker (own session: answers calls as the gatekeeper; sweeps when the front was killed or has left jobs behind)
 //!                   └── gateway (from the first connection on: the sandbox's network)
 //! ```
 //! One stream socket joins front and first; its end is how first notices that the front is gone.
@@ -62,6 +62,7 @@ pub enum Ending {
 }
 
 /// What came of a run.
+#[cfg(target_os = "linux")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Outcome {
@@ -69,6 +70,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// Connections that were refused: what and why, and how a person allows it.
     pub blocked: Vec<(String, Option<String>)>,
+    /// Calls that were refused.
+    pub violations: Vec<crate::gatekeeper::Violation>,
     /// Protected names that appeared and were taken away, and what could not be.
     pub swept: Vec<Swept>,
 }

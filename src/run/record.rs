@@ -1,7 +1,7 @@
 //! The launch record: everything that the first process inside needs, sent over the channel so that nothing of it
 //! stands in an argument list or an environment of a process of ours.
 
-use crate::confinement::seccomp;
+use crate::confinement::seccomp::{self, Watched};
 use crate::system::signals::CallerSignals;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read, Write};
@@ -71,8 +71,10 @@ pub struct Record {
     pub passed: Vec<Passed>,
     /// A descriptor to keep open as long as anything lives inside.
     pub alive: i32,
-    /// Where the entrances of the network are to be sent if the first process inside has to make them.
-    pub doors: Option<i32>,
+    /// The socket to the supervisor: entrances of the network, and the gatekeeper's descriptors.
+    pub link: i32,
+    /// Whether the first process inside has to make the entrances of the network.
+    pub makes_doors: bool,
     /// Signals as the caller left them.
     pub signals: CallerSignals,
     /// The seccomp program's variants.
@@ -100,11 +102,17 @@ impl Record {
         to.length(self.passed.len());
         self.passed.iter().for_each(|passed| to.passed(passed));
         to.number(i64::from(self.alive));
-        to.number(i64::from(self.doors.unwrap_or(-1)));
+        to.number(i64::from(self.link));
+        to.flag(self.makes_doors);
         to.number(self.signals.mask.cast_signed());
         to.flag(self.signals.child_ignored);
         to.flag(self.filter.unix_sockets);
         to.flag(self.filter.shared_group);
+        to.number(match self.filter.watched {
+            Watched::Nothing => 0,
+            Watched::Connects => 1,
+            Watched::Files => 2,
+        });
         let length = u32::try_from(to.0.len() - 4).ok().filter(|&l| l as usize <= LIMIT);
         let length = length.ok_or(io::ErrorKind::InvalidInput)?;
         if let Some(head) = to.0.first_chunk_mut::<4>() {
@@ -149,9 +157,19 @@ impl Record {
             held,
             passed,
             alive: from.small()?,
-            doors: Some(from.small()?).filter(|&number| number >= 0),
+            link: from.small()?,
+            makes_doors: from.flag()?,
             signals: CallerSignals { mask: from.number()?.cast_unsigned(), child_ignored: from.flag()? },
-            filter: seccomp::Options { unix_sockets: from.flag()?, shared_group: from.flag()? },
+            filter: seccomp::Options {
+                unix_sockets: from.flag()?,
+                shared_group: from.flag()?,
+                watched: match from.number()? {
+                    0 => Watched::Nothing,
+                    1 => Watched::Connects,
+                    2 => Watched::Files,
+                    _ => return None,
+                },
+            },
         })
     }
 }
@@ -312,9 +330,10 @@ mod tests {
                 },
             ],
             alive: 14,
-            doors: Some(15),
+            link: 15,
+            makes_doors: true,
             signals: CallerSignals { mask: u64::MAX, child_ignored: true },
-            filter: seccomp::Options { unix_sockets: true, shared_group: false },
+            filter: seccomp::Options { unix_sockets: true, shared_group: false, watched: Watched::Files },
         }
     }
 

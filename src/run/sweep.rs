@@ -21,6 +21,8 @@ pub struct Watch {
     pub roots: Vec<PathBuf>,
     /// `.git` entries that were there at the start.
     pub repositories: Vec<PathBuf>,
+    /// `.git` entries that were seen to appear during the run, wherever they are.
+    pub born: Vec<PathBuf>,
     /// Files that were made for an agent and go again if nothing was written into them.
     pub made: Vec<PathBuf>,
     /// sbsh's state, with the trust store, and when the run began (seconds since 1970): what sbsh itself wrote
@@ -47,7 +49,11 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
         for guard in guards {
             sweeper.guard(guard);
         }
-        for entry in repositories::find(root) {
+        let mut entries = repositories::find(root);
+        let born = watch.born.iter().filter(|entry| entry.starts_with(root) && !entries.contains(entry));
+        let born: Vec<PathBuf> = born.cloned().collect();
+        entries.extend(born);
+        for entry in entries {
             if !watch.repositories.contains(&entry)
                 && let Ok(name) = entry.strip_prefix(root)
             {

@@ -33,14 +33,14 @@ pub struct Waiting {
     /// The number to keep open as long as anything lives inside.
     pub alive_inside: i32,
     /// The number of the other end of `link` in it.
-    pub doors_inside: i32,
+    pub link_inside: i32,
     ends: Option<Ends>,
 }
 
 /// Our ends of what joins us.
 #[derive(Debug)]
 pub struct Ends {
-    /// Where the entrances come from if the first process inside has to make them.
+    /// Where the entrances come from if the first process inside has to make them, and the gatekeeper's descriptors.
     pub link: UnixStream,
     /// The process.
     pub child: Pid,
@@ -102,7 +102,7 @@ impl Waiting {
             carried,
             marker: marker.as_raw_fd(),
             alive_inside: alive_inside.as_raw_fd(),
-            doors_inside: far.as_raw_fd(),
+            link_inside: far.as_raw_fd(),
             ends: Some(Ends { link, child, channel, alive, complaints, arguments: Some(arguments) }),
         })
     }

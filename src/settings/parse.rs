@@ -227,7 +227,12 @@ impl Reader<'_> {
             }
             Kind::Lists => {
                 for (name, value) in self.object(value, &full)?.0 {
-                    self.list(value, &format!("{full}.{}", name.escape_debug()))?;
+                    let entries = self.list(value, &format!("{full}.{}", name.escape_debug()))?;
+                    let paired = |entry: Sourced<String>| Sourced {
+                        value: (name.to_string(), entry.value),
+                        origin: entry.origin,
+                    };
+                    self.values.ignore_violations.extend(entries.into_iter().map(paired));
                 }
             }
             Kind::Credentials(name) => {
@@ -308,6 +313,7 @@ impl Values {
         Some(match path {
             "mode" => &mut self.mode,
             "backend" => &mut self.backend,
+            "gatekeeper" => &mut self.gatekeeper,
             "bwrapPath" => &mut self.bwrap_path,
             "shell" => &mut self.shell,
             "network.proxyVariables" => &mut self.proxy_variables,

@@ -276,6 +276,10 @@ pub fn widening(values: &Values) -> Vec<Widening> {
     found.allowed("sandbox.credentials.files", &values.credential_files);
     found.allowed("sandbox.credentials.envVars", &values.credential_variables);
     found.word("sandbox.backend", &values.backend);
+    if values.gatekeeper.as_ref().is_some_and(|word| word.value != "full") {
+        found.word("sandbox.gatekeeper", &values.gatekeeper);
+    }
+    found.pairs("sandbox.ignoreViolations", &values.ignore_violations);
     found.word("sandbox.bwrapPath", &values.bwrap_path);
     found.word("sandbox.shell", &values.shell);
     found.list("permissions.allow", &values.allow);
@@ -293,6 +297,12 @@ struct Found {
 }
 
 impl Found {
+    fn pairs(&mut self, key: &'static str, said: &[Sourced<(String, String)>]) {
+        for entry in said {
+            self.add(key, format!("{}: {}", entry.value.0, entry.value.1), &entry.origin);
+        }
+    }
+
     fn flag(&mut self, key: &'static str, said: &Option<Sourced<bool>>, wide: bool) {
         if let Some(said) = said.as_ref().filter(|said| said.value == wide) {
             self.add(key, said.value.to_string(), &said.origin);

@@ -65,6 +65,10 @@ pub struct Values {
     pub credential_variables: Vec<Sourced<(String, CredentialMode)>>,
     /// `sandbox.backend` (checked against the known names).
     pub backend: Option<Sourced<String>>,
+    /// `sandbox.gatekeeper` (checked against the known words).
+    pub gatekeeper: Option<Sourced<String>>,
+    /// `sandbox.ignoreViolations`: a command pattern, and a path or host.
+    pub ignore_violations: Vec<Sourced<(String, String)>>,
     /// `sandbox.bwrapPath`.
     pub bwrap_path: Option<Sourced<String>>,
     /// `sandbox.shell`.

@@ -21,6 +21,14 @@ pub struct Instruction {
 /// # Errors
 /// EINVAL for a malformed program, EACCES without `no_new_privs` (which is set here first).
 pub fn install(program: &[Instruction]) -> nix::Result<()> {
+    install_with(program, 0).map(drop)
+}
+
+/// The same with flags of seccomp(2); gives what the call gives.
+///
+/// # Errors
+/// As for [`install`], and those of the flags.
+pub(super) fn install_with(program: &[Instruction], flags: u64) -> nix::Result<i64> {
     nix::sys::prctl::set_no_new_privs()?;
     let filters: Vec<libc::sock_filter> =
         program.iter().map(|i| libc::sock_filter { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
@@ -28,7 +36,7 @@ pub fn install(program: &[Instruction]) -> nix::Result<()> {
     let program = libc::sock_fprog { len: length, filter: filters.as_ptr().cast_mut() };
     // SAFETY: `program` points to `length` valid instructions that live until the call returns; the kernel copies
     // them and only reads.
-    let status =
-        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
-    Errno::result(status).map(drop)
+    let given =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
+    Errno::result(given)
 }

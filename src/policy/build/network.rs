@@ -111,12 +111,17 @@ impl Builder<'_> {
                 self.network.unix_sockets.push(Sourced { value, origin: entry.origin.clone() });
             }
         }
-        if let Some(first) = self.network.unix_sockets.first() {
+        // Whoever may speak to these may run what they like, outside.
+        const BROAD: &[&str] =
+            &["docker.sock", "podman.sock", "containerd.sock", "dbus/system_bus_socket", "/bus"];
+        let broad =
+            self.network.unix_sockets.iter().find(|s| BROAD.iter().any(|name| s.value.ends_with(name)));
+        if let Some(broad) = broad {
             let text = format!(
-                "allowUnixSockets ({}) is not enforceable by path yet: Unix sockets stay closed",
-                first.origin
+                "allowUnixSockets '{}' ({}) is dangerous: through that socket a command can leave the sandbox",
+                broad.value, broad.origin
             );
-            self.notice("unix-sockets", text);
+            self.notice("broad-socket", text);
         }
         let all = self.counting.scalar(
             "sandbox.network.allowAllUnixSockets",

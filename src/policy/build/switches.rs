@@ -5,7 +5,7 @@
 use super::Builder;
 use crate::policy::counting::Reach;
 use crate::policy::error::{PolicyError, Problem};
-use crate::policy::{Backend, Mode};
+use crate::policy::{Backend, Gatekept, IgnoredViolation, Mode};
 use crate::settings::{Scope, Sourced, Values};
 use std::path::PathBuf;
 
@@ -85,6 +85,23 @@ impl Builder<'_> {
             }
         };
         Ok(Sourced { value, origin: said.origin })
+    }
+
+    /// A word that weakens counts where a file may widen; one that tightens counts anywhere.
+    pub(super) fn gatekeeper(&mut self) -> Sourced<Gatekept> {
+        let key = "sandbox.gatekeeper";
+        let full = |values: &Values| {
+            values.gatekeeper.as_ref().map(|w| Sourced { value: w.value == "full", origin: w.origin.clone() })
+        };
+        let found = self.counting.switch_owned(key, Reach::Every, [true, false], full);
+        let value = if found.value { Gatekept::Full } else { Gatekept::Network };
+        Sourced { value, origin: found.origin }
+    }
+
+    pub(super) fn ignored_violations(&mut self) -> Vec<IgnoredViolation> {
+        let all = self.counting.widening("sandbox.ignoreViolations", Reach::Every, |v| &v.ignore_violations);
+        let counting = all.into_iter().filter(|(_, counts)| *counts);
+        counting.map(|(entry, _)| IgnoredViolation::new(&entry.value.0, &entry.value.1)).collect()
     }
 
     /// A program's absolute path.

@@ -1,0 +1,30 @@
+//! The gatekeeper: answers the calls of confined processes that could cross the boundary.
+//!
+//! Owns what becomes of each call that waits, the record of what was refused, and the calls that are made here on behalf
+//! of the inside. It can only add to what mounts, namespaces and seccomp allow: a call is let through only where they make
+//! every outcome acceptable, whatever another thread changes meanwhile; what has no layer below it is made here, on
+//! descriptors and paths that were looked at once. Must not decide policy (`rules` answers from it) and never waits: it
+//! is one process for all that run in a sandbox.
+//!
+//! ```text
+//! notification ─▶ call (what would it do) ─▶ place (to what) ─▶ rules (may it) ─▶ let through
+//!                                    └▶ socket (connect)                     ├▶ refused, recorded
+//!                                                                            └▶ perform (made here)
+//! ```
+
+pub mod call;
+#[cfg(target_os = "linux")]
+pub mod perform;
+#[cfg(target_os = "linux")]
+pub mod place;
+pub mod rules;
+#[cfg(target_os = "linux")]
+pub mod socket;
+pub mod violation;
+#[cfg(target_os = "linux")]
+mod watch;
+
+pub use rules::Rules;
+pub use violation::{Violation, Why};
+#[cfg(target_os = "linux")]
+pub use watch::{Gatekeeper, News};

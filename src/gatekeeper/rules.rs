@@ -1,0 +1,292 @@
+//! What may be changed and reached, for one call: a pure answer for a canonical path.
+//!
+//! Owns the question what the mounts hold already and what they cannot hold because it does not exist yet. Must not look
+//! at the file system.
+
+use crate::confinement::plan::{Before, Guard, Places};
+use crate::policy::files::{FilePolicy, PathPattern, PathRule};
+use crate::policy::{Access, NetworkPolicy};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// What one path means for a call that would change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// The mounts let it be changed.
+    Passes,
+    /// It would be a name that must not appear; why.
+    Protected(&'static str),
+    /// The mounts keep it, but settings allow it: it did not exist when they were made.
+    Allowed,
+    /// A directory on the way to such a place: it may be made, and nothing else.
+    OnTheWay,
+    /// The mounts keep it from being changed.
+    Outside,
+    /// It must not even be read.
+    Hidden,
+    /// Made by the sandbox for itself: the kernel decides, and nothing is said.
+    Own,
+}
+
+/// What may be done with a Unix socket outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reachable {
+    /// By this entry.
+    Allowed(String),
+    /// No entry names it.
+    Unnamed,
+    /// A socket of sbsh's own: nothing inside ever speaks to those who answer questions.
+    Never,
+}
+
+/// The rules of one run.
+#[derive(Debug, Default)]
+pub struct Rules {
+    named: HashMap<PathBuf, Named>,
+    guarded: HashSet<Vec<u8>>,
+    denied_later: Vec<PathRule>,
+    hidden_later: Option<FilePolicy>,
+    allowed_later: Vec<PathRule>,
+    sockets: Vec<(String, String)>,
+    never: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Named {
+    writable: bool,
+    write_denied: bool,
+    read_denied: bool,
+    read_allowed: bool,
+}
+
+/// Where the sandbox has file systems of its own.
+const OWN: &[&str] = &["/proc", "/dev"];
+
+const AT_TOP: &str = "always protected at the top of a writable directory";
+const HOOK: &str = "a git hook, which would run outside";
+const DENIED: &str = "denied by settings";
+
+impl Rules {
+    /// Of the places that the mounts were made for, the guards beside them, and the policy.
+    pub fn new(
+        places: &Places,
+        guards: &[Guard],
+        files: &FilePolicy,
+        network: &NetworkPolicy,
+        never: Vec<PathBuf>,
+    ) -> Rules {
+        let mut rules = Rules { never, ..Rules::default() };
+        let mut mark = |list: &[crate::confinement::plan::Place], set: fn(&mut Named)| {
+            list.iter().for_each(|place| set(rules.named.entry(place.path.clone()).or_default()));
+        };
+        mark(&places.writable, |n| n.writable = true);
+        mark(&places.write_denied, |n| n.write_denied = true);
+        mark(&places.read_denied, |n| n.read_denied = true);
+        mark(&places.read_allowed, |n| n.read_allowed = true);
+        for guard in guards.iter().filter(|g| matches!(g.before, Before::Missing | Before::Link(_))) {
+            rules.guarded.insert(folded(&guard.root.join(&guard.name)));
+        }
+        let glob = |rule: &&PathRule| matches!(rule.pattern, PathPattern::Glob(_));
+        rules.denied_later = files.write_denied.iter().filter(glob).cloned().collect();
+        // What must not be read could not be hidden any more once it is there.
+        let read_denied: Vec<PathRule> = files.read_denied.iter().filter(glob).cloned().collect();
+        if !read_denied.is_empty() {
+            let read_allowed = files.read_allowed.clone();
+            rules.hidden_later = Some(FilePolicy { read_denied, read_allowed, ..FilePolicy::default() });
+        }
+        let missing = |rule: &&PathRule| match &rule.pattern {
+            PathPattern::Glob(_) => true,
+            PathPattern::Literal(path) => !rules.named.get(path).is_some_and(|n| n.writable),
+        };
+        rules.allowed_later = files.writable.iter().filter(missing).cloned().collect();
+        rules.sockets =
+            network.unix_sockets.iter().map(|s| (s.value.clone(), s.origin.to_string())).collect();
+        rules
+    }
+
+    /// For a canonical path that a call would change, make or take away.
+    pub fn judge(&self, path: &Path) -> Judgement {
+        if OWN.iter().any(|own| path.starts_with(own)) {
+            return Judgement::Own;
+        }
+        match self.access(path) {
+            Access::Write => match self.protected(path) {
+                Some(why) => Judgement::Protected(why),
+                None => Judgement::Passes,
+            },
+            Access::None => Judgement::Hidden,
+            Access::Read if self.is_allowed_later(path) => Judgement::Allowed,
+            Access::Read if self.is_on_the_way(path) => Judgement::OnTheWay,
+            Access::Read => Judgement::Outside,
+        }
+    }
+
+    /// For a canonical path of a socket whose listener lives elsewhere.
+    pub fn reach(&self, path: &Path) -> Reachable {
+        if self.never.iter().any(|own| path.starts_with(own)) {
+            return Reachable::Never;
+        }
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let entry = self.sockets.iter().find(|(glob, _)| fast_glob::glob_match(glob.as_bytes(), bytes));
+        entry.map_or(Reachable::Unnamed, |(_, origin)| Reachable::Allowed(origin.clone()))
+    }
+
+    /// What the mounts give: `FilePolicy::access`, by the places that they were made for.
+    fn access(&self, path: &Path) -> Access {
+        let (mut decided, mut readable) = (false, true);
+        let (mut writable, mut denied) = (false, false);
+        for step in path.ancestors() {
+            let Some(named) = self.named.get(step) else { continue };
+            writable |= named.writable;
+            denied |= named.write_denied;
+            // The deepest step that says something about reading decides, and deny wins there.
+            if !decided && (named.read_denied || named.read_allowed) {
+                (decided, readable) = (true, !named.read_denied);
+            }
+        }
+        match (readable, writable && !denied) {
+            (false, _) => Access::None,
+            (true, false) => Access::Read,
+            (true, true) => Access::Write,
+        }
+    }
+
+    fn protected(&self, path: &Path) -> Option<&'static str> {
+        if is_hook(path) {
+            return Some(HOOK);
+        }
+        if self.guarded.contains(&folded(path)) {
+            return Some(AT_TOP);
+        }
+        let hidden = || self.hidden_later.as_ref().is_some_and(|files| files.access(path) == Access::None);
+        let denied = self.denied_later.iter().any(|rule| covers(rule, path)) || hidden();
+        denied.then_some(DENIED)
+    }
+
+    fn is_on_the_way(&self, path: &Path) -> bool {
+        self.allowed_later.iter().any(|rule| match &rule.pattern {
+            PathPattern::Literal(literal) => literal.starts_with(path),
+            PathPattern::Glob(_) => false,
+        })
+    }
+
+    fn is_allowed_later(&self, path: &Path) -> bool {
+        let denied = || {
+            path.ancestors().any(|step| self.named.get(step).is_some_and(|n| n.write_denied))
+                || self.denied_later.iter().any(|rule| covers(rule, path))
+                || self.protected(path).is_some()
+        };
+        self.allowed_later.iter().any(|rule| covers(rule, path)) && !denied()
+    }
+}
+
+fn covers(rule: &PathRule, path: &Path) -> bool {
+    match &rule.pattern {
+        PathPattern::Literal(literal) => path.starts_with(literal),
+        PathPattern::Glob(glob) => path.ancestors().any(|step| glob.matches(step)),
+    }
+}
+
+/// Names are compared without regard to case: some file systems do not distinguish it.
+fn folded(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_encoded_bytes().to_ascii_lowercase()
+}
+
+/// A name in the hooks of a git directory that git would run: everything but the samples.
+fn is_hook(path: &Path) -> bool {
+    let mut parts = path.components().rev().map(|c| c.as_os_str().as_encoded_bytes());
+    let (Some(name), Some(above)) = (parts.next(), parts.next()) else { return false };
+    let sample =
+        name.len() > 7 && name.get(name.len() - 7..).is_some_and(|e| e.eq_ignore_ascii_case(b".sample"));
+    above.eq_ignore_ascii_case(b"hooks") && !sample && parts.any(|part| part.eq_ignore_ascii_case(b".git"))
+}
+
+/// Whether a name is where git looks for a repository.
+pub fn is_repository(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().eq_ignore_ascii_case(b".git"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::confinement::plan::Place;
+    use crate::settings::{Origin, Sourced};
+
+    fn place(path: &str) -> Place {
+        Place { path: path.into(), directory: true }
+    }
+
+    fn literal(path: &str) -> PathRule {
+        PathRule { pattern: PathPattern::Literal(path.into()), origin: Origin::BuiltIn("test") }
+    }
+
+    fn glob(text: &str) -> PathRule {
+        let glob = crate::policy::files::PathGlob { text: text.into(), base: "/".into(), except: Vec::new() };
+        PathRule { pattern: PathPattern::Glob(Box::new(glob)), origin: Origin::BuiltIn("test") }
+    }
+
+    fn rules() -> Rules {
+        let places = Places {
+            writable: vec![place("/w"), place("/tmp/t")],
+            write_denied: vec![place("/w/.git/hooks"), place("/w/kept")],
+            read_denied: vec![place("/secret")],
+            ..Places::default()
+        };
+        let guard = |name: &str, before| Guard { root: "/w".into(), name: name.into(), before };
+        let guards = [guard(".bashrc", Before::Missing), guard("HEAD", Before::NoBareRepository)];
+        let files = FilePolicy {
+            writable: vec![literal("/w"), literal("/cache/new"), glob("/out/*.log")],
+            write_denied: vec![glob("/w/**/*.key"), glob("/cache/new/x/*")],
+            ..FilePolicy::default()
+        };
+        let network = NetworkPolicy {
+            unix_sockets: vec![Sourced::built_in("/run/user/*/agent".into(), "test")],
+            ..NetworkPolicy::default()
+        };
+        Rules::new(&places, &guards, &files, &network, vec!["/run/user/0/sbsh".into()])
+    }
+
+    #[test]
+    fn paths() {
+        let rules = rules();
+        for (path, expected) in [
+            ("/w/a/b", Judgement::Passes),
+            ("/w", Judgement::Passes),
+            ("/wx", Judgement::Outside),
+            ("/", Judgement::OnTheWay),
+            ("/w/kept/x", Judgement::Outside),
+            ("/w/HEAD", Judgement::Passes),
+            ("/w/.bashrc", Judgement::Protected(AT_TOP)),
+            ("/w/.BashRC", Judgement::Protected(AT_TOP)),
+            ("/w/sub/.bashrc", Judgement::Passes),
+            ("/w/sub/.git/hooks/pre-commit", Judgement::Protected(HOOK)),
+            ("/w/sub/.GIT/modules/m/Hooks/x", Judgement::Protected(HOOK)),
+            ("/w/sub/.git/hooks/pre-commit.sample", Judgement::Passes),
+            ("/w/sub/.git/hooks/.sample", Judgement::Protected(HOOK)),
+            ("/w/sub/hooks/x", Judgement::Passes),
+            ("/w/a/b.key", Judgement::Protected(DENIED)),
+            ("/w/a/b.key/c", Judgement::Protected(DENIED)),
+            ("/secret/x", Judgement::Hidden),
+            ("/cache/new", Judgement::Allowed),
+            ("/cache/new/a", Judgement::Allowed),
+            ("/cache/new/x/y", Judgement::Outside),
+            ("/cache/newer", Judgement::Outside),
+            ("/cache", Judgement::OnTheWay),
+            ("/out/a.log", Judgement::Allowed),
+            ("/out/a.txt", Judgement::Outside),
+            ("/dev/null", Judgement::Own),
+            ("/proc/self/comm", Judgement::Own),
+        ] {
+            assert_eq!(rules.judge(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn sockets() {
+        let rules = rules();
+        let allowed = Reachable::Allowed("built-in (test)".into());
+        assert!(matches!(rules.reach(Path::new("/run/user/0/agent")), Reachable::Allowed(_)), "{allowed:?}");
+        assert_eq!(rules.reach(Path::new("/run/user/0/other")), Reachable::Unnamed);
+        assert_eq!(rules.reach(Path::new("/run/user/0/sbsh/console")), Reachable::Never);
+    }
+}

@@ -1,0 +1,133 @@
+//! What was tried and refused: exactly, once each, and not more than is read. Pure.
+//!
+//! Owns the record and the ledger. Texts of it come from inside: whoever shows them makes them visible first.
+
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// Different violations that one command may leave; what comes after is only counted.
+const MOST: usize = 200;
+
+/// Why a call was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// It is outside of what may be written.
+    Outside,
+    /// It must neither be read nor written.
+    Hidden,
+    /// A name that is always protected.
+    Protected,
+    /// A Unix socket whose listener is outside.
+    Socket,
+    /// A socket of sbsh's own.
+    Own,
+}
+
+/// One refused call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Violation {
+    /// Seconds since 1970.
+    pub time: u64,
+    /// The program's name, by its own word.
+    pub program: String,
+    /// Its number on the host.
+    pub process: i32,
+    /// The call.
+    pub call: String,
+    /// The path, canonical.
+    pub path: String,
+    /// Why.
+    pub why: Why,
+    /// More about it, in words.
+    pub reason: String,
+}
+
+impl Violation {
+    /// What makes two of them the same to a reader.
+    fn key(&self) -> (String, Why) {
+        (self.path.clone(), self.why)
+    }
+
+    /// One line: what was tried, by whom, and why it was refused. The texts in it are still as they came.
+    pub fn what(&self) -> String {
+        let (path, program) = (&self.path, &self.program);
+        let verb = match self.call.as_str() {
+            "connect" => "connect to",
+            "open" | "openat" | "creat" => "write",
+            call => call,
+        };
+        let why = match self.why {
+            Why::Outside => "it is outside of what may be written",
+            Why::Hidden => "it must not be read",
+            Why::Socket => "its server is outside",
+            Why::Own => "it is sbsh's own",
+            Why::Protected => self.reason.as_str(),
+        };
+        format!("{program} may not {verb} '{path}': {why}")
+    }
+
+    /// What a person could do, as a command; `None` where no setting helps.
+    pub fn advice(&self) -> Option<String> {
+        // What would be a pattern in settings is this one name.
+        let special = |c: char| if "*?[]{}\\".contains(c) { format!("\\{c}") } else { c.to_string() };
+        let entry: String = self.path.chars().map(special).collect();
+        let quoted = shlex::try_quote(&entry).ok()?;
+        match self.why {
+            Why::Outside => Some(format!("sbshctl allow write {quoted}")),
+            Why::Socket => Some(format!("sbshctl allow socket {quoted}")),
+            Why::Hidden => Some(format!("sbshctl allow read {quoted}")),
+            Why::Protected | Why::Own => None,
+        }
+    }
+}
+
+/// What one command left.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    seen: HashSet<(String, Why)>,
+    /// All that were refused, repeated ones too.
+    pub count: u64,
+}
+
+impl Ledger {
+    /// Whether this one is new and is to be told.
+    pub fn enter(&mut self, violation: &Violation) -> bool {
+        self.count += 1;
+        self.seen.len() < MOST && self.seen.insert(violation.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(path: &str) -> Violation {
+        Violation {
+            time: 1,
+            program: "touch".into(),
+            process: 7,
+            call: "openat".into(),
+            path: path.into(),
+            why: Why::Outside,
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn each_is_told_once_and_a_flood_ends() {
+        let mut ledger = Ledger::default();
+        assert!(ledger.enter(&at("/a")));
+        assert!(!ledger.enter(&at("/a")));
+        assert!(ledger.enter(&at("/b")));
+        let told = (0..1000).filter(|n| ledger.enter(&at(&format!("/x{n}")))).count();
+        assert_eq!(told, MOST - 2);
+        assert_eq!(ledger.count, 1003);
+    }
+
+    #[test]
+    fn advice_is_one_shell_word() {
+        assert_eq!(at("/a b;c").advice().unwrap(), "sbshctl allow write '/a b;c'");
+        assert_eq!(at("/a*").advice().unwrap(), r#"sbshctl allow write "/a\\*""#);
+    }
+}

@@ -1,0 +1,257 @@
+//! One call after the other: received, judged, answered.
+
+use super::call::{self, Call, Changed, Deed, Made, Name};
+use super::perform;
+use super::place::Places;
+use super::rules::{self, Judgement, Reachable, Rules};
+use super::socket::{self, Connect, Unfinished, Wanted};
+use super::violation::{Ledger, Violation, Why};
+use crate::system::notify::{Listener, Notification, Reply};
+use crate::system::{process, stranger};
+use nix::errno::Errno;
+use nix::sys::stat::SFlag;
+use nix::unistd::AccessFlags;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What others are to know.
+#[derive(Debug)]
+pub enum News {
+    /// A call was refused, for the first time in this way.
+    Violation(Violation),
+    /// A repository was born at this name: what git would obey of it is looked at afterwards.
+    Repository(PathBuf),
+}
+
+/// The gatekeeper of one sandbox.
+pub struct Gatekeeper<'a> {
+    listener: Listener,
+    diag: Option<OwnedFd>,
+    rules: &'a Rules,
+    places: Option<Places>,
+    ledger: Ledger,
+    tell: Box<dyn FnMut(News) + 'a>,
+}
+
+/// What a call touches, as far as it can be known.
+struct Touched {
+    path: PathBuf,
+    judgement: Judgement,
+    /// It is there before the call and is taken from there by it.
+    source: bool,
+}
+
+impl<'a> Gatekeeper<'a> {
+    /// For the sandbox whose calls come to this descriptor; `diag` asks about its Unix sockets.
+    pub fn new(
+        listener: OwnedFd,
+        diag: Option<OwnedFd>,
+        rules: &'a Rules,
+        tell: Box<dyn FnMut(News) + 'a>,
+    ) -> Gatekeeper<'a> {
+        let listener = Listener::new(listener);
+        Gatekeeper { listener, diag, rules, places: None, ledger: Ledger::default(), tell }
+    }
+
+    /// What to poll: readable when a call waits, hung up when nothing lives inside any more.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Answers one call that waits.
+    pub fn attend(&mut self) {
+        let Ok(Some(asked)) = self.listener.receive() else { return };
+        let reply = match call::read(asked.call, asked.arguments) {
+            // Nobody knows what it would do: it fails.
+            None => Some(Reply::Fail(Errno::ENOSYS)),
+            Some(call) => self.judge(asked, call),
+        };
+        if let Some(reply) = reply {
+            // An error means that nobody waits any more.
+            let _ = self.listener.answer(asked.id, reply);
+        }
+    }
+
+    /// `None`: it was answered already, or will be by another process.
+    fn judge(&mut self, asked: Notification, call: Call) -> Option<Reply> {
+        if self.places.is_none() {
+            self.places = Places::of(asked.thread).ok();
+        }
+        match call.deed {
+            Deed::Connect { socket, address, length } => {
+                self.connect(asked, Wanted { thread: asked.thread, socket, address, length })
+            }
+            deed => self.file(asked, call.name, deed),
+        }
+    }
+
+    fn file(&mut self, asked: Notification, name: &'static str, deed: Deed) -> Option<Reply> {
+        let Some(touched) = self.touched(asked.thread, deed) else { return Some(Reply::Continue) };
+        if matches!(deed, Deed::Rename { .. } | Deed::Remove { directory: true, .. } | Deed::Make { .. })
+            && let Some(places) = &mut self.places
+        {
+            places.forget();
+        }
+        let mut allowed = false;
+        for one in &touched {
+            match one.judgement {
+                Judgement::Passes | Judgement::Own => {}
+                Judgement::Allowed => allowed = true,
+                Judgement::OnTheWay
+                    if matches!(deed, Deed::Make { what: Made::Directory(_), .. })
+                        && !self.is_there(&one.path) =>
+                {
+                    allowed = true;
+                }
+                Judgement::Protected(why) => {
+                    if self.would_put(deed, one) {
+                        self.record(asked.thread, name, &one.path, Why::Protected, why);
+                        // As a mount would answer that held the name.
+                        return Some(Reply::Fail(Errno::EROFS));
+                    }
+                }
+                Judgement::Outside | Judgement::Hidden | Judgement::OnTheWay => {
+                    if self.would_change(deed, one) {
+                        let why = if one.judgement == Judgement::Hidden { Why::Hidden } else { Why::Outside };
+                        self.record(asked.thread, name, &one.path, why, "");
+                        if self.is_no_file(&one.path) {
+                            // No mount holds those who are written to by name: FIFOs.
+                            return Some(Reply::Fail(Errno::EACCES));
+                        }
+                    }
+                    // The mounts refuse it, with the very error that the kernel has for it.
+                    return Some(Reply::Continue);
+                }
+            }
+        }
+        if let Some(born) = touched.iter().find(|t| !t.source && rules::is_repository(&t.path)) {
+            (self.tell)(News::Repository(born.path.clone()));
+        }
+        if !allowed {
+            return Some(Reply::Continue);
+        }
+        let paths: Vec<&Path> = touched.iter().map(|t| t.path.as_path()).collect();
+        match perform::perform(&self.listener, asked, deed, &paths) {
+            Ok(reply) => reply,
+            Err(error) => Some(Reply::Fail(error)),
+        }
+    }
+
+    /// `None`: something cannot be found out, and the kernel answers.
+    fn touched(&mut self, thread: i32, deed: Deed) -> Option<Vec<Touched>> {
+        let names: &[(Name, bool)] = &match deed {
+            Deed::Open { at, .. } | Deed::Make { at, .. } | Deed::Link { to: at } => {
+                [(at, false); 1].to_vec()
+            }
+            Deed::Remove { at, .. } | Deed::Change { at, .. } => vec![(at, true)],
+            Deed::Rename { from, to, .. } => vec![(from, true), (to, false)],
+            Deed::Connect { .. } => return None,
+        };
+        let places = self.places.as_mut()?;
+        let mut all = Vec::with_capacity(names.len());
+        for &(name, source) in names {
+            let path = places.find(thread, name).ok()?;
+            let judgement = self.rules.judge(&path);
+            all.push(Touched { path, judgement, source });
+        }
+        Some(all)
+    }
+
+    fn is_there(&self, path: &Path) -> bool {
+        self.places.as_ref().is_some_and(|places| places.is_there(path))
+    }
+
+    /// Whether a call would put something at a protected name, or take a protected link away.
+    fn would_put(&self, deed: Deed, one: &Touched) -> bool {
+        match deed {
+            _ if one.source => self.is_there(&one.path),
+            Deed::Open { flags, .. } => flags & libc::O_CREAT != 0 || self.is_there(&one.path),
+            _ => true,
+        }
+    }
+
+    /// Whether a call that the mounts refuse would be made without them: what fails anyway is no violation.
+    fn would_change(&self, deed: Deed, one: &Touched) -> bool {
+        let there = self.is_there(&one.path);
+        let writes = |path: &Path| nix::unistd::access(path, AccessFlags::W_OK).is_ok();
+        let holder = || one.path.parent().is_some_and(writes);
+        match deed {
+            Deed::Open { flags, .. } if there => {
+                let exclusive = flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL;
+                let changes = flags & (libc::O_WRONLY | libc::O_RDWR | libc::O_TRUNC) != 0;
+                let directory = nix::sys::stat::stat(&one.path)
+                    .is_ok_and(|s| s.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits());
+                !exclusive && changes && !directory && writes(&one.path)
+            }
+            Deed::Open { flags, .. } => flags & libc::O_CREAT != 0 && holder(),
+            Deed::Make { .. } | Deed::Link { .. } => !there && holder(),
+            Deed::Remove { .. } => there && holder(),
+            Deed::Rename { .. } => (there || !one.source) && holder(),
+            Deed::Change { what: Changed::Length(_), .. } => there && writes(&one.path),
+            Deed::Change { .. } => {
+                let user = nix::unistd::geteuid();
+                let owner = nix::sys::stat::lstat(&one.path).map(|s| s.st_uid);
+                there && (user.is_root() || owner.is_ok_and(|owner| owner == user.as_raw()))
+            }
+            Deed::Connect { .. } => false,
+        }
+    }
+
+    fn is_no_file(&self, path: &Path) -> bool {
+        let Some(places) = &self.places else { return false };
+        let kind = places.open(path).and_then(|place| nix::sys::stat::fstat(&place));
+        kind.is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits())
+    }
+
+    fn connect(&mut self, asked: Notification, wanted: Wanted) -> Option<Reply> {
+        // Without a tree nothing can be looked at, and nothing is connected.
+        let Some(places) = &mut self.places else { return Some(Reply::Fail(Errno::EACCES)) };
+        if !self.listener.still_waits(asked.id) {
+            return None;
+        }
+        match socket::connect(wanted, places, self.rules, self.diag.as_ref()) {
+            Connect::Done(Ok(())) => Some(Reply::Value(0)),
+            Connect::Done(Err(error)) | Connect::Failed(error) => Some(Reply::Fail(error)),
+            Connect::Unfinished(rest) => self.leave_to_another(asked, &rest),
+            Connect::Refused(path, reachable) => {
+                let (why, reason) = match reachable {
+                    Reachable::Never => (Why::Own, "sbsh's own socket"),
+                    _ => (Why::Socket, "its server is outside"),
+                };
+                self.record(asked.thread, "connect", &path, why, reason);
+                Some(Reply::Fail(Errno::EACCES))
+            }
+        }
+    }
+
+    /// A process of its own waits with the caller; it ends when the connect does or the caller is gone.
+    fn leave_to_another(&self, asked: Notification, rest: &Unfinished) -> Option<Reply> {
+        match process::fork() {
+            Ok(process::Fork::Parent(_)) => None,
+            Ok(process::Fork::Child) => {
+                let done = rest.finish(|| self.listener.still_waits(asked.id));
+                let reply = done.map_or_else(Reply::Fail, |()| Reply::Value(0));
+                let _ = self.listener.answer(asked.id, reply);
+                process::exit_now(0)
+            }
+            Err(error) => Some(Reply::Fail(error)),
+        }
+    }
+
+    fn record(&mut self, thread: i32, call: &'static str, path: &Path, why: Why, reason: &str) {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let violation = Violation {
+            time,
+            program: stranger::program(thread).unwrap_or_default(),
+            process: thread,
+            call: call.into(),
+            path: path.to_string_lossy().into_owned(),
+            why,
+            reason: reason.into(),
+        };
+        if self.ledger.enter(&violation) {
+            (self.tell)(News::Violation(violation));
+        }
+    }
+}

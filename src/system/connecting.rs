@@ -1,0 +1,96 @@
+//! connect(2) on a copy of another process's socket, without waiting longer than a moment. Owns the calls; decides
+//! nothing.
+#![allow(unsafe_code)]
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use nix::sys::time::TimeVal;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// How long a connect may take here. What is accepted on this machine is accepted at once; while it waits, no other call
+/// is answered.
+const MOMENT: i64 = 2_000;
+
+/// Whether a descriptor is a socket of the Unix family.
+///
+/// # Errors
+/// ENOTSOCK.
+pub fn is_unix(socket: &OwnedFd) -> nix::Result<bool> {
+    let mut family: libc::c_int = 0;
+    let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: both pointers are to an int and its length, which live through the call.
+    let status = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DOMAIN,
+            (&raw mut family).cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(status)?;
+    Ok(family == libc::AF_UNIX)
+}
+
+/// The address of an open place of a socket (socket(7): a path through `/proc/self/fd` leads to exactly that file).
+pub fn address_of(place: &OwnedFd) -> Vec<u8> {
+    let mut address = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
+    address.extend(format!("/proc/self/fd/{}\0", place.as_raw_fd()).into_bytes());
+    address
+}
+
+/// Connects, waiting no longer than a moment where the caller would wait. False: it goes on, and the caller waits.
+///
+/// # Errors
+/// What connect(2) gives; EINPROGRESS where the caller does not wait.
+pub fn try_connect(socket: &OwnedFd, address: &[u8]) -> nix::Result<bool> {
+    let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
+    if flags.contains(OFlag::O_NONBLOCK) {
+        return connect(socket, address).map(|()| true);
+    }
+    within(socket, address, MOMENT)
+}
+
+/// Goes on with a connect until it is done or nobody wants it any more.
+///
+/// # Errors
+/// What connect(2) gives; ECANCELED if `wanted` ended it.
+pub fn finish(socket: &OwnedFd, address: &[u8], wanted: impl Fn() -> bool) -> nix::Result<()> {
+    const PIECE: i64 = 200_000;
+    let limit = getsockopt(socket, sockopt::SendTimeout)?;
+    let limit = limit.tv_sec() * 1_000_000 + limit.tv_usec();
+    let mut waited = 0;
+    while wanted() {
+        if within(socket, address, PIECE)? {
+            return Ok(());
+        }
+        waited += PIECE;
+        if limit > 0 && waited >= limit {
+            return Err(Errno::EINPROGRESS);
+        }
+    }
+    Err(Errno::ECANCELED)
+}
+
+/// Connects within so many microseconds. The descriptor's flags are the caller's too, and it would see them change; the
+/// time limit is looked at by nobody.
+fn within(socket: &OwnedFd, address: &[u8], microseconds: i64) -> nix::Result<bool> {
+    let before = getsockopt(socket, sockopt::SendTimeout)?;
+    setsockopt(socket, sockopt::SendTimeout, &TimeVal::new(0, microseconds))?;
+    let done = connect(socket, address);
+    let _ = setsockopt(socket, sockopt::SendTimeout, &before);
+    match done {
+        Ok(()) => Ok(true),
+        // In time for TCP, for a Unix listener whose queue is full, and for the second call after the first.
+        Err(Errno::EINPROGRESS | Errno::EAGAIN | Errno::EALREADY) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn connect(socket: &OwnedFd, address: &[u8]) -> nix::Result<()> {
+    let length = libc::socklen_t::try_from(address.len()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel reads `length` bytes of `address`, which lives through the call, and checks what they are.
+    let status = unsafe { libc::connect(socket.as_raw_fd(), address.as_ptr().cast(), length) };
+    Errno::result(status).map(drop)
+}

@@ -1,0 +1,177 @@
+//! seccomp user notification: calls of confined processes that wait for our answer (seccomp_unotify(2)). Owns the
+//! ioctls; what is answered is the gatekeeper's.
+#![allow(unsafe_code)]
+
+use super::seccomp::Instruction;
+use nix::errno::Errno;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// A call that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notification {
+    /// The kernel's number for it; valid until it is answered or its process is gone.
+    pub id: u64,
+    /// The thread that made it, as numbered where this process lives.
+    pub thread: i32,
+    /// The call's number.
+    pub call: i64,
+    /// Its arguments as they stand in registers.
+    pub arguments: [u64; 6],
+}
+
+/// What the caller gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// The kernel goes on with the call, arguments in memory read anew.
+    Continue,
+    /// It fails.
+    Fail(Errno),
+    /// It gives this.
+    Value(i64),
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Data {
+    call: i32,
+    architecture: u32,
+    instruction: u64,
+    arguments: [u64; 6],
+}
+
+/// struct seccomp_notif.
+#[repr(C)]
+#[derive(Default)]
+struct Request {
+    id: u64,
+    thread: u32,
+    flags: u32,
+    data: Data,
+}
+
+/// struct seccomp_notif_resp.
+#[repr(C)]
+struct Response {
+    id: u64,
+    value: i64,
+    error: i32,
+    flags: u32,
+}
+
+/// struct seccomp_notif_addfd.
+#[repr(C)]
+struct Addition {
+    id: u64,
+    flags: u32,
+    source: u32,
+    target: u32,
+    target_flags: u32,
+}
+
+/// SECCOMP_USER_NOTIF_FLAG_CONTINUE.
+const CONTINUE: u32 = 1;
+/// SECCOMP_ADDFD_FLAG_SEND: adds the descriptor and answers with its number, in one.
+const AND_ANSWER: u32 = 2;
+/// SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (Linux 6.6): the caller goes on on this processor, without a wake-up of another.
+const WAKE_HERE: u64 = 1;
+
+const fn request(direction: u64, number: u64, size: usize) -> u64 {
+    direction << 30 | (size as u64) << 16 | (b'!' as u64) << 8 | number
+}
+
+const WRITE: u64 = 1;
+const BOTH: u64 = 3;
+const RECEIVE: u64 = request(BOTH, 0, size_of::<Request>());
+const SEND: u64 = request(BOTH, 1, size_of::<Response>());
+const IS_VALID: u64 = request(WRITE, 2, size_of::<u64>());
+const ADD: u64 = request(WRITE, 3, size_of::<Addition>());
+const SET_FLAGS: u64 = request(WRITE, 4, size_of::<u64>());
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl Listener {
+    /// Of a descriptor that [`install`] gave in another process.
+    pub fn new(descriptor: OwnedFd) -> Listener {
+        // SAFETY: the argument is a number, not a pointer; a kernel that does not know the request refuses it.
+        let _ = unsafe { libc::ioctl(descriptor.as_raw_fd(), SET_FLAGS as _, WAKE_HERE) };
+        Listener(descriptor)
+    }
+
+    /// The next call. `None`: its process was gone again.
+    ///
+    /// # Errors
+    /// What ioctl(2) gives.
+    pub fn receive(&self) -> nix::Result<Option<Notification>> {
+        let mut asked = Request::default();
+        // SAFETY: the kernel fills the structure, which has its size and is zeroed as it demands.
+        let status = unsafe { libc::ioctl(self.0.as_raw_fd(), RECEIVE as _, &raw mut asked) };
+        match Errno::result(status) {
+            Ok(_) => Ok(Some(Notification {
+                id: asked.id,
+                thread: i32::try_from(asked.thread).map_err(|_| Errno::ESRCH)?,
+                call: i64::from(asked.data.call),
+                arguments: asked.data.arguments,
+            })),
+            Err(Errno::ENOENT | Errno::EINTR) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Answers.
+    ///
+    /// # Errors
+    /// ENOENT: nobody waits for it any more.
+    pub fn answer(&self, id: u64, reply: Reply) -> nix::Result<()> {
+        let (value, error, flags) = match reply {
+            Reply::Continue => (0, 0, CONTINUE),
+            Reply::Fail(error) => (0, -(error as i32), 0),
+            Reply::Value(value) => (value, 0, 0),
+        };
+        let mut response = Response { id, value, error, flags };
+        // SAFETY: the kernel reads a structure of the size that it expects.
+        Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), SEND as _, &raw mut response) }).map(drop)
+    }
+
+    /// Whether the call still waits: what was read of its process by number was that process's own.
+    pub fn still_waits(&self, id: u64) -> bool {
+        // SAFETY: the kernel reads one number of eight bytes.
+        unsafe { libc::ioctl(self.0.as_raw_fd(), IS_VALID as _, &raw const id) == 0 }
+    }
+
+    /// Puts a copy of a descriptor of ours into the calling process and answers with its number there.
+    ///
+    /// # Errors
+    /// ENOENT: nobody waits any more. EMFILE: the process has no room.
+    pub fn answer_with(&self, id: u64, descriptor: BorrowedFd<'_>, close_on_exec: bool) -> nix::Result<()> {
+        let addition = Addition {
+            id,
+            flags: AND_ANSWER,
+            source: u32::try_from(descriptor.as_raw_fd()).map_err(|_| Errno::EBADF)?,
+            target: 0,
+            target_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
+        };
+        // SAFETY: the kernel reads a structure of the size that it expects.
+        Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), ADD as _, &raw const addition) }).map(drop)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Puts the calling thread under a filter whose notifications arrive at the descriptor that is given; closed on exec.
+/// Once a call was received, only a deadly signal ends its waiting (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19):
+/// a call that we perform is not interrupted half-way and then made again.
+///
+/// # Errors
+/// EBUSY: another supervisor listens already. EINVAL: a kernel before 5.19.
+pub fn install(program: &[Instruction]) -> nix::Result<RawFd> {
+    const NEW_LISTENER: u64 = 1 << 3;
+    const WAIT_KILLABLE: u64 = 1 << 5;
+    super::seccomp::install_with(program, NEW_LISTENER | WAIT_KILLABLE)
+        .and_then(|number| RawFd::try_from(number).map_err(|_| Errno::EBADF))
+}

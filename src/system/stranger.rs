@@ -1,0 +1,221 @@
+//! Another process, whose call waits for our answer: its memory, its descriptors, its places. Owns the calls; decides
+//! nothing. Everything that is read here may change while it is read, and belongs to that process only if its call
+//! still waits afterwards.
+#![allow(unsafe_code)]
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+use std::ffi::OsString;
+use std::fs;
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// Longest path that the kernel takes, with its NUL (limits.h).
+const PATH_MAX: usize = 4096;
+/// The smallest page of any machine: reading never crosses one, as the next may not be there.
+const PAGE: usize = 4096;
+
+/// Bytes of its memory.
+///
+/// # Errors
+/// EFAULT where there is none.
+pub fn bytes(thread: i32, address: u64, length: usize) -> nix::Result<Vec<u8>> {
+    let mut buffer = vec![0; length];
+    let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
+    let got = process_vm_readv(
+        Pid::from_raw(thread),
+        &mut [IoSliceMut::new(&mut buffer)],
+        &[RemoteIoVec { base, len: length }],
+    )?;
+    if got == length { Ok(buffer) } else { Err(Errno::EFAULT) }
+}
+
+/// A path in its memory.
+///
+/// # Errors
+/// EFAULT where there is none, ENAMETOOLONG for one without an end.
+pub fn path(thread: i32, address: u64) -> nix::Result<PathBuf> {
+    let mut text = Vec::new();
+    let mut at = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
+    // Most paths are short: one read of what is left of the page, up to so much.
+    let mut piece = 256;
+    while text.len() < PATH_MAX {
+        let length = piece.min(PAGE - at % PAGE);
+        let start = text.len();
+        text.resize(start + length, 0);
+        let got = process_vm_readv(
+            Pid::from_raw(thread),
+            &mut [IoSliceMut::new(text.get_mut(start..).unwrap_or_default())],
+            &[RemoteIoVec { base: at, len: length }],
+        )?;
+        text.truncate(start + got);
+        if let Some(end) = text.get(start..).and_then(|new| new.iter().position(|&byte| byte == 0)) {
+            text.truncate(start + end);
+            return Ok(PathBuf::from(OsString::from_vec(text)));
+        }
+        if got < length {
+            return Err(Errno::EFAULT);
+        }
+        at = at.checked_add(length).ok_or(Errno::EFAULT)?;
+        piece = PAGE;
+    }
+    Err(Errno::ENAMETOOLONG)
+}
+
+/// Its working directory, or the directory behind one of its descriptors, as a path in its own tree.
+///
+/// # Errors
+/// What readlink(2) gives; ENOENT for a directory that has no path any more.
+pub fn directory(thread: i32, descriptor: RawFd) -> nix::Result<PathBuf> {
+    let link = if descriptor == libc::AT_FDCWD {
+        format!("/proc/{thread}/cwd")
+    } else {
+        format!("/proc/{thread}/fd/{descriptor}")
+    };
+    let path = fs::read_link(link).map_err(as_errno)?;
+    let gone = path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
+    if path.is_absolute() && !gone { Ok(path) } else { Err(Errno::ENOENT) }
+}
+
+/// The tree that it sees.
+#[derive(Debug)]
+pub struct Tree(OwnedFd);
+
+impl Tree {
+    /// Of a process.
+    ///
+    /// # Errors
+    /// What open(2) gives.
+    pub fn of(thread: i32) -> nix::Result<Tree> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        nix::fcntl::open(format!("/proc/{thread}/root").as_str(), flags, nix::sys::stat::Mode::empty())
+            .map(Tree)
+    }
+
+    /// What an absolute path in it leads to, opened as a place only (O_PATH).
+    ///
+    /// # Errors
+    /// What openat2(2) gives; ELOOP also for paths through the magic links of `/proc`.
+    pub fn look(&self, path: &Path, follow: bool) -> nix::Result<OwnedFd> {
+        let mut flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        flags.set(OFlag::O_NOFOLLOW, !follow);
+        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        openat2(&self.0, path, how)
+    }
+
+    /// Where a symlink leads, if one stands there.
+    ///
+    /// # Errors
+    /// EINVAL: something else stands there. ENOENT: nothing does.
+    pub fn link(&self, canonical: &Path) -> nix::Result<PathBuf> {
+        let below = canonical.strip_prefix("/").unwrap_or(canonical);
+        nix::fcntl::readlinkat(&self.0, below).map(PathBuf::from)
+    }
+}
+
+/// The path of an open place, in the tree that it was opened in.
+///
+/// # Errors
+/// What readlink(2) gives.
+pub fn path_of(place: &OwnedFd) -> nix::Result<PathBuf> {
+    fs::read_link(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(as_errno)
+}
+
+/// A copy of one of its descriptors.
+///
+/// # Errors
+/// EBADF: it has no such descriptor. EPERM: it may not be looked into.
+pub fn descriptor(thread: i32, number: RawFd) -> nix::Result<OwnedFd> {
+    /// PIDFD_THREAD (Linux 6.9).
+    const THREAD: i32 = libc::O_EXCL;
+    let process = open(thread, THREAD).or_else(|error| match error {
+        Errno::EINVAL => open(leader(thread).ok_or(Errno::ESRCH)?, 0),
+        error => Err(error),
+    })?;
+    // SAFETY: pidfd_getfd(2) takes numbers and no memory.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })
+}
+
+fn open(process: i32, flags: i32) -> nix::Result<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes two numbers and no memory.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, process, flags) })
+}
+
+fn owned(number: i64) -> nix::Result<OwnedFd> {
+    let number = i32::try_from(Errno::result(number)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The process that a thread belongs to.
+pub fn leader(thread: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+}
+
+/// The mode bits that it leaves out of what it makes.
+pub fn umask(thread: i32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let text = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(text.trim(), 8).ok()
+}
+
+/// The name of its program: of its file, or else the one that it gave itself.
+pub fn program(thread: i32) -> Option<String> {
+    let file = fs::read_link(format!("/proc/{thread}/exe")).ok();
+    let name = file.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    name.or_else(|| Some(fs::read_to_string(format!("/proc/{thread}/comm")).ok()?.trim_end().to_owned()))
+}
+
+fn as_errno(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn myself() -> i32 {
+        nix::unistd::gettid().as_raw()
+    }
+
+    #[test]
+    fn paths_are_read_up_to_their_end_also_across_pages() {
+        let mut memory = vec![b'x'; 3 * PAGE];
+        for length in [0, 1, 255, 256, 257, PATH_MAX - 1] {
+            for start in [0, PAGE - 1, PAGE - length.min(PAGE) / 2] {
+                memory.fill(b'x');
+                memory[start + length] = 0;
+                let address = memory.as_ptr() as u64 + start as u64;
+                assert_eq!(path(myself(), address).unwrap().as_os_str().len(), length, "{start}");
+            }
+        }
+        memory.fill(b'x');
+        assert_eq!(path(myself(), memory.as_ptr() as u64), Err(Errno::ENAMETOOLONG));
+        assert_eq!(path(myself(), 8), Err(Errno::EFAULT));
+    }
+
+    #[test]
+    fn places_and_descriptors_of_a_process() {
+        let top = tempfile::tempdir().unwrap();
+        let top = fs::canonicalize(top.path()).unwrap();
+        fs::write(top.join("f"), "content").unwrap();
+        std::os::unix::fs::symlink("f", top.join("l")).unwrap();
+        let tree = Tree::of(myself()).unwrap();
+        assert_eq!(path_of(&tree.look(&top.join("l"), true).unwrap()).unwrap(), top.join("f"));
+        assert_eq!(path_of(&tree.look(&top.join("l"), false).unwrap()).unwrap(), top.join("l"));
+        assert_eq!(tree.link(&top.join("l")).unwrap(), Path::new("f"));
+        assert_eq!(tree.link(&top.join("f")).unwrap_err(), Errno::EINVAL);
+        assert_eq!(tree.link(&top.join("g")).unwrap_err(), Errno::ENOENT);
+        let file = fs::File::open(top.join("f")).unwrap();
+        let copy = descriptor(myself(), file.as_raw_fd()).unwrap();
+        assert_eq!(path_of(&copy).unwrap(), top.join("f"));
+        let directory_itself = fs::File::open(&top).unwrap();
+        assert_eq!(directory(myself(), directory_itself.as_raw_fd()).unwrap(), top);
+        assert_eq!(descriptor(myself(), 99_999).unwrap_err(), Errno::EBADF);
+    }
+}
