@@ -99,6 +99,7 @@ fn asked(listing: &str, caller: &Caller, cwd: &std::path::Path) -> bool {
         why: "these settings would count".into(),
         argv: None,
         target: None,
+        place: None,
         choices: vec![Choice::Always],
     };
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));

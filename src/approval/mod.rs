@@ -19,7 +19,7 @@ use std::path::PathBuf;
 pub use askpass::Askpass;
 #[cfg(target_os = "linux")]
 pub use console::Console;
-pub use question::{Answer, Choice, Kind, NetworkTarget, Question};
+pub use question::{Answer, Choice, Kind, NetworkTarget, PathTarget, Question};
 #[cfg(target_os = "linux")]
 pub use terminal::Terminal;
 

@@ -14,6 +14,10 @@ pub enum Kind {
     Trust,
     /// May this command (confined) connect to this host?
     Network,
+    /// May this command (confined) change what stands at this path, outside of what it may write?
+    Write,
+    /// May this command (confined) connect to this Unix socket?
+    Socket,
 }
 
 impl Kind {
@@ -24,6 +28,8 @@ impl Kind {
             Kind::Outside => "outside",
             Kind::Trust => "trust",
             Kind::Network => "network",
+            Kind::Write => "write",
+            Kind::Socket => "socket",
         }
     }
 
@@ -33,6 +39,8 @@ impl Kind {
             Kind::Outside => "Run this command OUTSIDE the sandbox?",
             Kind::Trust => "Trust these settings to widen the sandbox?",
             Kind::Network => "May this command connect?",
+            Kind::Write => "May this command write outside of its directories?",
+            Kind::Socket => "May this command speak to this server outside?",
         }
     }
 }
@@ -161,6 +169,17 @@ impl NetworkTarget {
     }
 }
 
+/// What a command wants to do outside of what it may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathTarget {
+    /// The call, as in section 2 of the manual.
+    pub call: String,
+    /// The path, canonical.
+    pub path: String,
+    /// The program that makes it.
+    pub program: String,
+}
+
 /// One question.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -180,6 +199,8 @@ pub struct Question {
     pub argv: Option<Vec<String>>,
     /// For [`Kind::Network`]: where to.
     pub target: Option<NetworkTarget>,
+    /// For [`Kind::Write`] and [`Kind::Socket`]: what exactly.
+    pub place: Option<PathTarget>,
     /// What may be answered besides no.
     pub choices: Vec<Choice>,
 }
@@ -194,6 +215,10 @@ impl Question {
             if let Some(program) = &target.program {
                 lines.push(format!("  by:    {}", visible(program.as_bytes())));
             }
+        }
+        if let Some(place) = &self.place {
+            lines.push(format!("  what:  {} '{}'", place.call, visible(place.path.as_bytes())));
+            lines.push(format!("  by:    {}", visible(place.program.as_bytes())));
         }
         // A text of several lines is shown as lines, each escaped and marked, so that none can pass for ours.
         for line in self.command.split(|&byte| byte == b'\n') {
@@ -243,6 +268,11 @@ impl Question {
             object.insert("port".to_owned(), target.port.into());
             object.insert("program".to_owned(), target.program.clone().into());
         }
+        if let (Some(place), Some(object)) = (&self.place, json.as_object_mut()) {
+            object.insert("path".to_owned(), place.path.clone().into());
+            object.insert("call".to_owned(), place.call.clone().into());
+            object.insert("program".to_owned(), place.program.clone().into());
+        }
         json
     }
 
@@ -257,7 +287,21 @@ impl Question {
             why: "a rule asks".to_owned(),
             argv: None,
             target: None,
+            place: None,
             choices: vec![Choice::Once, Choice::Session, Choice::Always],
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_test_path(command: &str, path: &str) -> Question {
+        let place =
+            PathTarget { call: "openat".to_owned(), path: path.to_owned(), program: "touch".to_owned() };
+        Question {
+            kind: Kind::Write,
+            rule: None,
+            origin: None,
+            place: Some(place),
+            ..Question::for_test(command)
         }
     }
 
@@ -332,6 +376,20 @@ mod tests {
         assert_eq!(
             Question::for_test_network("ls", "x.org", None).json().to_string(),
             r#"{"kind":"network","command":"ls","cwd":"/w","rule":null,"origin":null,"why":"not in allowedDomains","argv":null,"choices":["once","session","always","always-user","never","no"],"host":"x.org","port":443,"program":null}"#
+        );
+    }
+
+    #[test]
+    fn a_path_is_shown_before_the_command_and_escaped() {
+        let question = Question::for_test_path("make", "/etc/\u{202e}x");
+        assert_eq!(
+            question.lines().get(..4).unwrap(),
+            [
+                "May this command write outside of its directories?",
+                "  what:  openat '/etc/\\u{202e}x'",
+                "  by:    touch",
+                "  | make",
+            ]
         );
     }
 

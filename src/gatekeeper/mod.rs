@@ -14,6 +14,8 @@
 
 pub mod call;
 #[cfg(target_os = "linux")]
+pub mod held;
+#[cfg(target_os = "linux")]
 pub mod perform;
 #[cfg(target_os = "linux")]
 pub mod place;
@@ -25,6 +27,6 @@ pub mod violation;
 mod watch;
 
 pub use rules::Rules;
-pub use violation::{Violation, Why};
+pub use violation::{Answered, AskedCall, Violation, Why};
 #[cfg(target_os = "linux")]
 pub use watch::{Gatekeeper, News};

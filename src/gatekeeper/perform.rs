@@ -11,6 +11,17 @@ use crate::system::stranger;
 use nix::errno::Errno;
 use std::path::{Path, PathBuf};
 
+/// Whether a call can be made here at all.
+pub fn can(deed: Deed) -> bool {
+    !matches!(
+        deed,
+        Deed::Make { what: Made::Node, .. }
+            | Deed::Link { .. }
+            | Deed::Change { what: Changed::Other, .. }
+            | Deed::Connect { .. }
+    )
+}
+
 /// Makes a call. `None`: its caller has its answer already.
 ///
 /// # Errors

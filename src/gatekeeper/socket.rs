@@ -63,8 +63,14 @@ pub struct Wanted {
 const LONGEST: u64 = 128;
 
 /// Makes the connection, if it may be made.
-pub fn connect(wanted: Wanted, places: &mut Places, rules: &Rules, diag: Option<&OwnedFd>) -> Connect {
-    match attempt(wanted, places, rules, diag) {
+pub fn connect(
+    wanted: Wanted,
+    places: &mut Places,
+    rules: &Rules,
+    granted: &dyn Fn(&Path) -> bool,
+    diag: Option<&OwnedFd>,
+) -> Connect {
+    match attempt(wanted, places, rules, granted, diag) {
         Ok(done) => done,
         Err(error) => Connect::Failed(error),
     }
@@ -74,6 +80,7 @@ fn attempt(
     wanted: Wanted,
     places: &mut Places,
     rules: &Rules,
+    granted: &dyn Fn(&Path) -> bool,
     diag: Option<&OwnedFd>,
 ) -> nix::Result<Connect> {
     // As connect(2) answers, in its order.
@@ -84,7 +91,11 @@ fn attempt(
     let length = usize::try_from(wanted.length).map_err(|_| Errno::EINVAL)?;
     let address = stranger::bytes(wanted.thread, wanted.address, length)?;
     if connecting::is_unix(&socket)? {
-        unix(wanted, socket, address, places, rules, diag)
+        let may = |path: &Path| match rules.reach(path) {
+            Reachable::Unnamed if granted(path) => Reachable::Allowed("a person".to_owned()),
+            reachable => reachable,
+        };
+        unix(wanted, socket, address, places, &may, diag)
     } else {
         Ok(made(socket, address, None))
     }
@@ -103,7 +114,7 @@ fn unix(
     socket: OwnedFd,
     address: Vec<u8>,
     places: &mut Places,
-    rules: &Rules,
+    may: &dyn Fn(&Path) -> Reachable,
     diag: Option<&OwnedFd>,
 ) -> nix::Result<Connect> {
     let name = address.get(2..).unwrap_or_default();
@@ -136,7 +147,7 @@ fn unix(
             .is_ok_and(|all| all.iter().any(|l| l.is(&canonical, stat.st_dev, stat.st_ino)))
     });
     if !inside {
-        let reachable = rules.reach(&canonical);
+        let reachable = may(&canonical);
         if !matches!(reachable, Reachable::Allowed(_)) {
             return Ok(Connect::Refused(canonical, reachable));
         }

@@ -45,7 +45,7 @@ pub struct Violation {
 
 impl Violation {
     /// What makes two of them the same to a reader.
-    fn key(&self) -> (String, Why) {
+    pub fn key(&self) -> (String, Why) {
         (self.path.clone(), self.why)
     }
 
@@ -57,21 +57,31 @@ impl Violation {
             "open" | "openat" | "creat" => "write",
             call => call,
         };
-        let why = match self.why {
+        format!("{program} may not {verb} '{path}': {}", self.because())
+    }
+
+    /// Why it was refused, as the end of a sentence.
+    pub fn because(&self) -> &str {
+        match self.why {
             Why::Outside => "it is outside of what may be written",
             Why::Hidden => "it must not be read",
             Why::Socket => "its server is outside",
             Why::Own => "it is sbsh's own",
             Why::Protected => self.reason.as_str(),
-        };
-        format!("{program} may not {verb} '{path}': {why}")
+        }
+    }
+
+    /// The path as an entry of settings, where all that would be a pattern is this one name; `None` where settings cannot
+    /// hold it.
+    pub fn entry(&self) -> Option<String> {
+        let special = |c: char| if "*?[]{}\\".contains(c) { format!("\\{c}") } else { c.to_string() };
+        let whole = !self.path.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
+        whole.then(|| self.path.chars().map(special).collect())
     }
 
     /// What a person could do, as a command; `None` where no setting helps.
     pub fn advice(&self) -> Option<String> {
-        // What would be a pattern in settings is this one name.
-        let special = |c: char| if "*?[]{}\\".contains(c) { format!("\\{c}") } else { c.to_string() };
-        let entry: String = self.path.chars().map(special).collect();
+        let entry = self.entry()?;
         let quoted = shlex::try_quote(&entry).ok()?;
         match self.why {
             Why::Outside => Some(format!("sbshctl allow write {quoted}")),
@@ -80,6 +90,34 @@ impl Violation {
             Why::Protected | Why::Own => None,
         }
     }
+}
+
+/// A question about a call of the inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedCall {
+    /// What it would do.
+    pub violation: Violation,
+    /// Whether settings can hold the answer.
+    pub can_last: bool,
+}
+
+/// What came of such a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// Those calls that wait for it.
+    Once,
+    /// Until the command ends, with all below the path.
+    Session,
+    /// Not for this command.
+    No,
+    /// Nobody could be asked.
+    Nobody,
+}
+
+/// What programs try as a matter of course and do without as easily: nobody is asked about it, and nothing is said.
+pub fn is_trifle(path: &str) -> bool {
+    // Python tries to keep what it compiled beside each module; interactive shells keep a history.
+    path.contains("/__pycache__") || path.ends_with("_history")
 }
 
 /// What one command left.

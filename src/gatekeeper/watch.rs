@@ -1,11 +1,12 @@
 //! One call after the other: received, judged, answered.
 
 use super::call::{self, Call, Changed, Deed, Made, Name};
+use super::held::{Held, Waiting};
 use super::perform;
 use super::place::Places;
 use super::rules::{self, Judgement, Reachable, Rules};
 use super::socket::{self, Connect, Unfinished, Wanted};
-use super::violation::{Ledger, Violation, Why};
+use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
 use crate::system::notify::{Listener, Notification, Reply};
 use crate::system::{process, stranger};
 use nix::errno::Errno;
@@ -20,6 +21,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub enum News {
     /// A call was refused, for the first time in this way.
     Violation(Violation),
+    /// What is to stand at this protected name, a person allowed.
+    Granted(PathBuf),
     /// A repository was born at this name: what git would obey of it is looked at afterwards.
     Repository(PathBuf),
 }
@@ -31,6 +34,7 @@ pub struct Gatekeeper<'a> {
     rules: &'a Rules,
     places: Option<Places>,
     ledger: Ledger,
+    held: Held,
     tell: Box<dyn FnMut(News) + 'a>,
 }
 
@@ -43,15 +47,33 @@ struct Touched {
 }
 
 impl<'a> Gatekeeper<'a> {
-    /// For the sandbox whose calls come to this descriptor; `diag` asks about its Unix sockets.
+    /// For the sandbox whose calls come to this descriptor; `diag` asks about its Unix sockets. `heard`: there may be
+    /// somebody to ask.
     pub fn new(
         listener: OwnedFd,
         diag: Option<OwnedFd>,
         rules: &'a Rules,
+        heard: bool,
         tell: Box<dyn FnMut(News) + 'a>,
     ) -> Gatekeeper<'a> {
-        let listener = Listener::new(listener);
-        Gatekeeper { listener, diag, rules, places: None, ledger: Ledger::default(), tell }
+        let (listener, held) = (Listener::new(listener), Held::new(heard));
+        Gatekeeper { listener, diag, rules, places: None, ledger: Ledger::default(), held, tell }
+    }
+
+    /// What is to be asked next, if anything is and nothing else is being asked.
+    pub fn question(&mut self) -> Option<AskedCall> {
+        self.held.question()
+    }
+
+    /// The question that stood was answered: the calls that waited for it are judged again.
+    pub fn answered(&mut self, answer: Answered) {
+        for waiting in self.held.answered(answer) {
+            let reply = self.judge(waiting.asked, waiting.call);
+            self.reply(waiting.asked, reply);
+        }
+        if answer == Answered::Once {
+            self.held.take_back_last_grant();
+        }
     }
 
     /// What to poll: readable when a call waits, hung up when nothing lives inside any more.
@@ -67,6 +89,10 @@ impl<'a> Gatekeeper<'a> {
             None => Some(Reply::Fail(Errno::ENOSYS)),
             Some(call) => self.judge(asked, call),
         };
+        self.reply(asked, reply);
+    }
+
+    fn reply(&self, asked: Notification, reply: Option<Reply>) {
         if let Some(reply) = reply {
             // An error means that nobody waits any more.
             let _ = self.listener.answer(asked.id, reply);
@@ -80,13 +106,14 @@ impl<'a> Gatekeeper<'a> {
         }
         match call.deed {
             Deed::Connect { socket, address, length } => {
-                self.connect(asked, Wanted { thread: asked.thread, socket, address, length })
+                self.connect(asked, call, Wanted { thread: asked.thread, socket, address, length })
             }
-            deed => self.file(asked, call.name, deed),
+            _ => self.file(asked, call),
         }
     }
 
-    fn file(&mut self, asked: Notification, name: &'static str, deed: Deed) -> Option<Reply> {
+    fn file(&mut self, asked: Notification, call: Call) -> Option<Reply> {
+        let deed = call.deed;
         let Some(touched) = self.touched(asked.thread, deed) else { return Some(Reply::Continue) };
         if matches!(deed, Deed::Rename { .. } | Deed::Remove { directory: true, .. } | Deed::Make { .. })
             && let Some(places) = &mut self.places
@@ -105,23 +132,34 @@ impl<'a> Gatekeeper<'a> {
                     allowed = true;
                 }
                 Judgement::Protected(why) => {
-                    if self.would_put(deed, one) {
-                        self.record(asked.thread, name, &one.path, Why::Protected, why);
+                    if self.held.is_granted(&one.path, Why::Protected) {
+                        allowed = true;
+                        (self.tell)(News::Granted(one.path.clone()));
+                    } else if self.would_put(deed, one) {
+                        let violation = violation(asked, call, &one.path, Why::Protected, why);
                         // As a mount would answer that held the name.
-                        return Some(Reply::Fail(Errno::EROFS));
+                        return self.hold_or(asked, call, violation, Reply::Fail(Errno::EROFS));
                     }
                 }
                 Judgement::Outside | Judgement::Hidden | Judgement::OnTheWay => {
-                    if self.would_change(deed, one) {
-                        let why = if one.judgement == Judgement::Hidden { Why::Hidden } else { Why::Outside };
-                        self.record(asked.thread, name, &one.path, why, "");
-                        if self.is_no_file(&one.path) {
-                            // No mount holds those who are written to by name: FIFOs.
-                            return Some(Reply::Fail(Errno::EACCES));
-                        }
+                    let why = if one.judgement == Judgement::Hidden { Why::Hidden } else { Why::Outside };
+                    if self.held.is_granted(&one.path, why) {
+                        allowed = true;
+                        continue;
                     }
-                    // The mounts refuse it, with the very error that the kernel has for it.
-                    return Some(Reply::Continue);
+                    // The mounts refuse it, with the very error that the kernel has for it; but no mount holds those
+                    // who are written to by name, FIFOs.
+                    let no_file = self.is_no_file(&one.path);
+                    let refusal = if no_file { Reply::Fail(Errno::EACCES) } else { Reply::Continue };
+                    if !self.would_change(deed, one) {
+                        return Some(Reply::Continue);
+                    }
+                    let violation = violation(asked, call, &one.path, why, "");
+                    if no_file || !perform::can(deed) {
+                        self.record(&violation);
+                        return Some(refusal);
+                    }
+                    return self.hold_or(asked, call, violation, refusal);
                 }
             }
         }
@@ -204,13 +242,30 @@ impl<'a> Gatekeeper<'a> {
         kind.is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits())
     }
 
-    fn connect(&mut self, asked: Notification, wanted: Wanted) -> Option<Reply> {
+    /// Lets a call wait for a person, or records and refuses it where nobody is to be asked.
+    fn hold_or(
+        &mut self,
+        asked: Notification,
+        call: Call,
+        violation: Violation,
+        refusal: Reply,
+    ) -> Option<Reply> {
+        if self.held.keep(Waiting { asked, call, violation: violation.clone() }) {
+            return None;
+        }
+        self.record(&violation);
+        Some(refusal)
+    }
+
+    fn connect(&mut self, asked: Notification, call: Call, wanted: Wanted) -> Option<Reply> {
         // Without a tree nothing can be looked at, and nothing is connected.
         let Some(places) = &mut self.places else { return Some(Reply::Fail(Errno::EACCES)) };
         if !self.listener.still_waits(asked.id) {
             return None;
         }
-        match socket::connect(wanted, places, self.rules, self.diag.as_ref()) {
+        let held = &self.held;
+        let granted = |path: &Path| held.is_granted(path, Why::Socket);
+        match socket::connect(wanted, places, self.rules, &granted, self.diag.as_ref()) {
             Connect::Done(Ok(())) => Some(Reply::Value(0)),
             Connect::Done(Err(error)) | Connect::Failed(error) => Some(Reply::Fail(error)),
             Connect::Unfinished(rest) => self.leave_to_another(asked, &rest),
@@ -219,8 +274,8 @@ impl<'a> Gatekeeper<'a> {
                     Reachable::Never => (Why::Own, "sbsh's own socket"),
                     _ => (Why::Socket, "its server is outside"),
                 };
-                self.record(asked.thread, "connect", &path, why, reason);
-                Some(Reply::Fail(Errno::EACCES))
+                let violation = violation(asked, call, &path, why, reason);
+                self.hold_or(asked, call, violation, Reply::Fail(Errno::EACCES))
             }
         }
     }
@@ -239,19 +294,21 @@ impl<'a> Gatekeeper<'a> {
         }
     }
 
-    fn record(&mut self, thread: i32, call: &'static str, path: &Path, why: Why, reason: &str) {
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let violation = Violation {
-            time,
-            program: stranger::program(thread).unwrap_or_default(),
-            process: thread,
-            call: call.into(),
-            path: path.to_string_lossy().into_owned(),
-            why,
-            reason: reason.into(),
-        };
-        if self.ledger.enter(&violation) {
-            (self.tell)(News::Violation(violation));
+    fn record(&mut self, violation: &Violation) {
+        if self.ledger.enter(violation) {
+            (self.tell)(News::Violation(violation.clone()));
         }
+    }
+}
+
+fn violation(asked: Notification, call: Call, path: &Path, why: Why, reason: &str) -> Violation {
+    Violation {
+        time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        program: stranger::program(asked.thread).unwrap_or_default(),
+        process: asked.thread,
+        call: call.name.into(),
+        path: path.to_string_lossy().into_owned(),
+        why,
+        reason: reason.into(),
     }
 }

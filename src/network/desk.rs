@@ -2,7 +2,7 @@
 //! exchanged; the pipeline gives them life.
 
 use super::{Permit, Refusal, Target};
-use crate::gatekeeper::Violation;
+use crate::gatekeeper::{AskedCall, Violation};
 use crate::policy::NetworkPolicy;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -75,6 +75,10 @@ pub enum ToFront {
     },
     /// To be asked now, on the caller's terminal.
     Ask(Asked),
+    /// From the gatekeeper, likewise.
+    AskCall(AskedCall),
+    /// From the gatekeeper: what stands here now, a person allowed.
+    Granted(PathBuf),
     /// From the gatekeeper: a call was refused.
     Violation(Violation),
     /// From the gatekeeper: a repository was born here.

@@ -1,7 +1,7 @@
 //! Policy → facts → plan → launch: the confined way.
 
 use super::Stop;
-use super::desk::{AtTerminal, Command, OutsideDesk};
+use super::desk::{self, AtTerminal, Command, OutsideDesk};
 use super::prepare::Prepared;
 use super::shells::Shell;
 use crate::approval;
@@ -10,7 +10,7 @@ use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
 use crate::confinement::seccomp::{self, Watched};
 use crate::confinement::{Plan, bubblewrap, plan};
-use crate::gatekeeper::Rules;
+use crate::gatekeeper::{AskedCall, Rules};
 use crate::network::gateway;
 use crate::network::setup::{self, Entrances, Reach};
 use crate::policy::network::ProxyVariables;
@@ -267,12 +267,14 @@ pub fn run(
         roots: planned.facts.roots,
         repositories: planned.facts.repositories,
         born: Vec::new(),
+        granted: Vec::new(),
         made: planned.made,
         state: prepared.locations.state_dir.clone(),
         begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         quarantine: quarantine(prepared),
     };
-    let launch = Launch { waiting, boundary, record, watch, rules, network, line, speaker };
+    let beyond = Box::new(|asked: &AskedCall| desk::ask_beyond(asked, caller, &command, prepared));
+    let launch = Launch { waiting, boundary, record, watch, rules, beyond, network, line, speaker };
     Ok(front::run(launch)?)
 }
 

@@ -144,6 +144,7 @@ fn ask(
         why,
         argv: program.map(|p| p.argv.clone()),
         target: None,
+        place: None,
         choices,
     };
     let askpass = caller.variable("SBSH_ASKPASS").map(PathBuf::from);

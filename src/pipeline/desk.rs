@@ -3,15 +3,16 @@
 
 use super::outside;
 use super::prepare::{self, Prepared};
-use super::remember::{self, Destination};
-use crate::approval::{self, Answer, Approver, Choice, Kind, NetworkTarget, Question, Terminal};
+use super::remember::{self, Destination, PathList};
+use crate::approval::{self, Answer, Approver, Choice, Kind, NetworkTarget, PathTarget, Question, Terminal};
 use crate::audit::Log;
 use crate::caller::Caller;
+use crate::gatekeeper::{AskedCall, Why};
 use crate::network::desk::{Asked, Desk, Reply};
 use crate::network::upstream::Upstreams;
 use crate::network::{Permit, Refusal, Target};
 use crate::policy::NetworkPolicy;
-use crate::run::line::Speaker;
+use crate::run::line::{self, Speaker};
 use crate::settings::Sourced;
 use crate::settings::pending::{self, Pending};
 use std::fs;
@@ -30,6 +31,27 @@ pub struct Command {
 }
 
 impl Command {
+    fn question_about_call(&self, asked: &AskedCall) -> Question {
+        let violation = &asked.violation;
+        let lasting = [Choice::Always, Choice::AlwaysUser].into_iter().filter(|_| asked.can_last);
+        Question {
+            kind: if violation.why == Why::Socket { Kind::Socket } else { Kind::Write },
+            command: self.text.clone(),
+            cwd: self.cwd.clone(),
+            rule: None,
+            origin: None,
+            why: violation.because().to_owned(),
+            argv: None,
+            target: None,
+            place: Some(PathTarget {
+                call: violation.call.clone(),
+                path: violation.path.clone(),
+                program: violation.program.clone(),
+            }),
+            choices: [Choice::Once, Choice::Session].into_iter().chain(lasting).collect(),
+        }
+    }
+
     fn question(&self, asked: &Asked) -> Question {
         Question {
             kind: Kind::Network,
@@ -39,6 +61,7 @@ impl Command {
             origin: None,
             why: format!("{}:{} is in no list of allowed domains", asked.host, asked.port),
             argv: None,
+            place: None,
             choices: vec![Choice::Once, Choice::Session, Choice::Always, Choice::AlwaysUser, Choice::Never],
             target: Some(NetworkTarget {
                 host: asked.host.clone(),
@@ -46,6 +69,35 @@ impl Command {
                 program: asked.program.clone(),
             }),
         }
+    }
+}
+
+/// Who can be asked about a call without the caller's terminal, asked.
+pub fn ask_beyond(asked: &AskedCall, caller: &Caller, command: &Command, prepared: &Prepared) -> Reply {
+    let askpass = caller.variable("SBSH_ASKPASS").map(PathBuf::from);
+    let mut speaker = approval::speakers_beyond_terminal(askpass, &outside::writable_roots(prepared));
+    let question = command.question_about_call(asked);
+    settle_call(question.if_offered(speaker.ask(&question)), asked, prepared)
+}
+
+/// Puts an answer about a call into effect.
+fn settle_call(answer: Answer, asked: &AskedCall, prepared: &Prepared) -> Reply {
+    let list = if asked.violation.why == Why::Socket { PathList::Socket } else { PathList::Write };
+    let keep =
+        |to, reply| match asked.violation.entry().map(|entry| remember::path(&entry, list, to, prepared)) {
+            Some(Ok(_)) => reply,
+            Some(Err(stop)) => Reply::No(super::stop_words(&stop)),
+            None => Reply::No("settings cannot hold this path".into()),
+        };
+    let nobodys = answer.is_nobodys();
+    match answer {
+        Answer::Once => Reply::Once,
+        Answer::Session => Reply::Session,
+        Answer::Always => keep(Destination::ProjectPersonal, Reply::AlwaysHere),
+        Answer::AlwaysUser => keep(Destination::User, Reply::AlwaysUser),
+        Answer::Never { by } => Reply::Never(by),
+        Answer::No { by } if nobodys => Reply::Nobody(by),
+        Answer::No { by } => Reply::No(by),
     }
 }
 
@@ -89,10 +141,17 @@ impl Speaker for AtTerminal<'_> {
         self.terminal().is_some()
     }
 
-    fn ask(&mut self, asked: &Asked) -> Reply {
-        match self.terminal() {
-            Some(mut terminal) => settle(terminal.ask(&self.command.question(asked)), asked, self.prepared),
-            None => Reply::Nobody("there is no terminal to ask on".into()),
+    fn ask(&mut self, question: &line::Question) -> Reply {
+        let Some(mut terminal) = self.terminal() else {
+            return Reply::Nobody("there is no terminal to ask on".into());
+        };
+        match question {
+            line::Question::Host(asked) => {
+                settle(terminal.ask(&self.command.question(asked)), asked, self.prepared)
+            }
+            line::Question::Call(asked) => {
+                settle_call(terminal.ask(&self.command.question_about_call(asked)), asked, self.prepared)
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Why a command was not run, and how its end is told: the one place where errors become words and a status.
 
 #[cfg(target_os = "linux")]
+use crate::gatekeeper::violation::is_trifle;
+#[cfg(target_os = "linux")]
 use crate::gatekeeper::{Violation, Why};
 #[cfg(target_os = "linux")]
 use crate::policy::IgnoredViolation;
@@ -116,11 +118,7 @@ const MOST_LINES: usize = 12;
 pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) -> Vec<String> {
     let command = String::from_utf8_lossy(command);
     let silent = |program: &str, what: &str| {
-        // Python tries to keep what it compiled beside each module, and does without.
-        // Interactive shells keep a history, and do without too.
-        what.contains("/__pycache__/")
-            || what.ends_with("_history")
-            || ignored.iter().any(|entry| entry.names(&command, program, what))
+        is_trifle(what) || ignored.iter().any(|entry| entry.names(&command, program, what))
     };
     let failed = outcome.ending != Ending::Exited(0);
     let told =

@@ -8,6 +8,7 @@
 //! sandbox's network: the first connection starts the gateway.
 
 use super::first::GATE;
+use super::inquiry::{Beyond, Inquiry};
 use super::sweep::{self, Watch};
 use crate::gatekeeper::{Gatekeeper, News, Rules};
 use crate::network::desk::ToFront;
@@ -42,6 +43,18 @@ pub struct Network<'a> {
     pub serve: Serve<'a>,
 }
 
+/// What a run consists of.
+pub struct House<'a> {
+    /// For a sweep.
+    pub watch: &'a Watch,
+    /// Ends when nothing lives inside any more.
+    pub alive: &'a OwnedFd,
+    /// The doors.
+    pub network: &'a Network<'a>,
+    /// Where the gatekeeper's descriptors come from.
+    pub link: &'a UnixStream,
+}
+
 /// The gateway's work.
 pub type Serve<'a> = Box<dyn Fn(&Entrances, &UnixStream, &OwnedFd) + 'a>;
 
@@ -50,23 +63,26 @@ pub type Serve<'a> = Box<dyn Fn(&Entrances, &UnixStream, &OwnedFd) + 'a>;
 /// # Errors
 /// What pipe(2) and fork(2) give.
 pub fn start(
-    watch: &Watch,
-    alive: &OwnedFd,
-    network: &Network<'_>,
-    link: &UnixStream,
+    house: &House<'_>,
+    line: &UnixStream,
     rules: &dyn Fn() -> Rules,
+    beyond: &Beyond<'_>,
 ) -> nix::Result<Caretaker> {
+    let House { watch, alive, network, link } = *house;
     let (reader, leash) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     match process::fork()? {
         process::Fork::Parent(pid) => Ok(Caretaker { pid, leash }),
         process::Fork::Child => {
             let _ = nix::unistd::setsid();
-            keep(&[reader.as_raw_fd(), alive.as_raw_fd(), link.as_raw_fd()], network);
+            let kept = [reader.as_raw_fd(), alive.as_raw_fd(), link.as_raw_fd(), line.as_raw_fd()];
+            keep(&kept, network);
             if let Ok(arrivals) = signals::Arrivals::new() {
-                let (rules, born) = (rules(), RefCell::default());
-                let gate = Gate { link: Some(link), rules: &rules, keeper: None };
-                let mut care =
-                    Care { network, alive, arrivals, gateway: None, has_successor: false, gate, born: &born };
+                // A front that does not read must not keep calls waiting.
+                let _ = line.set_nonblocking(true);
+                let (rules, seen) = (rules(), RefCell::default());
+                let inquiry = Inquiry::new(line, beyond);
+                let gate = Gate { link: Some(link), line, rules: &rules, seen: &seen, keeper: None, inquiry };
+                let mut care = Care { network, alive, arrivals, gateway: None, has_successor: false, gate };
                 care.attend(watch, &reader);
             }
             process::exit_now(0)
@@ -107,63 +123,83 @@ struct Care<'a> {
     gateway: Option<Pid>,
     has_successor: bool,
     gate: Gate<'a>,
-    /// Repositories that were born, for a sweep of our own.
-    born: &'a RefCell<Vec<PathBuf>>,
+}
+
+/// What the gatekeeper told, for a sweep of our own.
+#[derive(Default)]
+struct Seen {
+    born: Vec<PathBuf>,
+    granted: Vec<PathBuf>,
 }
 
 /// The calls of the inside.
 struct Gate<'a> {
     /// Where their descriptor comes from; gone once it has come.
     link: Option<&'a UnixStream>,
+    /// To the front.
+    line: &'a UnixStream,
     rules: &'a Rules,
+    seen: &'a RefCell<Seen>,
     keeper: Option<Gatekeeper<'a>>,
+    inquiry: Inquiry<'a>,
 }
 
 impl<'a> Gate<'a> {
-    /// What to wait for: first the descriptor, then calls.
-    fn event(&self) -> Option<PollFd<'_>> {
+    /// What to wait for: first the descriptor, then calls; and an answer, if there is a question.
+    fn events(&self) -> impl Iterator<Item = PollFd<'_>> {
         let keeper = self.keeper.as_ref().map(Gatekeeper::descriptor);
         let wanted = keeper.or_else(|| self.link.map(AsFd::as_fd));
-        wanted.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+        let all = wanted.into_iter().chain(self.inquiry.descriptor().filter(|_| wanted.is_some()));
+        all.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
     }
 
-    /// After an event.
-    fn attend(&mut self, events: PollFlags, network: &'a Network<'a>, born: &'a RefCell<Vec<PathBuf>>) {
+    /// After events: those of [`Gate::events`], in its order.
+    fn attend(&mut self, calls: PollFlags, answer: PollFlags) {
+        if !answer.is_empty()
+            && let Some(answer) = self.inquiry.attend()
+            && let Some(keeper) = &mut self.keeper
+        {
+            keeper.answered(answer);
+        }
         match &mut self.keeper {
-            Some(keeper) if events.contains(PollFlags::POLLIN) => keeper.attend(),
+            _ if calls.is_empty() => {}
+            Some(keeper) if calls.contains(PollFlags::POLLIN) => keeper.attend(),
             // Nothing is left inside that could call.
             Some(_) => self.keeper = None,
-            None => {
-                let mut tag = [0; 1];
-                let came = self
-                    .link
-                    .take()
-                    .map(|link| sockets::receive_with_descriptors(link.as_raw_fd(), &mut tag));
-                if let Some(Ok((_, descriptors))) = came
-                    && tag == *GATE
-                {
-                    let mut descriptors = descriptors.into_iter();
-                    self.keeper = descriptors.next().map(|calls| {
-                        let tell = Box::new(move |news| tell(&network.line, news, born));
-                        Gatekeeper::new(calls, descriptors.next(), self.rules, tell)
-                    });
-                }
-            }
+            None => self.begin(),
         }
+        // While one question stands there is no next one.
+        if let Some(asked) = self.keeper.as_mut().and_then(Gatekeeper::question) {
+            self.inquiry.begin(asked);
+        }
+    }
+
+    fn begin(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        let mut tag = [0; 1];
+        let came = sockets::receive_with_descriptors(link.as_raw_fd(), &mut tag);
+        let Some((_, descriptors)) = came.ok().filter(|_| tag == *GATE) else { return };
+        let mut descriptors = descriptors.into_iter();
+        let Some(calls) = descriptors.next() else { return };
+        let (line, seen) = (self.line, self.seen);
+        let tell = Box::new(move |news| tell(line, news, seen));
+        self.keeper = Some(Gatekeeper::new(calls, descriptors.next(), self.rules, true, tell));
     }
 }
 
 /// Tells the front. One that does not read has a full socket: then it is not told, and what holds holds all the same.
-fn tell(mut line: &UnixStream, news: News, born: &RefCell<Vec<PathBuf>>) {
+fn tell(mut line: &UnixStream, news: News, seen: &RefCell<Seen>) {
+    let mut seen = seen.borrow_mut();
     let news = match news {
         News::Violation(violation) => ToFront::Violation(violation),
-        News::Repository(entry) => {
-            let mut born = born.borrow_mut();
-            if born.len() >= MOST_BORN || born.contains(&entry) {
-                return;
-            }
-            born.push(entry.clone());
+        News::Repository(entry) if seen.born.len() < MOST_BORN && !seen.born.contains(&entry) => {
+            seen.born.push(entry.clone());
             ToFront::Repository(entry)
+        }
+        News::Repository(_) => return,
+        News::Granted(path) => {
+            seen.granted.push(path.clone());
+            ToFront::Granted(path)
         }
     };
     if let Ok(mut text) = serde_json::to_vec(&news) {
@@ -181,7 +217,8 @@ impl Care<'_> {
             // The front is gone. Jobs may go on for days: until they end, only a successor that nobody's process tree
             // leads to waits for them.
             self.wait_end(self.alive);
-            let watch = Watch { born: self.born.take(), ..watch.clone() };
+            let Seen { born, granted } = self.gate.seen.take();
+            let watch = Watch { born, granted, ..watch.clone() };
             let _ = sweep::sweep(&watch);
         }
         // It sees the same end; unless its parent collects it, a zombie stays where nobody collects orphans.
@@ -196,9 +233,9 @@ impl Care<'_> {
                 PollFd::new(end.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.arrivals.descriptor(), PollFlags::POLLIN),
             ];
-            let gate = self.gate.event();
-            let gated = gate.is_some();
-            events.extend(gate);
+            let before = events.len();
+            events.extend(self.gate.events());
+            let gated = events.len() - before;
             if self.gateway.is_none() {
                 let doors = self.network.entrances.doors();
                 events.extend(doors.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)));
@@ -209,11 +246,13 @@ impl Care<'_> {
             let mut ready = events.iter().map(|event| event.revents().unwrap_or(PollFlags::empty()));
             let ended = ready.next().is_some_and(|event| !event.is_empty());
             let arrived = ready.next().is_some_and(|event| !event.is_empty());
-            let called = if gated { ready.next().filter(|event| !event.is_empty()) } else { None };
+            let mut of_gate =
+                |place| if gated > place { ready.next() } else { None }.unwrap_or(PollFlags::empty());
+            let (called, answered) = (of_gate(0), of_gate(1));
             let knocked = ready.any(|event| !event.is_empty());
             drop(events);
-            if let Some(event) = called {
-                self.gate.attend(event, self.network, self.born);
+            if !called.is_empty() || !answered.is_empty() {
+                self.gate.attend(called, answered);
             }
             if !ended && !arrived && !knocked {
                 // A call is answered without a look at anything else.

@@ -3,8 +3,9 @@
 //! Owns the caller's contract: one process with the inner shell's status, signals and stops. Spawns bubblewrap,
 //! hands over the launch record, mirrors what happens inside, and cleans up.
 
-use super::caretaker::{self, Caretaker, Network};
+use super::caretaker::{self, Caretaker, House, Network};
 use super::channel::{self, News, Order};
+use super::inquiry::Beyond;
 use super::line::{Line, Speaker};
 use super::record::{Passed, Record};
 use super::sweep::{self, Watch};
@@ -35,6 +36,8 @@ pub struct Launch<'a> {
     pub watch: Watch,
     /// What the gatekeeper goes by.
     pub rules: Box<dyn Fn() -> Rules + 'a>,
+    /// Those who answer its questions where the terminal does not.
+    pub beyond: Box<Beyond<'a>>,
     /// The gateway-to-be, with its end of the line.
     pub network: Network<'a>,
     /// Our end of the line.
@@ -48,7 +51,7 @@ pub struct Launch<'a> {
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
 pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
-    let Launch { waiting, boundary, record, watch, rules, mut network, line, speaker } = launch;
+    let Launch { waiting, boundary, record, watch, rules, beyond, mut network, line, speaker } = launch;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
     let terminal = Terminal::look();
     let ends = waiting
@@ -59,13 +62,16 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
         // Made inside, before the shell starts. If they are not, the inside has no network at all.
         network.entrances = Entrances::receive(ends.link.as_raw_fd()).unwrap_or_else(|_| Entrances::none());
     }
-    let caretaker = caretaker::start(&watch, &ends.alive, &network, &ends.link, &rules).ok();
+    let (calls, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
+    let house = House { watch: &watch, alive: &ends.alive, network: &network, link: &ends.link };
+    let caretaker = caretaker::start(&house, &far, &rules, &beyond).ok();
     // The sandbox's doors and calls belong to the caretaker now.
-    drop(network);
+    drop((network, far));
     let Ends { child, channel, complaints, link, .. } = ends;
     drop(link);
-    let line = Line::new(line, speaker);
-    let front = Front { channel, arrivals, passed: record.passed, bubblewrap: child, watch, terminal, line };
+    let lines = [Line::new(line), Line::new(calls)];
+    let passed = record.passed;
+    let front = Front { channel, arrivals, passed, bubblewrap: child, watch, terminal, lines, speaker };
     front.attend(caretaker, complaints)
 }
 
@@ -76,7 +82,9 @@ struct Front<'a> {
     bubblewrap: Pid,
     watch: Watch,
     terminal: Terminal,
-    line: Line<'a>,
+    /// To the gateway and to the gatekeeper.
+    lines: [Line; 2],
+    speaker: Box<dyn Speaker + 'a>,
 }
 
 impl Front<'_> {
@@ -87,14 +95,15 @@ impl Front<'_> {
                 PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.arrivals.descriptor(), PollFlags::POLLIN),
             ];
-            events.extend(self.line.stream.as_ref().map(|line| PollFd::new(line.as_fd(), PollFlags::POLLIN)));
+            let lines = self.lines.iter().filter_map(|line| line.stream.as_ref());
+            events.extend(lines.map(|line| PollFd::new(line.as_fd(), PollFlags::POLLIN)));
             if poll(&mut events, PollTimeout::NONE).is_err() {
                 continue;
             }
             let ready = |place: usize| events.get(place).and_then(PollFd::any).unwrap_or(false);
-            let (news, told) = (ready(0), ready(2));
+            let (news, told) = (ready(0), ready(2) || ready(3));
             self.pass_signals_on();
-            if told && self.line.listen() {
+            if told && self.listen() {
                 // Nothing inside may answer the question or draw over it; it is asked when all have stopped.
                 let _ = channel::send_order(&self.channel, Order::Freeze);
             }
@@ -105,7 +114,7 @@ impl Front<'_> {
                 Ok(Some(News::Started)) => started = true,
                 Ok(Some(News::Stopped(signal))) => self.mirror_stop(signal),
                 Ok(Some(News::Frozen)) => {
-                    self.line.ask();
+                    self.lines.iter_mut().for_each(|line| line.ask(&mut *self.speaker));
                     let _ = channel::send_order(&self.channel, Order::Thaw);
                 }
                 Ok(Some(News::Ended { signaled, code, jobs, positions })) => {
@@ -129,6 +138,12 @@ impl Front<'_> {
                 }
             }
         }
+    }
+
+    /// Reads what the lines say; true if a question came.
+    fn listen(&mut self) -> bool {
+        // Each is read, whatever the others said.
+        self.lines.iter_mut().fold(false, |asked, line| line.listen(&*self.speaker) || asked)
     }
 
     fn pass_signals_on(&mut self) {
@@ -168,11 +183,16 @@ impl Front<'_> {
             }
         }
         self.terminal.take_back();
-        self.line.listen();
-        self.watch.born.append(&mut self.line.born);
+        self.listen();
+        for line in &mut self.lines {
+            self.watch.born.append(&mut line.said.born);
+            self.watch.granted.append(&mut line.said.granted);
+        }
         let swept = sweep::sweep(&self.watch);
         // What was refused before the command ended is in the socket by now.
-        let (blocked, violations) = self.line.hang_up();
+        let [network, calls] = &mut self.lines;
+        let blocked = network.hang_up(&*self.speaker).blocked;
+        let violations = calls.hang_up(&*self.speaker).violations;
         if !jobs {
             self.clear(caretaker);
         }

@@ -1,57 +1,67 @@
-//! The front's end of the line to the gateway: refusals to be told after the command, questions for the terminal.
+//! The front's ends of the lines to the gateway and to the gatekeeper: refusals to be told after the command, questions
+//! for the terminal.
 //!
-//! Owns the reading and the person's turn. Must not decide what is allowed; the gateway, which is ours, is believed.
+//! Owns the reading and the person's turn. Must not decide what is allowed; the other ends, which are ours, are believed.
 
-use crate::gatekeeper::Violation;
+use crate::gatekeeper::{AskedCall, Violation};
 use crate::network::desk::{Asked, Reply, ToFront};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
+/// What the person is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// About a host.
+    Host(Asked),
+    /// About a call.
+    Call(AskedCall),
+}
+
 /// Somebody at the caller's terminal.
 pub trait Speaker {
     /// Whether there is somebody now.
     fn is_there(&self) -> bool;
     /// Asks, and waits.
-    fn ask(&mut self, asked: &Asked) -> Reply;
+    fn ask(&mut self, question: &Question) -> Reply;
 }
 
-/// Most questions that wait; the gateway asks one after the other, so more than one means that something is wrong.
+/// Most questions that wait; the other end asks one after the other, so more than one means that something is wrong.
 const MOST: usize = 16;
 
-/// The line.
-pub struct Line<'a> {
-    /// The socket; gone once the other end is.
-    pub stream: Option<UnixStream>,
-    partial: Vec<u8>,
-    speaker: Box<dyn Speaker + 'a>,
-    questions: VecDeque<Asked>,
-    /// Connections that were refused, in order.
+/// What was said, in order.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Connections that were refused.
     pub blocked: Vec<(String, Option<String>)>,
-    /// Calls that were refused, in order.
+    /// Calls that were refused.
     pub violations: Vec<Violation>,
     /// Repositories that were born.
     pub born: Vec<PathBuf>,
+    /// Protected names that a person allowed.
+    pub granted: Vec<PathBuf>,
 }
 
-impl<'a> Line<'a> {
-    /// Over this socket, with this person.
-    pub fn new(stream: UnixStream, speaker: Box<dyn Speaker + 'a>) -> Line<'a> {
+/// A line.
+pub struct Line {
+    /// The socket; gone once the other end is.
+    pub stream: Option<UnixStream>,
+    partial: Vec<u8>,
+    questions: VecDeque<Question>,
+    /// What was said.
+    pub said: Said,
+}
+
+impl Line {
+    /// Over this socket.
+    pub fn new(stream: UnixStream) -> Line {
         let _ = stream.set_nonblocking(true);
-        Line {
-            stream: Some(stream),
-            partial: Vec::new(),
-            speaker,
-            questions: VecDeque::new(),
-            blocked: Vec::new(),
-            violations: Vec::new(),
-            born: Vec::new(),
-        }
+        Line { stream: Some(stream), partial: Vec::new(), questions: VecDeque::new(), said: Said::default() }
     }
 
     /// Reads what is there; true if a question came with it.
-    pub fn listen(&mut self) -> bool {
+    pub fn listen(&mut self, speaker: &dyn Speaker) -> bool {
         let before = self.questions.len();
         let mut buffer = [0; 4096];
         while let Some(mut stream) = self.stream.as_ref() {
@@ -66,32 +76,39 @@ impl<'a> Line<'a> {
         while let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
             match serde_json::from_slice(&line) {
-                Ok(ToFront::Blocked { what, advice }) => self.blocked.push((what, advice)),
-                Ok(ToFront::Violation(violation)) => self.violations.push(violation),
-                Ok(ToFront::Repository(entry)) => self.born.push(entry),
-                Ok(ToFront::Ask(asked)) if self.speaker.is_there() && self.questions.len() < MOST => {
-                    self.questions.push_back(asked);
-                }
-                Ok(ToFront::Ask(_)) => self.reply(&Reply::Nobody("there is no terminal to ask on".into())),
+                Ok(ToFront::Blocked { what, advice }) => self.said.blocked.push((what, advice)),
+                Ok(ToFront::Violation(violation)) => self.said.violations.push(violation),
+                Ok(ToFront::Repository(entry)) => self.said.born.push(entry),
+                Ok(ToFront::Granted(path)) => self.said.granted.push(path),
+                Ok(ToFront::Ask(asked)) => self.take_question(Question::Host(asked), speaker),
+                Ok(ToFront::AskCall(asked)) => self.take_question(Question::Call(asked), speaker),
                 Err(_) => {}
             }
         }
         self.questions.len() > before
     }
 
+    fn take_question(&mut self, question: Question, speaker: &dyn Speaker) {
+        if speaker.is_there() && self.questions.len() < MOST {
+            self.questions.push_back(question);
+        } else {
+            self.reply(&Reply::Nobody("there is no terminal to ask on".into()));
+        }
+    }
+
     /// Asks what waits to be asked. Everything inside is stopped.
-    pub fn ask(&mut self) {
-        while let Some(asked) = self.questions.pop_front() {
-            let reply = self.speaker.ask(&asked);
+    pub fn ask(&mut self, speaker: &mut dyn Speaker) {
+        while let Some(question) = self.questions.pop_front() {
+            let reply = speaker.ask(&question);
             self.reply(&reply);
         }
     }
 
     /// The command has ended: reads what was said before, and leaves questions unanswered.
-    pub fn hang_up(&mut self) -> (Vec<(String, Option<String>)>, Vec<Violation>) {
-        self.listen();
+    pub fn hang_up(&mut self, speaker: &dyn Speaker) -> Said {
+        self.listen(speaker);
         self.stream = None;
-        (std::mem::take(&mut self.blocked), std::mem::take(&mut self.violations))
+        std::mem::take(&mut self.said)
     }
 
     fn reply(&self, reply: &Reply) {
@@ -114,8 +131,11 @@ mod tests {
         fn is_there(&self) -> bool {
             self.0
         }
-        fn ask(&mut self, asked: &Asked) -> Reply {
-            Reply::No(asked.host.clone())
+        fn ask(&mut self, question: &Question) -> Reply {
+            match question {
+                Question::Host(asked) => Reply::No(asked.host.clone()),
+                Question::Call(asked) => Reply::No(asked.violation.path.clone()),
+            }
         }
     }
 
@@ -131,19 +151,19 @@ mod tests {
     fn refusals_are_kept_and_questions_are_answered_by_whoever_is_there() {
         for there in [true, false] {
             let (near, mut far) = UnixStream::pair().unwrap();
-            let mut line = Line::new(near, Box::new(Person(there)));
+            let (mut line, mut person) = (Line::new(near), Person(there));
             say(&mut far, &ToFront::Blocked { what: "x".into(), advice: None });
             say(&mut far, &ToFront::Ask(Asked { host: "h".into(), port: 1, program: None }));
-            assert_eq!(line.listen(), there);
+            assert_eq!(line.listen(&person), there);
             // What else comes while the question waits is no second one.
             say(&mut far, &ToFront::Blocked { what: "y".into(), advice: None });
-            assert!(!line.listen());
-            line.ask();
+            assert!(!line.listen(&person));
+            line.ask(&mut person);
             let mut answer = String::new();
             BufReader::new(&far).read_line(&mut answer).unwrap();
             let reply: Reply = serde_json::from_str(&answer).unwrap();
             assert_eq!(matches!(reply, Reply::No(by) if by == "h"), there);
-            assert_eq!(line.hang_up().0, [("x".to_owned(), None), ("y".to_owned(), None)]);
+            assert_eq!(line.hang_up(&person).blocked, [("x".to_owned(), None), ("y".to_owned(), None)]);
         }
     }
 }

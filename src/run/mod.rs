@@ -32,6 +32,8 @@ pub mod hostfile;
 #[cfg(target_os = "linux")]
 pub mod inherited;
 #[cfg(target_os = "linux")]
+pub mod inquiry;
+#[cfg(target_os = "linux")]
 pub mod line;
 #[cfg(target_os = "linux")]
 pub mod record;

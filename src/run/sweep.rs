@@ -23,6 +23,8 @@ pub struct Watch {
     pub repositories: Vec<PathBuf>,
     /// `.git` entries that were seen to appear during the run, wherever they are.
     pub born: Vec<PathBuf>,
+    /// Protected names at which a person let something stand.
+    pub granted: Vec<PathBuf>,
     /// Files that were made for an agent and go again if nothing was written into them.
     pub made: Vec<PathBuf>,
     /// sbsh's state, with the trust store, and when the run began (seconds since 1970): what sbsh itself wrote
@@ -259,6 +261,9 @@ impl Sweeper<'_> {
 
     fn take(&mut self, name: &Path, why: &str) {
         let path = self.root.join(name);
+        if self.watch.granted.contains(&path) {
+            return;
+        }
         let moved = self.top.move_out(name, self.quarantine).map_err(|error| error.to_string());
         self.swept.push(Swept { path, why: why.into(), moved });
     }

@@ -35,7 +35,8 @@ impl Notifier {
 /// The arguments. The command itself is never among them: a notification may be shown on a locked screen.
 fn words(question: &Question) -> Vec<String> {
     let summary = match question.kind {
-        Kind::Network => "A command wants to connect",
+        Kind::Network | Kind::Socket => "A command wants to connect",
+        Kind::Write => "A command wants to write outside of its directories",
         Kind::Command | Kind::Outside => "A command wants to run",
         Kind::Trust => "Settings want to be trusted",
     };

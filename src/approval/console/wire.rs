@@ -1,7 +1,7 @@
 //! What both sides of the approver console say to each other: one line of JSON each way. Pure.
 
 use super::PERSON;
-use crate::approval::question::{Answer, Choice, Kind, NetworkTarget, Question};
+use crate::approval::question::{Answer, Choice, Kind, NetworkTarget, PathTarget, Question};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -31,13 +31,22 @@ struct Asked {
     host: Option<String>,
     port: Option<u16>,
     program: Option<String>,
+    path: Option<String>,
+    call: Option<String>,
 }
 
 /// The question of a line. A choice that is not known here is not offered; a kind that is not known is no question.
 pub(super) fn question(line: &[u8]) -> Option<Question> {
     let asked: Asked = serde_json::from_slice(line).ok()?;
-    let kinds = [Kind::Command, Kind::Outside, Kind::Trust, Kind::Network];
+    let kinds = [Kind::Command, Kind::Outside, Kind::Trust, Kind::Network, Kind::Write, Kind::Socket];
     let kind = kinds.into_iter().find(|kind| kind.name() == asked.kind)?;
+    let place = match (asked.path, asked.call, asked.program.clone()) {
+        (Some(path), Some(call), Some(program)) => Some(PathTarget { call, path, program }),
+        _ => None,
+    };
+    if matches!(kind, Kind::Write | Kind::Socket) && place.is_none() {
+        return None;
+    }
     let target = match (asked.host, asked.port) {
         (Some(host), Some(port)) => Some(NetworkTarget { host, port, program: asked.program }),
         _ => None,
@@ -55,6 +64,7 @@ pub(super) fn question(line: &[u8]) -> Option<Question> {
         why: asked.why,
         argv: asked.argv,
         target,
+        place,
         choices: Choice::ALL.into_iter().filter(offered).collect(),
     })
 }
@@ -86,6 +96,7 @@ mod tests {
             Question::for_test("a\nb"),
             Question { argv: Some(vec!["x y".to_owned()]), ..Question::for_test("x") },
             Question::for_test_network("curl", "x.org", Some("/usr/bin/curl")),
+            Question::for_test_path("make", "/etc/x"),
             Question { command: b"\xff\n".to_vec(), ..Question::for_test("") },
         ] {
             let line = question_line(&given);

@@ -1,0 +1,162 @@
+//! Calls that wait for a person, and what was answered. Pure.
+//!
+//! Owns which question stands, what an answer grants and for how long. Must not ask.
+
+use super::call::Call;
+use super::violation::{Answered, AskedCall, Violation, Why, is_trifle};
+use crate::system::notify::Notification;
+use std::collections::{HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+/// Questions that one command may raise about calls; then it is a flood, and the answer is no.
+const MOST_QUESTIONS: usize = 24;
+/// Calls that wait at the same time.
+const MOST_WAITING: usize = 256;
+
+/// A call whose answer is not given yet.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The kernel's notification.
+    pub asked: Notification,
+    /// What it would do.
+    pub call: Call,
+    /// Why it may not.
+    pub violation: Violation,
+}
+
+/// The calls that wait and the answers that hold.
+#[derive(Debug, Default)]
+pub struct Held {
+    waiting: VecDeque<Waiting>,
+    standing: Option<(String, Why)>,
+    grants: Vec<(PathBuf, Why)>,
+    refused: HashSet<(String, Why)>,
+    asked: usize,
+    /// Somebody could be asked, as far as is known.
+    heard: bool,
+}
+
+impl Held {
+    /// Nothing waits yet. `heard`: there may be somebody to ask.
+    pub fn new(heard: bool) -> Held {
+        Held { heard, ..Held::default() }
+    }
+
+    /// Whether a person allowed it: this path, or a directory above it.
+    pub fn is_granted(&self, path: &Path, why: Why) -> bool {
+        self.grants.iter().any(|(granted, reason)| *reason == why && path.starts_with(granted))
+    }
+
+    /// Keeps a call until its question is answered; false: it is not asked about.
+    pub fn keep(&mut self, waiting: Waiting) -> bool {
+        let key = waiting.violation.key();
+        let stands = self.waiting.iter().any(|other| other.violation.key() == key);
+        let may = self.heard
+            && !matches!(waiting.violation.why, Why::Hidden | Why::Own)
+            && !is_trifle(&waiting.violation.path)
+            && !self.refused.contains(&key)
+            && self.waiting.len() < MOST_WAITING
+            && (stands || self.asked < MOST_QUESTIONS);
+        if may {
+            self.waiting.push_back(waiting);
+        }
+        may
+    }
+
+    /// The next question, unless one stands.
+    pub fn question(&mut self) -> Option<AskedCall> {
+        if self.standing.is_some() {
+            return None;
+        }
+        let violation = self.waiting.front()?.violation.clone();
+        self.standing = Some(violation.key());
+        self.asked += 1;
+        let can_last = matches!(violation.why, Why::Outside | Why::Socket);
+        Some(AskedCall { violation, can_last })
+    }
+
+    /// The calls that waited for the question that stands. They are judged again, with what was answered.
+    pub fn answered(&mut self, answer: Answered) -> Vec<Waiting> {
+        let Some(key) = self.standing.take() else { return Vec::new() };
+        match answer {
+            Answered::Once | Answered::Session => self.grants.push((PathBuf::from(&key.0), key.1)),
+            Answered::No => drop(self.refused.insert(key.clone())),
+            Answered::Nobody => {
+                // No person was troubled; and nobody will be there for the other calls either.
+                self.heard = false;
+                self.asked = self.asked.saturating_sub(1);
+                return self.waiting.drain(..).collect();
+            }
+        }
+        let (of_it, others) = self.waiting.drain(..).partition(|waiting| waiting.violation.key() == key);
+        self.waiting = others;
+        of_it.into()
+    }
+
+    /// After the calls of a question that was answered with "once".
+    pub fn take_back_last_grant(&mut self) {
+        self.grants.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gatekeeper::call::{Deed, Name};
+
+    fn waiting(path: &str, id: u64) -> Waiting {
+        let at = Name { from: 0, text: 0, follow: false };
+        let violation = Violation {
+            time: 0,
+            program: "p".into(),
+            process: 1,
+            call: "unlink".into(),
+            path: path.into(),
+            why: Why::Outside,
+            reason: String::new(),
+        };
+        Waiting {
+            asked: Notification { id, thread: 1, call: 0, arguments: [0; 6] },
+            call: Call { name: "unlink", deed: Deed::Remove { at, directory: false } },
+            violation,
+        }
+    }
+
+    #[test]
+    fn one_question_for_all_calls_about_a_path_and_grants_cover_what_is_below() {
+        let mut held = Held::new(true);
+        assert!(held.keep(waiting("/a", 1)) && held.keep(waiting("/b", 2)) && held.keep(waiting("/a", 3)));
+        assert_eq!(held.question().unwrap().violation.path, "/a");
+        assert!(held.question().is_none());
+        let ids: Vec<u64> = held.answered(Answered::Session).iter().map(|w| w.asked.id).collect();
+        assert_eq!(ids, [1, 3]);
+        assert!(held.is_granted(Path::new("/a/x"), Why::Outside));
+        assert!(!held.is_granted(Path::new("/ab"), Why::Outside));
+        assert!(!held.is_granted(Path::new("/a/x"), Why::Socket));
+        assert_eq!(held.question().unwrap().violation.path, "/b");
+        assert_eq!(held.answered(Answered::No).len(), 1);
+        assert!(!held.keep(waiting("/b", 4)), "a refusal is final");
+    }
+
+    #[test]
+    fn nobody_is_asked_once_and_a_flood_ends() {
+        let mut held = Held::new(true);
+        held.keep(waiting("/a", 1));
+        held.keep(waiting("/b", 2));
+        let _ = held.question();
+        assert_eq!(held.answered(Answered::Nobody).len(), 2);
+        assert!(!held.keep(waiting("/c", 3)));
+        let mut held = Held::new(true);
+        let asked = (0..100)
+            .filter(|n| {
+                let kept = held.keep(waiting(&format!("/{n}"), *n));
+                let _ = held.question();
+                held.answered(Answered::No);
+                kept
+            })
+            .count();
+        assert_eq!(asked, MOST_QUESTIONS);
+        assert!(!Held::new(true).keep(waiting("/home/u/.bash_history", 1)));
+        assert!(!Held::new(false).keep(waiting("/a", 1)));
+    }
+}
