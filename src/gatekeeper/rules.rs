@@ -87,7 +87,11 @@ impl Rules {
             rules.guarded.insert(folded(&guard.root.join(&guard.name)));
         }
         let glob = |rule: &&PathRule| matches!(rule.pattern, PathPattern::Glob(_));
-        rules.denied_later = files.write_denied.iter().filter(glob).cloned().collect();
+        let unnamed = |rule: &&PathRule| match &rule.pattern {
+            PathPattern::Glob(_) => true,
+            PathPattern::Literal(path) => !rules.named.get(path).is_some_and(|n| n.write_denied),
+        };
+        rules.denied_later = files.write_denied.iter().filter(unnamed).cloned().collect();
         // What must not be read could not be hidden any more once it is there.
         let read_denied: Vec<PathRule> = files.read_denied.iter().filter(glob).cloned().collect();
         if !read_denied.is_empty() {

@@ -7,7 +7,7 @@ use super::remember::{self, Destination, PathList};
 use crate::approval::{self, Answer, Approver, Choice, Kind, NetworkTarget, PathTarget, Question, Terminal};
 use crate::audit::Log;
 use crate::caller::Caller;
-use crate::gatekeeper::{AskedCall, Why};
+use crate::gatekeeper::{AskedCall, Violation, Why};
 use crate::network::desk::{Asked, Desk, Reply};
 use crate::network::upstream::Upstreams;
 use crate::network::{Permit, Refusal, Target};
@@ -78,6 +78,23 @@ pub fn ask_beyond(asked: &AskedCall, caller: &Caller, command: &Command, prepare
     let mut speaker = approval::speakers_beyond_terminal(askpass, &outside::writable_roots(prepared));
     let question = command.question_about_call(asked);
     settle_call(question.if_offered(speaker.ask(&question)), asked, prepared)
+}
+
+/// Keeps a refused call in the log.
+pub fn log_violation(violation: &Violation, command: &Command, prepared: &Prepared) {
+    let Some(state) = &prepared.locations.state_dir else { return };
+    let mut entry = serde_json::json!({
+        "event": "violation",
+        "command": String::from_utf8_lossy(&command.text),
+        "cwd": command.cwd.to_string_lossy(),
+    });
+    if let (Some(entry), Ok(serde_json::Value::Object(more))) =
+        (entry.as_object_mut(), serde_json::to_value(violation))
+    {
+        // The log puts its own time in front.
+        entry.extend(more.into_iter().filter(|(key, _)| key != "time"));
+    }
+    let _ = Log::of(state).append(&entry);
 }
 
 /// Puts an answer about a call into effect.

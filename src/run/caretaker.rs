@@ -10,7 +10,7 @@
 use super::first::GATE;
 use super::inquiry::{Beyond, Inquiry};
 use super::sweep::{self, Watch};
-use crate::gatekeeper::{Gatekeeper, News, Rules};
+use crate::gatekeeper::{Gatekeeper, News, Rules, Violation};
 use crate::network::desk::ToFront;
 use crate::network::setup::Entrances;
 use crate::system::{descriptors, process, signals, sockets};
@@ -55,6 +55,16 @@ pub struct House<'a> {
     pub link: &'a UnixStream,
 }
 
+/// What the gatekeeper goes by.
+pub struct Keeping<'a> {
+    /// The rules.
+    pub rules: Box<dyn Fn() -> Rules + 'a>,
+    /// Those who answer its questions where the terminal does not.
+    pub beyond: Box<Beyond<'a>>,
+    /// Keeps a record of what was refused.
+    pub log: Box<dyn Fn(&Violation) + 'a>,
+}
+
 /// The gateway's work.
 pub type Serve<'a> = Box<dyn Fn(&Entrances, &UnixStream, &OwnedFd) + 'a>;
 
@@ -62,12 +72,7 @@ pub type Serve<'a> = Box<dyn Fn(&Entrances, &UnixStream, &OwnedFd) + 'a>;
 ///
 /// # Errors
 /// What pipe(2) and fork(2) give.
-pub fn start(
-    house: &House<'_>,
-    line: &UnixStream,
-    rules: &dyn Fn() -> Rules,
-    beyond: &Beyond<'_>,
-) -> nix::Result<Caretaker> {
+pub fn start(house: &House<'_>, line: &UnixStream, keeping: &Keeping<'_>) -> nix::Result<Caretaker> {
     let House { watch, alive, network, link } = *house;
     let (reader, leash) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     match process::fork()? {
@@ -79,9 +84,10 @@ pub fn start(
             if let Ok(arrivals) = signals::Arrivals::new() {
                 // A front that does not read must not keep calls waiting.
                 let _ = line.set_nonblocking(true);
-                let (rules, seen) = (rules(), RefCell::default());
-                let inquiry = Inquiry::new(line, beyond);
-                let gate = Gate { link: Some(link), line, rules: &rules, seen: &seen, keeper: None, inquiry };
+                let (rules, seen) = ((keeping.rules)(), RefCell::default());
+                let inquiry = Inquiry::new(line, &*keeping.beyond);
+                let teller = Teller { line, seen: &seen, log: &*keeping.log };
+                let gate = Gate { link: Some(link), rules: &rules, teller, keeper: None, inquiry };
                 let mut care = Care { network, alive, arrivals, gateway: None, has_successor: false, gate };
                 care.attend(watch, &reader);
             }
@@ -136,10 +142,8 @@ struct Seen {
 struct Gate<'a> {
     /// Where their descriptor comes from; gone once it has come.
     link: Option<&'a UnixStream>,
-    /// To the front.
-    line: &'a UnixStream,
     rules: &'a Rules,
-    seen: &'a RefCell<Seen>,
+    teller: Teller<'a>,
     keeper: Option<Gatekeeper<'a>>,
     inquiry: Inquiry<'a>,
 }
@@ -181,30 +185,45 @@ impl<'a> Gate<'a> {
         let Some((_, descriptors)) = came.ok().filter(|_| tag == *GATE) else { return };
         let mut descriptors = descriptors.into_iter();
         let Some(calls) = descriptors.next() else { return };
-        let (line, seen) = (self.line, self.seen);
-        let tell = Box::new(move |news| tell(line, news, seen));
+        let teller = self.teller;
+        let tell = Box::new(move |news| teller.tell(news));
         self.keeper = Some(Gatekeeper::new(calls, descriptors.next(), self.rules, true, tell));
     }
 }
 
-/// Tells the front. One that does not read has a full socket: then it is not told, and what holds holds all the same.
-fn tell(mut line: &UnixStream, news: News, seen: &RefCell<Seen>) {
-    let mut seen = seen.borrow_mut();
-    let news = match news {
-        News::Violation(violation) => ToFront::Violation(violation),
-        News::Repository(entry) if seen.born.len() < MOST_BORN && !seen.born.contains(&entry) => {
-            seen.born.push(entry.clone());
-            ToFront::Repository(entry)
+/// Who is to know what the gatekeeper tells.
+#[derive(Clone, Copy)]
+struct Teller<'a> {
+    /// To the front.
+    line: &'a UnixStream,
+    seen: &'a RefCell<Seen>,
+    log: &'a dyn Fn(&Violation),
+}
+
+impl Teller<'_> {
+    /// A front that does not read has a full socket: then it is not told, and what holds holds all the same.
+    fn tell(self, news: News) {
+        let mut seen = self.seen.borrow_mut();
+        let news = match news {
+            News::Violation(violation) => {
+                (self.log)(&violation);
+                ToFront::Violation(violation)
+            }
+            News::Repository(entry) if seen.born.len() < MOST_BORN && !seen.born.contains(&entry) => {
+                seen.born.push(entry.clone());
+                ToFront::Repository(entry)
+            }
+            News::Repository(_) => return,
+            News::Granted(path) => {
+                seen.granted.push(path.clone());
+                ToFront::Granted(path)
+            }
+        };
+        if let Ok(mut text) = serde_json::to_vec(&news) {
+            text.push(b'\n');
+            let mut line = self.line;
+            let _ = line.write_all(&text);
         }
-        News::Repository(_) => return,
-        News::Granted(path) => {
-            seen.granted.push(path.clone());
-            ToFront::Granted(path)
-        }
-    };
-    if let Ok(mut text) = serde_json::to_vec(&news) {
-        text.push(b'\n');
-        let _ = line.write_all(&text);
     }
 }
 
@@ -217,7 +236,7 @@ impl Care<'_> {
             // The front is gone. Jobs may go on for days: until they end, only a successor that nobody's process tree
             // leads to waits for them.
             self.wait_end(self.alive);
-            let Seen { born, granted } = self.gate.seen.take();
+            let Seen { born, granted } = self.gate.teller.seen.take();
             let watch = Watch { born, granted, ..watch.clone() };
             let _ = sweep::sweep(&watch);
         }

@@ -3,16 +3,14 @@
 //! Owns the caller's contract: one process with the inner shell's status, signals and stops. Spawns bubblewrap,
 //! hands over the launch record, mirrors what happens inside, and cleans up.
 
-use super::caretaker::{self, Caretaker, House, Network};
+use super::caretaker::{self, Caretaker, House, Keeping, Network};
 use super::channel::{self, News, Order};
-use super::inquiry::Beyond;
 use super::line::{Line, Speaker};
 use super::record::{Passed, Record};
 use super::sweep::{self, Watch};
 use super::terminal::Terminal;
 use super::waiting::{Ends, Waiting};
 use super::{Ending, Outcome, RunError};
-use crate::gatekeeper::Rules;
 use crate::network::setup::Entrances;
 use crate::system::signals::{Arrivals, CallerSignals};
 use crate::system::{descriptors, process, signals};
@@ -35,9 +33,7 @@ pub struct Launch<'a> {
     /// What to look at afterwards.
     pub watch: Watch,
     /// What the gatekeeper goes by.
-    pub rules: Box<dyn Fn() -> Rules + 'a>,
-    /// Those who answer its questions where the terminal does not.
-    pub beyond: Box<Beyond<'a>>,
+    pub keeping: Keeping<'a>,
     /// The gateway-to-be, with its end of the line.
     pub network: Network<'a>,
     /// Our end of the line.
@@ -51,7 +47,7 @@ pub struct Launch<'a> {
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
 pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
-    let Launch { waiting, boundary, record, watch, rules, beyond, mut network, line, speaker } = launch;
+    let Launch { waiting, boundary, record, watch, keeping, mut network, line, speaker } = launch;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
     let terminal = Terminal::look();
     let ends = waiting
@@ -64,7 +60,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
     }
     let (calls, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let house = House { watch: &watch, alive: &ends.alive, network: &network, link: &ends.link };
-    let caretaker = caretaker::start(&house, &far, &rules, &beyond).ok();
+    let caretaker = caretaker::start(&house, &far, &keeping).ok();
     // The sandbox's doors and calls belong to the caretaker now.
     drop((network, far));
     let Ends { child, channel, complaints, link, .. } = ends;
@@ -142,8 +138,8 @@ impl Front<'_> {
 
     /// Reads what the lines say; true if a question came.
     fn listen(&mut self) -> bool {
-        // Each is read, whatever the others said.
-        self.lines.iter_mut().fold(false, |asked, line| line.listen(&*self.speaker) || asked)
+        // Each is read, whatever the other said.
+        self.lines.iter_mut().filter_map(|line| line.listen(&*self.speaker).then_some(())).count() > 0
     }
 
     fn pass_signals_on(&mut self) {

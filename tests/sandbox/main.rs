@@ -19,6 +19,7 @@ mod drop_in;
 mod environment;
 mod escapes;
 mod files;
+mod gatekeeper;
 mod life;
 mod net;
 mod network;
