@@ -50,6 +50,7 @@ fn asked_in_a_session() {
             None => vec![Choice::Once, Choice::Session, Choice::Always],
         },
         target,
+        place: None,
     };
     let answer = speaker(std::env::var_os(ASKPASS).map(PathBuf::from), &[], false).ask(&question);
     let mut unread = String::new();

@@ -145,13 +145,16 @@ impl World {
         self.command(self.bin("sbshctl")).args(words).output().unwrap().into()
     }
 
-    /// Everything below a directory, names and contents, for comparing.
+    /// Everything below a directory, names and contents, for comparing; without the log that sbsh itself keeps.
     pub fn state(&self, directory: &Path) -> Vec<(PathBuf, String)> {
         let mut all = Vec::new();
         let mut waiting = vec![directory.to_path_buf()];
         while let Some(directory) = waiting.pop() {
             for entry in fs::read_dir(&directory).unwrap() {
                 let path = entry.unwrap().path();
+                if path.ends_with(".local/state/sbsh/audit.jsonl") {
+                    continue;
+                }
                 let kind = fs::symlink_metadata(&path).unwrap();
                 let content = if kind.is_symlink() {
                     format!("-> {}", fs::read_link(&path).unwrap().display())
@@ -168,6 +171,8 @@ impl World {
                 all.push((path, content));
             }
         }
+        let log = [".local", ".local/state", ".local/state/sbsh"].map(|name| self.home.join(name));
+        all.retain(|(path, content)| content != "directory" || !log.contains(path));
         all.sort();
         all
     }
