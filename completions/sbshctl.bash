@@ -3,7 +3,7 @@ _sbshctl() {
   local word=${COMP_WORDS[COMP_CWORD]} words
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='explain status doctor trust approve pending allow help --help --version'
+    words='explain status doctor trust approve pending allow log help --help --version'
   else
     case ${COMP_WORDS[1]} in
       explain) words='--json --command --help' ;;
@@ -13,7 +13,8 @@ _sbshctl() {
       approve) words='--help' ;;
       pending) words='--json --clear --help' ;;
       allow) words='domain write read socket --project --user --help' ;;
-      help) words='explain status doctor trust approve pending allow help' ;;
+      log) words='--json --follow --event --lines --help' ;;
+      help) words='explain status doctor trust approve pending allow log help' ;;
       *) return ;;
     esac
   fi

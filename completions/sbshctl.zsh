@@ -9,6 +9,7 @@ if (( CURRENT == 2 )); then
     'approve:Answer the questions of all running commands in this terminal'
     'pending:List the hosts that were refused because nobody could be asked'
     'allow:Allow a host, a path or a Unix socket, from now on'
+    'log:Show what was refused and what was connected to'
     'help:Show this help, or a verb'\''s'
   )
   _describe verb verbs
@@ -26,5 +27,6 @@ case $verb in
   approve) _arguments '--help[Show help.]' ;;
   pending) _arguments '--json[Print one JSON object for programs instead of text.]' '--clear[Empty the list; this allows nothing.]' '--help[Show help.]' ;;
   allow) _arguments '--project[In this project only; an error where there is none.]' '--user[In all projects of this user.]' '1:what:(domain write read socket)' '2:which:_files' '--help[Show help.]' ;;
-  help) _arguments '1:verb:(explain status doctor trust approve pending allow help)' '--help[Show help.]' ;;
+  log) _arguments '--json[Print the entries as they are, one JSON object a line.]' '--follow[Go on as entries come.]' '--event[Only these\: violation, connection or gatekeeper.]:event:_default' '--lines[How many of the last entries, 20 unless told.]:number:_default' '--help[Show help.]' ;;
+  help) _arguments '1:verb:(explain status doctor trust approve pending allow log help)' '--help[Show help.]' ;;
 esac

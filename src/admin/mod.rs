@@ -11,7 +11,9 @@ pub mod doctor;
 #[cfg(target_os = "linux")]
 pub mod explain;
 #[cfg(target_os = "linux")]
-pub mod pending;
+pub mod log;
+#[cfg(target_os = "linux")]
+mod pending;
 pub mod status;
 pub mod trust;
 
@@ -54,11 +56,14 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         AdminCommand::Pending { json, clear } => pending::run(json, clear, caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Allow { kind, entry, place } => allow::run(kind, &entry, place, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Log(view) => log::run(&view, caller),
         #[cfg(not(target_os = "linux"))]
         AdminCommand::Explain { .. }
         | AdminCommand::Doctor { .. }
         | AdminCommand::Approve
         | AdminCommand::Pending { .. }
+        | AdminCommand::Log(_)
         | AdminCommand::Allow { .. } => {
             Err(Stop::NoBackend("this verb works on Linux and WSL2 only so far".into()))
         }

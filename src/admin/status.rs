@@ -61,6 +61,7 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
         "allow": commands(&policy.commands.allow),
         "removed_variables": removed,
         "network": network(&policy.network),
+        "gatekeeper": gatekeeper(policy, prepared.locations.state_dir.as_deref()),
         "notices": policy.notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(),
     });
     if as_json { print_json(&facts) } else { print(&text(&facts)) }
@@ -81,6 +82,21 @@ fn rules(rules: &[PathRule]) -> Vec<Value> {
 
 fn commands(rules: &[crate::policy::CommandRule]) -> Vec<Value> {
     rules.iter().map(|rule| json!({ "value": rule.shown(), "origin": rule.origin.to_string() })).collect()
+}
+
+/// What is watched, and what that cost lately.
+fn gatekeeper(policy: &Policy, state: Option<&std::path::Path>) -> Value {
+    #[cfg(target_os = "linux")]
+    let cost = state.and_then(super::log::cost);
+    #[cfg(not(target_os = "linux"))]
+    let cost: Option<(u64, f64, f64)> = state.and(None);
+    let cost = cost.map(|(calls, mean, longest)| {
+        format!("{calls} calls in the last commands, {mean:.1} us each, {longest:.0} us at most")
+    });
+    json!({
+        "watched": { "value": policy.gatekeeper.value.name(), "origin": policy.gatekeeper.origin.to_string() },
+        "cost_of_watching": cost,
+    })
 }
 
 /// What settings say of the network; `null` where they say nothing.
@@ -106,6 +122,7 @@ fn network(network: &NetworkPolicy) -> Value {
         "ca_certificates": network.extra_ca.as_ref().map(|ca| {
             json!({ "value": ca.value.display().to_string(), "origin": ca.origin.to_string() })
         }),
+        "unix_sockets": entries(&network.unix_sockets),
         "all_unix_sockets": network.all_unix_sockets.as_ref().map(sourced),
     })
 }
@@ -198,7 +215,7 @@ mod tests {
             "allowed domains      1\n  *.a.com:443  (a file)\ndenied domains       1\n  d.com  (a file)\n\
              unknown domains      refused  (a file)\nhttp proxy port      3128  (a file)\nsocks proxy port     -\n\
              local binding        false  (built-in (default))\nproxy variables      never\nunchecked tls names  -\n\
-             ca certificates      /ca.pem  (a file)\nall unix sockets     -\n"
+             ca certificates      /ca.pem  (a file)\nunix sockets         -\nall unix sockets     -\n"
         );
         let unknown = |policy: &NetworkPolicy| network(policy)["unknown_domains"].clone();
         let none = NetworkPolicy::default();

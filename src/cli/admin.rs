@@ -46,6 +46,8 @@ pub enum AdminCommand {
         /// Where.
         place: AllowPlace,
     },
+    /// The audit log.
+    Log(LogView),
     /// Help, on a verb of [`table::VERBS`] or on all.
     Help(Option<&'static str>),
     /// The version.
@@ -87,6 +89,19 @@ pub enum AllowPlace {
     Project,
     /// The user's.
     User,
+}
+
+/// How much of the log, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogView {
+    /// As it is, one object a line.
+    pub json: bool,
+    /// Go on as entries come.
+    pub follow: bool,
+    /// Only events of this name.
+    pub event: Option<String>,
+    /// How many of the last.
+    pub lines: usize,
 }
 
 /// What to do with the trust store.
@@ -197,6 +212,7 @@ fn command(row: &'static VerbRow, given: Given) -> Result<AdminCommand, UsageErr
             (json, clear) => Ok(AdminCommand::Pending { json, clear }),
         },
         "allow" => allow(row, &given),
+        "log" => log(row, &given).map(AdminCommand::Log),
         _ => match given.operands.as_slice() {
             [] => Ok(AdminCommand::Help(None)),
             [name] => match name.to_str().and_then(table::verb) {
@@ -244,6 +260,23 @@ fn allow(row: &'static VerbRow, given: &Given) -> Result<AdminCommand, UsageErro
         },
         _ => Err(wrong(Some(row), "say what to allow, as in 'sbshctl allow domain example.com'")),
     }
+}
+
+/// Which entries of the log.
+fn log(row: &'static VerbRow, given: &Given) -> Result<LogView, UsageError> {
+    let text = |name| given.value(name).map(|value| value.to_string_lossy().into_owned());
+    let event = text("event");
+    if event
+        .as_ref()
+        .is_some_and(|event| !["violation", "connection", "gatekeeper"].contains(&event.as_str()))
+    {
+        return Err(wrong(Some(row), "--event is one of violation, connection, gatekeeper"));
+    }
+    let lines = match text("lines") {
+        None => 20,
+        Some(text) => text.parse().map_err(|_| wrong(Some(row), "--lines takes a number"))?,
+    };
+    Ok(LogView { json: given.has("json"), follow: given.has("follow"), event, lines })
 }
 
 /// One thing at a time with the trust store.

@@ -18,7 +18,7 @@ mod zsh;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-pub use admin::{AdminCommand, AllowKind, AllowPlace, TrustAction};
+pub use admin::{AdminCommand, AllowKind, AllowPlace, LogView, TrustAction};
 pub use inner::InnerShell;
 pub use shell::{CommandInput, ShellInvocation};
 
@@ -65,8 +65,27 @@ impl Invocation {
                 _ => {}
             }
         }
+        let (report, arguments) = match report_descriptor(inner, &arguments)? {
+            Some((number, rest)) => (Some(number), rest.to_vec()),
+            None => (None, arguments),
+        };
         let input = CommandInput::read(inner, &arguments);
-        Ok(Invocation::Shell(ShellInvocation { inner, argv0, login, arguments, input }))
+        Ok(Invocation::Shell(ShellInvocation { inner, argv0, login, arguments, input, report }))
+    }
+}
+
+/// `--report-fd N` in the first place, for the name that is no shell's own, and what follows it.
+fn report_descriptor(
+    inner: InnerShell,
+    arguments: &[OsString],
+) -> Result<Option<(i32, &[OsString])>, UsageError> {
+    match arguments {
+        [word, number, rest @ ..] if inner == InnerShell::BySetting && word == "--report-fd" => {
+            let wrong = || UsageError("--report-fd takes the number of an open descriptor above 2".into());
+            let number = number.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|&n| n > 2);
+            Ok(Some((number.ok_or_else(wrong)?, rest)))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -137,6 +156,15 @@ mod tests {
             invocation(&["sbsh", "ctl", "doctor", "--json"]),
             Ok(Invocation::Admin(AdminCommand::Doctor { json: true }))
         );
+    }
+
+    #[test]
+    fn the_report_goes_to_the_descriptor_that_is_named_first() {
+        let shell = shell(&["sbsh", "--report-fd", "3", "-c", "ls"]);
+        assert_eq!((shell.report, shell.arguments.len()), (Some(3), 2));
+        assert!(invocation(&["sbsh", "--report-fd", "2", "-c", "ls"]).is_err());
+        assert!(invocation(&["sbsh", "--report-fd", "x"]).is_err());
+        assert_eq!(self::shell(&["bash", "--report-fd", "3"]).report, None);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct ShellInvocation {
     pub arguments: Vec<OsString>,
     /// What will be executed.
     pub input: CommandInput,
+    /// `--report-fd`: the descriptor for the report to programs.
+    pub report: Option<i32>,
 }
 
 impl ShellInvocation {

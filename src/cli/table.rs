@@ -148,6 +148,34 @@ pub const VERBS: &[VerbRow] = &[
         ],
     },
     VerbRow {
+        name: "log",
+        operands: "",
+        about: "Show what was refused and what was connected to",
+        details: "Prints the last entries of the audit log: refused calls with their program, path and reason, and \
+                  connections. --follow waits for more. Works only outside the sandbox.",
+        options: &[
+            OptionRow {
+                long: "json",
+                short: None,
+                value: None,
+                about: "Print the entries as they are, one JSON object a line.",
+            },
+            OptionRow { long: "follow", short: Some('f'), value: None, about: "Go on as entries come." },
+            OptionRow {
+                long: "event",
+                short: Some('e'),
+                value: Some("EVENT"),
+                about: "Only these: violation, connection or gatekeeper.",
+            },
+            OptionRow {
+                long: "lines",
+                short: Some('n'),
+                value: Some("NUMBER"),
+                about: "How many of the last entries, 20 unless told.",
+            },
+        ],
+    },
+    VerbRow {
         name: "help",
         operands: "[VERB]",
         about: "Show this help, or a verb's",

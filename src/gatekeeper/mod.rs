@@ -29,4 +29,4 @@ mod watch;
 pub use rules::Rules;
 pub use violation::{Answered, AskedCall, Violation, Why};
 #[cfg(target_os = "linux")]
-pub use watch::{Gatekeeper, News};
+pub use watch::{Cost, Gatekeeper, News};

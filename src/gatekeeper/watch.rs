@@ -14,7 +14,7 @@ use nix::sys::stat::SFlag;
 use nix::unistd::AccessFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What others are to know.
 #[derive(Debug)]
@@ -35,7 +35,19 @@ pub struct Gatekeeper<'a> {
     places: Option<Places>,
     ledger: Ledger,
     held: Held,
+    cost: Cost,
     tell: Box<dyn FnMut(News) + 'a>,
+}
+
+/// What watching cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    /// Calls.
+    pub calls: u64,
+    /// From receiving to answering, together.
+    pub total: Duration,
+    /// The longest of them.
+    pub longest: Duration,
 }
 
 /// What a call touches, as far as it can be known.
@@ -57,7 +69,16 @@ impl<'a> Gatekeeper<'a> {
         tell: Box<dyn FnMut(News) + 'a>,
     ) -> Gatekeeper<'a> {
         let (listener, held) = (Listener::new(listener), Held::new(heard));
-        Gatekeeper { listener, diag, rules, places: None, ledger: Ledger::default(), held, tell }
+        Gatekeeper {
+            listener,
+            diag,
+            rules,
+            places: None,
+            ledger: Ledger::default(),
+            held,
+            cost: Cost::default(),
+            tell,
+        }
     }
 
     /// What is to be asked next, if anything is and nothing else is being asked.
@@ -84,12 +105,22 @@ impl<'a> Gatekeeper<'a> {
     /// Answers one call that waits.
     pub fn attend(&mut self) {
         let Ok(Some(asked)) = self.listener.receive() else { return };
+        let begun = Instant::now();
         let reply = match call::read(asked.call, asked.arguments) {
             // Nobody knows what it would do: it fails.
             None => Some(Reply::Fail(Errno::ENOSYS)),
             Some(call) => self.judge(asked, call),
         };
         self.reply(asked, reply);
+        let took = begun.elapsed();
+        self.cost.calls += 1;
+        self.cost.total += took;
+        self.cost.longest = self.cost.longest.max(took);
+    }
+
+    /// What it cost so far.
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 
     fn reply(&self, asked: Notification, reply: Option<Reply>) {

@@ -10,13 +10,13 @@ use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
 use crate::confinement::seccomp::{self, Watched};
 use crate::confinement::{Plan, bubblewrap, plan};
-use crate::gatekeeper::{AskedCall, Rules, Violation};
+use crate::gatekeeper::{AskedCall, Rules};
 use crate::network::gateway;
 use crate::network::setup::{self, Entrances, Reach};
 use crate::policy::network::ProxyVariables;
 use crate::policy::{Backend, FilePolicy, Gatekept, PathPattern, PathRule, proxy_variables};
 use crate::report;
-use crate::run::caretaker::{Keeping, Network};
+use crate::run::caretaker::{Keeping, Kept, Network};
 use crate::run::front::{self, Launch};
 use crate::run::record::{Held, Record};
 use crate::run::sweep::Watch;
@@ -274,7 +274,7 @@ pub fn run(
         quarantine: quarantine(prepared),
     };
     let beyond = Box::new(|asked: &AskedCall| desk::ask_beyond(asked, caller, &command, prepared));
-    let log = Box::new(|violation: &Violation| desk::log_violation(violation, &command, prepared));
+    let log = Box::new(|kept: &Kept| desk::keep(kept, &command, prepared));
     let keeping = Keeping { rules, beyond, log };
     let launch = Launch { waiting, boundary, record, watch, keeping, network, line, speaker };
     Ok(front::run(launch)?)

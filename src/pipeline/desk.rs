@@ -7,11 +7,12 @@ use super::remember::{self, Destination, PathList};
 use crate::approval::{self, Answer, Approver, Choice, Kind, NetworkTarget, PathTarget, Question, Terminal};
 use crate::audit::Log;
 use crate::caller::Caller;
-use crate::gatekeeper::{AskedCall, Violation, Why};
+use crate::gatekeeper::{AskedCall, Why};
 use crate::network::desk::{Asked, Desk, Reply};
 use crate::network::upstream::Upstreams;
 use crate::network::{Permit, Refusal, Target};
 use crate::policy::NetworkPolicy;
+use crate::run::caretaker::Kept;
 use crate::run::line::{self, Speaker};
 use crate::settings::Sourced;
 use crate::settings::pending::{self, Pending};
@@ -80,17 +81,29 @@ pub fn ask_beyond(asked: &AskedCall, caller: &Caller, command: &Command, prepare
     settle_call(question.if_offered(speaker.ask(&question)), asked, prepared)
 }
 
-/// Keeps a refused call in the log.
-pub fn log_violation(violation: &Violation, command: &Command, prepared: &Prepared) {
+/// Keeps a refused call, or what watching cost, in the log.
+pub fn keep(kept: &Kept, command: &Command, prepared: &Prepared) {
     let Some(state) = &prepared.locations.state_dir else { return };
+    let (event, more) = match kept {
+        Kept::Violation(violation) => ("violation", serde_json::to_value(violation).unwrap_or_default()),
+        Kept::Cost(cost) if cost.calls == 0 => return,
+        Kept::Cost(cost) => {
+            let microseconds = |time: Duration| time.as_nanos() as f64 / 1000.0;
+            let mean = (microseconds(cost.total) / cost.calls as f64 * 10.0).round() / 10.0;
+            let more = serde_json::json!({
+                "calls": cost.calls,
+                "mean_microseconds": mean,
+                "longest_microseconds": microseconds(cost.longest).round(),
+            });
+            ("gatekeeper", more)
+        }
+    };
     let mut entry = serde_json::json!({
-        "event": "violation",
+        "event": event,
         "command": String::from_utf8_lossy(&command.text),
         "cwd": command.cwd.to_string_lossy(),
     });
-    if let (Some(entry), Ok(serde_json::Value::Object(more))) =
-        (entry.as_object_mut(), serde_json::to_value(violation))
-    {
+    if let (Some(entry), serde_json::Value::Object(more)) = (entry.as_object_mut(), more) {
         // The log puts its own time in front.
         entry.extend(more.into_iter().filter(|(key, _)| key != "time"));
     }

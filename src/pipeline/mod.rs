@@ -1,6 +1,8 @@
 //! The spine: one command's way through the stages, in their order. Decides nothing itself.
 
 #[cfg(target_os = "linux")]
+pub mod account;
+#[cfg(target_os = "linux")]
 pub mod confine;
 #[cfg(target_os = "linux")]
 pub mod decide;
@@ -29,10 +31,25 @@ use crate::run;
 /// [`Stop`]: nothing was run.
 #[cfg(target_os = "linux")]
 pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
-    use decide::Place;
     if crate::system::inside::already() {
         return shells::nested(&shell, caller);
     }
+    // Before anything is started that could inherit it.
+    let mut programs = account::Account::open(shell.report, caller);
+    let done = confined_or_not(shell, caller, &mut programs);
+    if let Err(stop) = &done {
+        programs.stopped(stop);
+    }
+    done
+}
+
+#[cfg(target_os = "linux")]
+fn confined_or_not(
+    shell: ShellInvocation,
+    caller: &Caller,
+    programs: &mut account::Account,
+) -> Result<i32, Stop> {
+    use decide::Place;
     let early = confine::Early::start(run::inherited::occupy_closed());
     let prepared = prepare::policy(caller)?;
     prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
@@ -50,6 +67,7 @@ pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
         Place::Inside => {
             let plan = confine::plan(&prepared, &decision.grants)?;
             let outcome = confine::run(&shell, plan, &prepared, caller, early)?;
+            programs.ended(&outcome);
             let refused =
                 stop::refused(&outcome, &prepared.policy.ignored_violations, &decide::text_of(&shell));
             Ok(stop::report_outcome(&outcome, &refused, decision.note.as_deref()))

@@ -10,7 +10,7 @@
 use super::first::GATE;
 use super::inquiry::{Beyond, Inquiry};
 use super::sweep::{self, Watch};
-use crate::gatekeeper::{Gatekeeper, News, Rules, Violation};
+use crate::gatekeeper::{Cost, Gatekeeper, News, Rules, Violation};
 use crate::network::desk::ToFront;
 use crate::network::setup::Entrances;
 use crate::system::{descriptors, process, signals, sockets};
@@ -55,14 +55,23 @@ pub struct House<'a> {
     pub link: &'a UnixStream,
 }
 
+/// What is kept of the gatekeeper's work.
+#[derive(Debug)]
+pub enum Kept {
+    /// A call was refused.
+    Violation(Violation),
+    /// What all of it cost, at the end.
+    Cost(Cost),
+}
+
 /// What the gatekeeper goes by.
 pub struct Keeping<'a> {
     /// The rules.
     pub rules: Box<dyn Fn() -> Rules + 'a>,
     /// Those who answer its questions where the terminal does not.
     pub beyond: Box<Beyond<'a>>,
-    /// Keeps a record of what was refused.
-    pub log: Box<dyn Fn(&Violation) + 'a>,
+    /// Keeps a record of it.
+    pub log: Box<dyn Fn(&Kept) + 'a>,
 }
 
 /// The gateway's work.
@@ -169,12 +178,19 @@ impl<'a> Gate<'a> {
             _ if calls.is_empty() => {}
             Some(keeper) if calls.contains(PollFlags::POLLIN) => keeper.attend(),
             // Nothing is left inside that could call.
-            Some(_) => self.keeper = None,
+            Some(_) => self.retire(),
             None => self.begin(),
         }
         // While one question stands there is no next one.
         if let Some(asked) = self.keeper.as_mut().and_then(Gatekeeper::question) {
             self.inquiry.begin(asked);
+        }
+    }
+
+    /// Its work is done.
+    fn retire(&mut self) {
+        if let Some(keeper) = self.keeper.take() {
+            (self.teller.log)(&Kept::Cost(keeper.cost()));
         }
     }
 
@@ -197,7 +213,7 @@ struct Teller<'a> {
     /// To the front.
     line: &'a UnixStream,
     seen: &'a RefCell<Seen>,
-    log: &'a dyn Fn(&Violation),
+    log: &'a dyn Fn(&Kept),
 }
 
 impl Teller<'_> {
@@ -206,7 +222,7 @@ impl Teller<'_> {
         let mut seen = self.seen.borrow_mut();
         let news = match news {
             News::Violation(violation) => {
-                (self.log)(&violation);
+                (self.log)(&Kept::Violation(violation.clone()));
                 ToFront::Violation(violation)
             }
             News::Repository(entry) if seen.born.len() < MOST_BORN && !seen.born.contains(&entry) => {
@@ -240,6 +256,7 @@ impl Care<'_> {
             let watch = Watch { born, granted, ..watch.clone() };
             let _ = sweep::sweep(&watch);
         }
+        self.gate.retire();
         // It sees the same end; unless its parent collects it, a zombie stays where nobody collects orphans.
         self.gateway.into_iter().for_each(process::reap);
     }

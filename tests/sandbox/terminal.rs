@@ -539,3 +539,38 @@ fn a_refusal_and_a_question_are_told_on_the_terminal() {
         assert!(screen.settings() == before);
     });
 }
+
+#[test]
+fn a_write_outside_is_asked_about_on_the_terminal_while_the_call_waits() {
+    each(|world| {
+        let mut screen = Screen::outer(world, world.bin("sbsh").to_str().unwrap());
+        let before = screen.settings();
+        let file = world.outside.join("f");
+        screen.types(&format!("$B -c 'echo hi > {0}; cat {0}'; echo st$?\n", file.display()));
+        let end = Instant::now() + Duration::from_secs(30);
+        // What is typed before the question stands completely is dropped: typed until it is taken.
+        screen.until("[n]o > ");
+        while !screen.seen.contains("> once") {
+            assert!(Instant::now() < end, "{}", screen.seen);
+            screen.types("o");
+            screen.look();
+        }
+        let shown = screen.until("st0\r\n");
+        assert!(shown.contains("hi\r\n"), "{shown}");
+        let asked = screen.seen.clone();
+        assert!(asked.contains(&format!("openat '{}'", file.display())), "{asked}");
+        screen.until("outer> ");
+        assert!(screen.settings() == before);
+        // Ctrl-C is a no, and the command goes on with the refusal.
+        screen.types(&format!("$B -c 'echo no > {0}2 || echo he\"\"ld'; echo st$?\n", file.display()));
+        screen.until("[n]o > ");
+        let end = Instant::now() + Duration::from_secs(30);
+        while !screen.seen.contains("held\r\n") {
+            assert!(Instant::now() < end, "{}", screen.seen);
+            screen.types("n");
+            screen.look();
+        }
+        screen.until("st0\r\n");
+        assert!(!world.outside.join("f2").exists());
+    });
+}
