@@ -39,13 +39,15 @@ pub fn run(view: &LogView, caller: &Caller) -> Result<i32, Stop> {
     })
     .map_err(failed)?;
     last.iter().try_for_each(|line| show(line, view))?;
-    while view.follow {
+    if !view.follow {
+        return Ok(0);
+    }
+    loop {
         std::thread::sleep(LOOK);
         let mut new = Vec::new();
         read_on(&path, &mut place, |line| new.push(line.to_owned())).map_err(failed)?;
         new.iter().filter(|line| wanted(line, view)).try_for_each(|line| show(line, view))?;
     }
-    Ok(0)
 }
 
 /// Reads whole lines from a place on, and moves it. A log that was set aside begins anew.
@@ -72,7 +74,7 @@ fn read_on(path: &Path, place: &mut u64, mut take: impl FnMut(&str)) -> std::io:
 
 fn wanted(line: &str, view: &LogView) -> bool {
     let Some(event) = &view.event else { return true };
-    serde_json::from_str::<Value>(line).is_ok_and(|entry| entry["event"] == event.as_str())
+    serde_json::from_str::<Value>(line).is_ok_and(|entry| event_of(&entry) == Some(event))
 }
 
 fn show(line: &str, view: &LogView) -> Result<(), Stop> {
@@ -80,27 +82,36 @@ fn show(line: &str, view: &LogView) -> Result<(), Stop> {
     Ok(report::answer(&text)?)
 }
 
+fn event_of(entry: &Value) -> Option<&str> {
+    entry.get("event")?.as_str()
+}
+
 /// One entry in one line.
 fn words(line: &str) -> String {
     let Ok(entry) = serde_json::from_str::<Value>(line) else { return String::new() };
-    let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
-    let said = match entry["event"].as_str() {
+    let field = |key: &str| entry.get(key).unwrap_or(&Value::Null);
+    let text = |key: &str| field(key).as_str().unwrap_or_default().to_owned();
+    let said = match event_of(&entry) {
         Some("violation") => {
             let mut fields = entry.clone();
-            fields["time"] = 0.into();
+            if let Some(fields) = fields.as_object_mut() {
+                fields.insert("time".into(), 0.into());
+            }
             serde_json::from_value::<Violation>(fields).map_or_else(|_| line.to_owned(), |v| v.what())
         }
         Some("connection") => {
-            let why = if entry["why"].is_null() { text("rule") } else { text("why") };
-            format!("{} {}:{} ({why})", text("verdict"), text("host"), entry["port"])
+            let why = if field("why").is_null() { text("rule") } else { text("why") };
+            format!("{} {}:{} ({why})", text("verdict"), text("host"), field("port"))
         }
         Some("gatekeeper") => format!(
             "{} calls were looked at, {} us each, {} us at most",
-            entry["calls"], entry["mean_microseconds"], entry["longest_microseconds"]
+            field("calls"),
+            field("mean_microseconds"),
+            field("longest_microseconds")
         ),
         _ => line.to_owned(),
     };
-    let age = age(entry["time"].as_f64().unwrap_or_default());
+    let age = age(field("time").as_f64().unwrap_or_default());
     let command: String = text("command").chars().take(60).collect();
     format!("{age:>8}  {}  [{}]\n", visible(said.as_bytes()), visible(command.as_bytes()))
 }
@@ -123,11 +134,11 @@ pub fn cost(state: &Path) -> Option<(u64, f64, f64)> {
     let mut place = std::fs::metadata(Log::of(state).path()).ok()?.len().saturating_sub(LAST);
     read_on(Log::of(state).path(), &mut place, |line| {
         let Ok(entry) = serde_json::from_str::<Value>(line) else { return };
-        if entry["event"] == "gatekeeper" {
-            let count = entry["calls"].as_u64().unwrap_or(0);
-            calls += count;
-            total += entry["mean_microseconds"].as_f64().unwrap_or(0.0) * count as f64;
-            longest = entry["longest_microseconds"].as_f64().unwrap_or(0.0).max(longest);
+        if event_of(&entry) == Some("gatekeeper") {
+            let number = |key: &str| entry.get(key).and_then(Value::as_f64).unwrap_or(0.0);
+            calls += number("calls") as u64;
+            total += number("mean_microseconds") * number("calls");
+            longest = number("longest_microseconds").max(longest);
         }
     })
     .ok()?;

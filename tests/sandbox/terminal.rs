@@ -549,24 +549,23 @@ fn a_write_outside_is_asked_about_on_the_terminal_while_the_call_waits() {
         screen.types(&format!("$B -c 'echo hi > {0}; cat {0}'; echo st$?\n", file.display()));
         let end = Instant::now() + Duration::from_secs(30);
         // What is typed before the question stands completely is dropped: typed until it is taken.
-        screen.until("[n]o > ");
-        while !screen.seen.contains("> once") {
-            assert!(Instant::now() < end, "{}", screen.seen);
+        let asked = screen.until("[n]o > ");
+        assert!(asked.contains(&format!("openat '{}'", file.display())), "{asked}");
+        while !screen.seen.contains("once") {
+            assert!(Instant::now() < end, "no answer was taken");
             screen.types("o");
             screen.look();
         }
         let shown = screen.until("st0\r\n");
         assert!(shown.contains("hi\r\n"), "{shown}");
-        let asked = screen.seen.clone();
-        assert!(asked.contains(&format!("openat '{}'", file.display())), "{asked}");
         screen.until("outer> ");
         assert!(screen.settings() == before);
-        // Ctrl-C is a no, and the command goes on with the refusal.
+        // After a no the command goes on with the refusal.
         screen.types(&format!("$B -c 'echo no > {0}2 || echo he\"\"ld'; echo st$?\n", file.display()));
         screen.until("[n]o > ");
         let end = Instant::now() + Duration::from_secs(30);
         while !screen.seen.contains("held\r\n") {
-            assert!(Instant::now() < end, "{}", screen.seen);
+            assert!(Instant::now() < end, "no answer was taken");
             screen.types("n");
             screen.look();
         }
