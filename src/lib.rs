@@ -31,7 +31,6 @@ pub mod command;
 pub mod confinement;
 pub mod doors;
 pub mod exit;
-#[cfg(target_os = "linux")]
 pub mod gatekeeper;
 pub mod network;
 pub mod pipeline;

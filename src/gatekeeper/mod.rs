@@ -12,6 +12,7 @@
 //!                                                                            └▶ perform (made here)
 //! ```
 
+#[cfg(target_os = "linux")]
 pub mod call;
 #[cfg(target_os = "linux")]
 pub mod held;
