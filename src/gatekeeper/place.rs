@@ -86,7 +86,15 @@ impl Places {
         self.tree.look(path, false).is_ok()
     }
 
-    /// What stands at a path, opened as a place.
+    /// What stands at a canonical path itself, opened as a place.
+    ///
+    /// # Errors
+    /// What openat2(2) gives.
+    pub fn look(&self, path: &Path) -> nix::Result<std::os::fd::OwnedFd> {
+        self.tree.look(path, false)
+    }
+
+    /// What a path leads to, opened as a place.
     ///
     /// # Errors
     /// What openat2(2) gives.

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 pub enum Judgement {
     /// The mounts let it be changed.
     Passes,
+    /// A single file that may be written: the mounts hold it in a directory that may not, so its name is taken away or
+    /// given to another only on the host.
+    Single,
     /// It would be a name that must not appear; why.
     Protected(&'static str),
     /// The mounts keep it, but settings allow it: it did not exist when they were made.
@@ -54,6 +57,8 @@ pub struct Rules {
 #[derive(Debug, Clone, Copy, Default)]
 struct Named {
     writable: bool,
+    /// And it is no directory.
+    file: bool,
     write_denied: bool,
     read_denied: bool,
     read_allowed: bool,
@@ -83,6 +88,9 @@ impl Rules {
         mark(&places.write_denied, |n| n.write_denied = true);
         mark(&places.read_denied, |n| n.read_denied = true);
         mark(&places.read_allowed, |n| n.read_allowed = true);
+        for place in places.writable.iter().filter(|place| !place.directory) {
+            rules.named.entry(place.path.clone()).or_default().file = true;
+        }
         for guard in guards.iter().filter(|g| matches!(g.before, Before::Missing | Before::Link(_))) {
             rules.guarded.insert(folded(&guard.root.join(&guard.name)));
         }
@@ -116,6 +124,7 @@ impl Rules {
         match self.access(path) {
             Access::Write => match self.protected(path) {
                 Some(why) => Judgement::Protected(why),
+                None if self.is_single(path) => Judgement::Single,
                 None => Judgement::Passes,
             },
             Access::None => Judgement::Hidden,
@@ -165,6 +174,11 @@ impl Rules {
         let hidden = || self.hidden_later.as_ref().is_some_and(|files| files.access(path) == Access::None);
         let denied = self.denied_later.iter().any(|rule| covers(rule, path)) || hidden();
         denied.then_some(DENIED)
+    }
+
+    fn is_single(&self, path: &Path) -> bool {
+        self.named.get(path).is_some_and(|named| named.file)
+            && path.parent().is_some_and(|parent| self.access(parent) != Access::Write)
     }
 
     fn is_on_the_way(&self, path: &Path) -> bool {
@@ -231,7 +245,7 @@ mod tests {
 
     fn rules() -> Rules {
         let places = Places {
-            writable: vec![place("/w"), place("/tmp/t")],
+            writable: vec![place("/w"), place("/tmp/t"), Place { path: "/one".into(), directory: false }],
             write_denied: vec![place("/w/.git/hooks"), place("/w/kept")],
             read_denied: vec![place("/secret")],
             ..Places::default()
@@ -257,6 +271,7 @@ mod tests {
             ("/w/a/b", Judgement::Passes),
             ("/w", Judgement::Passes),
             ("/wx", Judgement::Outside),
+            ("/one", Judgement::Single),
             ("/", Judgement::OnTheWay),
             ("/w/kept/x", Judgement::Outside),
             ("/w/HEAD", Judgement::Passes),

@@ -50,6 +50,18 @@ pub struct Cost {
     pub longest: Duration,
 }
 
+/// What becomes of a call, by one of its paths.
+enum Settled {
+    /// The kernel goes on with it.
+    LetThrough,
+    /// It is made here.
+    MadeHere,
+    /// It fails in the kernel, for reasons of its own.
+    Fails,
+    /// It is refused like this, unless a person allows it.
+    Refused { why: Why, reason: &'static str, reply: Reply },
+}
+
 /// What a call touches, as far as it can be known.
 struct Touched {
     path: PathBuf,
@@ -151,60 +163,77 @@ impl<'a> Gatekeeper<'a> {
         {
             places.forget();
         }
-        let mut allowed = false;
+        let may = |one: &Touched| {
+            use Judgement::{Allowed, Own, Passes, Single};
+            matches!(one.judgement, Passes | Own | Allowed | Single)
+        };
+        if !touched.iter().all(may) && !self.has_its_object(deed, &touched) {
+            // It fails anyway, as the kernel will say.
+            return Some(Reply::Continue);
+        }
+        let mut made_here = false;
         for one in &touched {
-            match one.judgement {
-                Judgement::Passes | Judgement::Own => {}
-                Judgement::Allowed => allowed = true,
-                Judgement::OnTheWay
-                    if matches!(deed, Deed::Make { what: Made::Directory(_), .. })
-                        && !self.is_there(&one.path) =>
-                {
-                    allowed = true;
+            match self.settle(deed, one) {
+                Settled::LetThrough => {}
+                Settled::MadeHere => made_here = true,
+                Settled::Refused { why, reason, reply } => {
+                    let violation = violation(asked, call, &one.path, why, reason);
+                    return self.hold_or(asked, call, violation, reply);
                 }
-                Judgement::Protected(why) => {
-                    if self.held.is_granted(&one.path, Why::Protected) {
-                        allowed = true;
-                        (self.tell)(News::Granted(one.path.clone()));
-                    } else if self.would_put(deed, one) {
-                        let violation = violation(asked, call, &one.path, Why::Protected, why);
-                        // As a mount would answer that held the name.
-                        return self.hold_or(asked, call, violation, Reply::Fail(Errno::EROFS));
-                    }
-                }
-                Judgement::Outside | Judgement::Hidden | Judgement::OnTheWay => {
-                    let why = if one.judgement == Judgement::Hidden { Why::Hidden } else { Why::Outside };
-                    if self.held.is_granted(&one.path, why) {
-                        allowed = true;
-                        continue;
-                    }
-                    // The mounts refuse it, with the very error that the kernel has for it; but no mount holds those
-                    // who are written to by name, FIFOs.
-                    let no_file = self.is_no_file(&one.path);
-                    let refusal = if no_file { Reply::Fail(Errno::EACCES) } else { Reply::Continue };
-                    if !self.would_change(deed, one) {
-                        return Some(Reply::Continue);
-                    }
-                    let violation = violation(asked, call, &one.path, why, "");
-                    if no_file || !perform::can(deed) {
-                        self.record(&violation);
-                        return Some(refusal);
-                    }
-                    return self.hold_or(asked, call, violation, refusal);
-                }
+                Settled::Fails => return Some(Reply::Continue),
             }
         }
         if let Some(born) = touched.iter().find(|t| !t.source && rules::is_repository(&t.path)) {
             (self.tell)(News::Repository(born.path.clone()));
         }
-        if !allowed {
+        if !made_here {
             return Some(Reply::Continue);
         }
         let paths: Vec<&Path> = touched.iter().map(|t| t.path.as_path()).collect();
-        match perform::perform(&self.listener, asked, deed, &paths) {
-            Ok(reply) => reply,
-            Err(error) => Some(Reply::Fail(error)),
+        perform::perform(&self.listener, asked, deed, &paths).unwrap_or_else(|error| Some(Reply::Fail(error)))
+    }
+
+    /// What becomes of a call as far as one of its paths decides it.
+    fn settle(&mut self, deed: Deed, one: &Touched) -> Settled {
+        match one.judgement {
+            Judgement::Passes | Judgement::Own => Settled::LetThrough,
+            Judgement::Single if matches!(deed, Deed::Remove { .. } | Deed::Rename { .. }) => {
+                Settled::MadeHere
+            }
+            Judgement::Single => Settled::LetThrough,
+            Judgement::Allowed => Settled::MadeHere,
+            Judgement::OnTheWay
+                if matches!(deed, Deed::Make { what: Made::Directory(_), .. })
+                    && !self.is_there(&one.path) =>
+            {
+                Settled::MadeHere
+            }
+            Judgement::Protected(_) if self.held.is_granted(&one.path, Why::Protected) => {
+                (self.tell)(News::Granted(one.path.clone()));
+                Settled::MadeHere
+            }
+            // As a mount would answer that held the name.
+            Judgement::Protected(reason) if self.would_put(deed, one) => {
+                Settled::Refused { why: Why::Protected, reason, reply: Reply::Fail(Errno::EROFS) }
+            }
+            Judgement::Protected(_) => Settled::LetThrough,
+            Judgement::Outside | Judgement::Hidden | Judgement::OnTheWay => self.settle_outside(deed, one),
         }
+    }
+
+    fn settle_outside(&self, deed: Deed, one: &Touched) -> Settled {
+        let why = if one.judgement == Judgement::Hidden { Why::Hidden } else { Why::Outside };
+        if self.held.is_granted(&one.path, why) {
+            return Settled::MadeHere;
+        }
+        if !self.would_change(deed, one) {
+            return Settled::Fails;
+        }
+        // The mounts refuse it, with the very error that the kernel has for it; but no mount holds those who are written
+        // to by name, FIFOs.
+        let is_fifo = self.kind(&one.path) == Some(SFlag::S_IFIFO);
+        let reply = if is_fifo { Reply::Fail(Errno::EACCES) } else { Reply::Continue };
+        Settled::Refused { why, reason: "", reply }
     }
 
     /// `None`: something cannot be found out, and the kernel answers.
@@ -229,6 +258,24 @@ impl<'a> Gatekeeper<'a> {
 
     fn is_there(&self, path: &Path) -> bool {
         self.places.as_ref().is_some_and(|places| places.is_there(path))
+    }
+
+    /// Whether what a call takes away or renames is there, and of the kind that it takes.
+    fn has_its_object(&self, deed: Deed, touched: &[Touched]) -> bool {
+        let Some(source) = touched.iter().find(|one| one.source) else { return true };
+        match deed {
+            Deed::Remove { directory, .. } => {
+                self.kind(&source.path).is_some_and(|kind| (kind == SFlag::S_IFDIR) == directory)
+            }
+            _ => self.is_there(&source.path),
+        }
+    }
+
+    /// What stands at a canonical path.
+    fn kind(&self, path: &Path) -> Option<SFlag> {
+        let place = self.places.as_ref()?.look(path).ok()?;
+        let stat = nix::sys::stat::fstat(&place).ok()?;
+        Some(SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()))
     }
 
     /// Whether a call would put something at a protected name, or take a protected link away.
@@ -267,12 +314,6 @@ impl<'a> Gatekeeper<'a> {
         }
     }
 
-    fn is_no_file(&self, path: &Path) -> bool {
-        let Some(places) = &self.places else { return false };
-        let kind = places.open(path).and_then(|place| nix::sys::stat::fstat(&place));
-        kind.is_ok_and(|stat| stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits())
-    }
-
     /// Lets a call wait for a person, or records and refuses it where nobody is to be asked.
     fn hold_or(
         &mut self,
@@ -281,7 +322,10 @@ impl<'a> Gatekeeper<'a> {
         violation: Violation,
         refusal: Reply,
     ) -> Option<Reply> {
-        if self.held.keep(Waiting { asked, call, violation: violation.clone() }) {
+        // What a grant could not help is not asked about: calls that are not made here, and FIFOs.
+        let helps = matches!(call.deed, Deed::Connect { .. })
+            || perform::can(call.deed) && refusal != Reply::Fail(Errno::EACCES);
+        if helps && self.held.keep(Waiting { asked, call, violation: violation.clone() }) {
             return None;
         }
         self.record(&violation);

@@ -20,6 +20,7 @@ mod environment;
 mod escapes;
 mod files;
 mod gatekeeper;
+mod gatekeeper_property;
 mod life;
 mod net;
 mod network;
