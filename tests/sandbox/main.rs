@@ -25,6 +25,7 @@ mod network;
 mod policy_property;
 mod protected;
 mod real_input;
+mod real_network;
 mod settings;
 mod terminal;
 mod world;
