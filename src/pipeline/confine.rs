@@ -175,6 +175,7 @@ pub fn arguments(
         blind_file: prepared.places.blind_file.clone(),
         marker_content,
         kernel_files: facts::kernel_files(),
+        misread: facts::misread_inside(),
         terminal,
         network_is_made,
     };

@@ -30,6 +30,7 @@ done
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount --bind "$1/hosts" /etc/hosts
 mount --bind "$1/passwd" /etc/passwd
+[ ! -d /etc/ssh/ssh_config.d ] || mount --bind "$1/ssh_config.d" /etc/ssh/ssh_config.d
 exec python3 "$2" "$1/log" "$1/certificate" "$1/key"
 "#;
 
@@ -61,6 +62,10 @@ impl Outside {
             world::ORDINARY
         );
         fs::write(place.join("passwd"), accounts).unwrap();
+        // As distributions have them: of root's, and ssh refuses to go on if it thinks that they are somebody else's.
+        fs::create_dir(place.join("ssh_config.d")).unwrap();
+        fs::write(place.join("ssh_config.d/50-distribution.conf"), "Host *\n    HashKnownHosts no\n")
+            .unwrap();
         let made = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
             .args([
