@@ -16,6 +16,7 @@ mod agents;
 mod approval;
 mod attacks;
 mod drop_in;
+mod enterprise;
 mod environment;
 mod escapes;
 mod files;
