@@ -275,3 +275,108 @@ done.then(() => process.exit(0));
         assert!(!outside.received().contains("203.0.113.66"), "{}", outside.received());
     });
 }
+
+#[test]
+fn a_gibibyte_arrives_as_it_was_sent() {
+    if !has_programs() || !has(&["sha256sum"]) {
+        return;
+    }
+    // One user: it is the same code for each, and takes seconds.
+    let world = World::new(crate::world::ORDINARY);
+    world.user_settings(GOOD);
+    let outside = Outside::new(&world);
+    let ran = outside.run(&world, "curl -sS http://good.test/numbered/1024 | sha256sum");
+    let sum = ran.stdout.split(' ').next().unwrap();
+    assert_eq!(sum.len(), 64, "{ran:?}");
+    assert!(outside.received().contains(&format!("sha256 {sum}\n")), "{ran:?} {}", outside.received());
+}
+
+#[test]
+fn servers_that_stall_reset_lie_or_end_early_harm_nobody_else() {
+    online(GOOD, |world, outside| {
+        // What stalls stays open all the while; each of the others tells its own client, and what works goes on.
+        let ran = outside.run(
+            world,
+            r#"exec 9<>/dev/tcp/good.test/7002; printf 'GET / HTTP/1.1\r\nHost: good.test:7002\r\n\r\n' >&9
+               (exec 8<>/dev/tcp/good.test/7002; printf x >&8; exec cat <&8 >/dev/null 2>&1) & stalled=$!
+               for port in 7003 7004 7005; do
+                   curl -fsS -o /dev/null http://good.test:$port/; echo $port $?
+                   curl -fsS -o /dev/null -x http://127.0.0.1:28128 http://good.test:$port/; echo proxy $port $?
+                   [ $port = 7005 ] || { curl -sS -o /dev/null https://good.test:$port/; echo tls $port $?; }
+                   curl -sS http://good.test/after-$port
+               done
+               kill -0 $stalled && echo still; kill $stalled"#,
+        );
+        let mut lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines.pop(), Some("still"), "{ran:?}");
+        for port in ["7003", "7004", "7005"] {
+            assert!(
+                lines.contains(&format!("http GET /after-{port} host=good.test body=0").as_str()),
+                "{ran:?}"
+            );
+        }
+        assert_eq!(lines.len(), 11, "{ran:?}");
+        // None of them looks like an answer that came whole.
+        assert!(lines.iter().all(|line| !line.ends_with(" 0")), "{ran:?}");
+    });
+}
+
+#[test]
+fn a_client_that_dies_ends_its_connection_outside() {
+    online(GOOD, |world, outside| {
+        for proxy in ["", "-x http://127.0.0.1:28128", "-x socks5h://127.0.0.1:28080"] {
+            let before = outside.received().matches("endless over").count();
+            let ran = outside.run(
+                world,
+                &format!(
+                    "curl -s {proxy} http://good.test:7006/ | head -c 1000000 | wc -c; curl -s {proxy} -o big http://good.test:7006/ & \
+                     until [ -s big ]; do sleep 0.02; done; kill -9 $!; wait $! 2>/dev/null; curl -sS {proxy} http://good.test/after"
+                ),
+            );
+            let expected = "1000000\nhttp GET /after host=good.test body=0\n";
+            assert_eq!(ran.stdout, expected, "{ran:?}");
+            // The command is over, and so is everything of it outside: the server need only notice.
+            crate::world::until(|| outside.received().matches("endless over").count() == before + 2);
+            std::fs::remove_file(world.project.join("big")).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_client_of_http_1_0_is_served_and_judged() {
+    online(GOOD, |world, outside| {
+        let program = r#"
+import socket
+def talk(data, port=80, host="good.test"):
+    s = socket.create_connection((host, port), 20); s.sendall(data); out = b""
+    try:
+        while part := s.recv(65536): out += part
+    except ConnectionError: pass
+    return out.split(b"\r\n")[0].decode(), out.split(b"\n")[-2].decode() if b"\n" in out else ""
+print(*talk(b"GET /1 HTTP/1.0\r\n\r\n"))
+print(*talk(b"GET /2 HTTP/1.0\r\nHost: good.test\r\n\r\n"))
+print(*talk(b"POST /3 HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi"))
+print(talk(b"GET /4 HTTP/1.0\r\nHost: evil.test\r\n\r\n")[0])
+print(talk(b"GET http://good.test/5 HTTP/1.0\r\n\r\n", 28128, "127.0.0.1")[1])
+print(talk(b"GET http://evil.test/6 HTTP/1.0\r\nHost: good.test\r\n\r\n", 28128, "127.0.0.1")[0])
+print(talk(b"GET /7 HTTP/1.0\r\n\r\n", 80, "evil.test")[0])
+"#;
+        let ran = outside.run(world, &format!("python3 - <<'PY'\n{program}\nPY"));
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines.len(), 7, "{ran:?}");
+        for (line, path) in lines[..3].iter().zip([
+            "GET /1 host=good.test body=0",
+            "GET /2 host=good.test body=0",
+            "POST /3 host=good.test body=2",
+        ]) {
+            assert!(
+                line.starts_with("HTTP/1.") && line.contains("200 OK") && line.ends_with(path),
+                "{ran:?}"
+            );
+        }
+        assert!(lines[3].contains("403") && lines[5].contains("403") && lines[6].contains("403"), "{ran:?}");
+        assert_eq!(lines[4], "http GET /5 host=good.test body=0");
+        let received = outside.received();
+        assert!(!received.contains("evil.test") && !received.contains("203.0.113.66"), "{received}");
+    });
+}

@@ -62,6 +62,15 @@ pub fn has(programs: &[&str]) -> bool {
     missing.is_empty()
 }
 
+/// Waits until something holds that must come to hold; the limit only ends a test that fails.
+pub fn until(holds: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it never came to hold");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
 /// Says that a check cannot run on a machine like this: never a failure, unlike [`skip`].
 pub fn not_here(why: &str) {
     println!("skipped: {why}");

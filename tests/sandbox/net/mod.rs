@@ -27,6 +27,7 @@ ip link set lo up
 for address in 203.0.113.10 203.0.113.66 203.0.113.53 10.9.9.9 169.254.169.254; do
     ip address add $address/32 dev lo
 done
+ip address add 2001:db8::66/128 dev lo nodad || true
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 mount --bind "$1/hosts" /etc/hosts
 mount --bind "$1/passwd" /etc/passwd
