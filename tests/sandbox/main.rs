@@ -23,6 +23,7 @@ mod files;
 mod life;
 mod net;
 mod network;
+mod network_escapes;
 mod policy_property;
 mod protected;
 mod real_input;
