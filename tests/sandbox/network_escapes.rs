@@ -258,7 +258,7 @@ for way in ("transparent", "connect", "socks"):
                  {way} None refused\n{way} good.test True\n{way} other.test False\n"
             )
         });
-        // CONNECT with another Host header is two hosts already (RFC 9112, 3.2.2: the target counts).
+        // The CONNECT above had another Host header: what counts, and was judged, is the target (RFC 9112, 3.2.2).
         assert_eq!(ran.stdout, ways.concat(), "{ran:?}");
         let received = outside.received();
         assert!(!received.contains("other.test") && !received.contains("sni None"), "{received}");

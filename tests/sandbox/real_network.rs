@@ -9,11 +9,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const GOOD: &str = r#"{"sandbox": {"allowedDomains": ["good.test"]}}"#;
-const TOLD: &str =
+pub const GOOD: &str = r#"{"sandbox": {"allowedDomains": ["good.test"]}}"#;
+pub const TOLD: &str =
     r#"{"sandbox": {"allowedDomains": ["good.test"], "network": {"proxyVariables": "always"}}}"#;
 
-fn online(settings: &str, check: impl Fn(&World, &Outside)) {
+pub fn online(settings: &str, check: impl Fn(&World, &Outside)) {
     if !has_programs() {
         return;
     }
@@ -23,7 +23,7 @@ fn online(settings: &str, check: impl Fn(&World, &Outside)) {
     });
 }
 
-fn must(program: &str, arguments: &[&OsStr], directory: &Path) {
+pub fn must(program: &str, arguments: &[&OsStr], directory: &Path) {
     let ran = Command::new(program)
         .args(arguments)
         .current_dir(directory)
@@ -68,7 +68,7 @@ until_open 203.0.113.10 22 $!
 "#;
 
 /// A real sshd on good.test:22 in which root logs in with the user's key, and the user's own ssh settings.
-fn sshd(world: &World, outside: &Outside) -> (Server, PathBuf) {
+pub fn sshd(world: &World, outside: &Outside) -> (Server, PathBuf) {
     let place = outside.place.join("sshd");
     fs::create_dir(&place).unwrap();
     let key = |path: &Path| {

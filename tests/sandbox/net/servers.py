@@ -75,6 +75,16 @@ async def reset(reader, writer):
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+async def postgres(reader, writer):
+    """No TLS, then the packet that says who wants what, then a refusal."""
+    log(f"postgres {await reader.readexactly(8)!r}")
+    writer.write(b"N")
+    length = int.from_bytes(await reader.readexactly(4), "big")
+    log(f"postgres {await reader.readexactly(length - 4)!r}")
+    fields = b"SFATAL\0C28000\0Mseen by the server\0\0"
+    writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+
+
 async def truncate(reader, writer):
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nten bytes.")
@@ -232,7 +242,7 @@ async def main():
         await tcp(record, "::1", 80)
     good = "203.0.113.10"
     for handle, port in [(echo, 7000), (banner, 7001), (stall, 7002), (reset, 7003), (garbage, 7004),
-                         (truncate, 7005), (endless, 7006)]:
+                         (postgres, 5433), (truncate, 7005), (endless, 7006)]:
         await tcp(handle, good, port)
     await tcp(web("http"), good, 80)
     await tcp(web("http"), good, 8080)
