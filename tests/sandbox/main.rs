@@ -24,6 +24,7 @@ mod life;
 mod net;
 mod network;
 mod network_escapes;
+mod network_fallbacks;
 mod network_programs;
 mod policy_property;
 mod protected;
