@@ -1,10 +1,11 @@
 //! Policy → facts → plan → launch: the confined way.
 
 use super::Stop;
-use super::desk::{AtTerminal, Command, OutsideDesk};
+use super::desk::{self, AtTerminal, Command, OutsideDesk};
 use super::prepare::Prepared;
 use super::shells::Shell;
 use crate::approval;
+use crate::audit::syslog;
 use crate::caller::Caller;
 use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
@@ -202,6 +203,14 @@ pub fn run(
         && let Err(why) = setup::join_loopback(entrances)
     {
         report::notice(&format!("the host's loopback is not reachable from inside: {why}"));
+    }
+    // Said here, where somebody reads it; the gateway has nobody to tell.
+    if let Some(Err(error)) = desk::syslog(prepared) {
+        report::notice(&format!(
+            "connections are not logged to {} ({}): {error}",
+            syslog::SOCKET,
+            policy.syslog.origin
+        ));
     }
     let inherited = inherited::vet(&policy.files, &waiting)?;
     if shell.is_interactive() {

@@ -141,3 +141,85 @@ fn the_callers_own_variable_leads_there_too() {
         assert!(!outside.received().contains("203.0.113.66"), "{}", outside.received());
     });
 }
+
+/// A /dev of the test's own, since the machine's may not get a stand-in for the log daemon; then the daemon; then the
+/// rest of the arguments, as the user.
+const WITH_DAEMON: &str = r#"
+set -e
+made=$1 daemon=$2; shift 2
+mount -t tmpfs none "$made"
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /dev/fd /dev/stdin /dev/stdout /dev/stderr "$made"
+mkdir "$made/pts" "$made/shm"; mount -t tmpfs -o mode=1777 none "$made/shm"; mount --bind /dev/pts "$made/pts"; ln -s pts/ptmx "$made/ptmx"
+mount --move "$made" /dev
+[ "$daemon" = none ] || {
+    python3 -c '
+import os, socket, sys
+os.umask(0); s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("/dev/log")
+while True:
+    line = s.recv(65536).decode()
+    with open(sys.argv[1], "a") as log: log.write("syslog " + line + "\n")
+' "$1" >/dev/null 2>&1 &
+    until [ -S /dev/log ]; do sleep 0.02; done
+}
+shift
+exec setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"
+"#;
+
+#[test]
+fn connections_go_to_the_log_daemon_where_settings_of_the_person_say_so() {
+    if !has_programs() {
+        return;
+    }
+    each(|world| {
+        let outside = Outside::new(world);
+        let made = outside.place.join("dev");
+        fs::create_dir(&made).unwrap();
+        let user = world.user.to_string();
+        let run = |daemon: &str| -> Ran {
+            let sbsh = world.bin("sbsh");
+            let text = "curl -sS http://good.test/1; curl -sS -o /dev/null http://evil.test/2";
+            let mut command = outside.command_as_root(world, "unshare".as_ref());
+            command.args([
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "bash",
+                "-c",
+                WITH_DAEMON,
+                "bash",
+            ]);
+            command.args([made.as_os_str(), daemon.as_ref(), outside.log.as_os_str(), user.as_ref()]);
+            command.arg(sbsh).args(["-c", text]).output().unwrap().into()
+        };
+        let settings = r#"{"sandbox": {"allowedDomains": ["good.test"], "audit": {"syslog": true}}}"#;
+        world.user_settings(settings);
+        let ran = run("there");
+        assert_eq!(ran.stdout, "http GET /1 host=good.test body=0\n", "{ran:?}");
+        crate::world::until(|| outside.received().matches("syslog ").count() == 2);
+        let received = outside.received();
+        assert!(
+            received
+                .lines()
+                .any(|line| line.starts_with("syslog <86>sbsh[") && line.contains(r#""host":"good.test""#)),
+            "{received}"
+        );
+        assert!(
+            received
+                .lines()
+                .any(|line| line.starts_with("syslog <85>sbsh[") && line.contains(r#""host":"evil.test""#)),
+            "{received}"
+        );
+        // Nobody there: said once, and nothing else changes.
+        let ran = run("none");
+        assert_eq!(ran.stdout, "http GET /1 host=good.test body=0\n", "{ran:?}");
+        assert_eq!(ran.stderr.matches("not logged to /dev/log").count(), 1, "{ran:?}");
+        // Not from a project.
+        world.user_settings(r#"{"sandbox": {"allowedDomains": ["good.test"]}}"#);
+        world.write(&world.project.join(".claude/settings.json"), settings);
+        let ran = run("there");
+        assert!(ran.stderr.contains("sandbox.audit.syslog"), "{ran:?}");
+        assert_eq!(outside.received().matches("syslog ").count(), 2);
+    });
+}

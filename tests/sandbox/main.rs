@@ -26,6 +26,7 @@ mod network;
 mod network_escapes;
 mod network_fallbacks;
 mod network_programs;
+mod notified;
 mod policy_property;
 mod protected;
 mod real_input;

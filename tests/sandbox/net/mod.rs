@@ -131,14 +131,20 @@ impl Outside {
     /// A command in these namespaces, as the world's user.
     pub fn command(&self, world: &World, program: &Path, arguments: &[&str]) -> Command {
         let user = world.user.to_string();
-        let mut command = world.command("nsenter");
+        let mut command = self.command_as_root(world, "setpriv".as_ref());
         // The namespaces are root's: the user is changed inside.
+        command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]).arg(program).args(arguments);
+        command
+    }
+
+    /// A command in these namespaces, as root, with the world's small environment.
+    pub fn command_as_root(&self, world: &World, program: &Path) -> Command {
+        let mut command = world.command("nsenter");
         use std::os::unix::process::CommandExt;
         command.uid(0).gid(0);
         command.arg("--target").arg(self.holder.id().to_string()).args(["--net", "--mount"]);
         // Another mount namespace has another working directory.
         command.args(["env".as_ref(), "-C".as_ref(), world.project.as_os_str()]);
-        command.args(["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"]);
         // Nobody's approver console is asked: the person at this machine is not part of the test.
         let runtime = world.outside.join("run");
         if fs::create_dir(&runtime).is_ok() {
@@ -146,7 +152,7 @@ impl Outside {
             world.give(&runtime);
         }
         command.env("XDG_RUNTIME_DIR", &runtime);
-        command.env("CA", &self.certificate).arg(program).args(arguments);
+        command.env("CA", &self.certificate).arg(program);
         command
     }
 
