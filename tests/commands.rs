@@ -39,6 +39,7 @@ fn policy(mode: Mode, commands: CommandRules) -> Policy {
         shell: None,
         fail_if_unavailable: Sourced::built_in(true, "test"),
         weaker_nested: Sourced::built_in(false, "test"),
+        syslog: Sourced::built_in(false, "test"),
         project: None,
         working_root: WorkingRoot::None { candidate: PathBuf::from("/"), why: "test".into() },
         notices: vec![],

@@ -96,7 +96,7 @@ fn a_proxy_that_opens_tls_carries_what_was_allowed_and_hears_of_nothing_else() {
 
 #[test]
 fn the_same_as_a_socks_proxy_and_for_git() {
-    if !has(&["git"]) {
+    if !has_programs() || !has(&["git"]) {
         return;
     }
     behind(r#""socksProxyPort": 8900"#, |world, outside, enterprise| {

@@ -1,7 +1,7 @@
 //! What happens where the kernel does not give all that a transparent network needs. The lack is made by the test: a
 //! seccomp filter over the whole of sbsh. What is allowed is reached as documented, and nothing else is, ever.
 
-use crate::net::Outside;
+use crate::net::{Outside, has_programs};
 use crate::real_network::{online, sshd};
 use crate::world::{Ran, World, has};
 use std::fs;
@@ -111,7 +111,7 @@ fn without_a_namespace_of_our_own_the_first_process_inside_makes_the_doors() {
 
 #[test]
 fn ssh_finds_its_way_by_the_helper_there() {
-    if !has(&["sshd", "ssh", "git"]) {
+    if !has_programs() || !has(&["sshd", "ssh", "git"]) {
         return;
     }
     online(GOOD, |world, outside| {

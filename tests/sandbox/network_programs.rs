@@ -2,7 +2,7 @@
 //! and nothing else. Against servers of the test's own by what they received, and against the package registries where
 //! this machine reaches them.
 
-use crate::net::{Server, UNTIL_OPEN};
+use crate::net::{Server, UNTIL_OPEN, has_programs};
 use crate::real_network::{GOOD, TOLD, must, online, repository, sshd};
 use crate::world::{ORDINARY, Ran, World, has, missing, not_here};
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use std::process::Command;
 
 #[test]
 fn wget_and_curl() {
-    if !has(&["wget"]) {
+    if !has_programs() || !has(&["wget"]) {
         return;
     }
     for settings in [GOOD, TOLD] {
@@ -81,7 +81,7 @@ fn node_fetch() {
 
 #[test]
 fn psql() {
-    if !has(&["psql"]) {
+    if !has_programs() || !has(&["psql"]) {
         return;
     }
     online(GOOD, |world, outside| {
@@ -99,7 +99,7 @@ fn psql() {
 
 #[test]
 fn rsync_from_a_daemon_and_over_ssh() {
-    if !has(&["rsync", "sshd", "ssh"]) {
+    if !has_programs() || !has(&["rsync", "sshd", "ssh"]) {
         return;
     }
     for settings in [GOOD, TOLD] {
@@ -289,7 +289,7 @@ fn cargo_from_its_registry() {
 #[test]
 fn git_and_ssh_together_with_everything_else() {
     // What is open to one program is open to all: nothing here hangs on which program connects.
-    if !has(&["git", "sshd", "ssh", "wget"]) {
+    if !has_programs() || !has(&["git", "sshd", "ssh", "wget"]) {
         return;
     }
     online(GOOD, |world, outside| {

@@ -109,7 +109,7 @@ pub fn sshd(world: &World, outside: &Outside) -> (Server, PathBuf) {
 
 #[test]
 fn ssh_and_git_over_ssh_reach_a_real_sshd_and_only_that() {
-    if !has(&["sshd", "ssh", "ssh-keygen", "git"]) {
+    if !has_programs() || !has(&["sshd", "ssh", "ssh-keygen", "git"]) {
         return;
     }
     for settings in [GOOD, TOLD] {
@@ -139,7 +139,7 @@ fn ssh_and_git_over_ssh_reach_a_real_sshd_and_only_that() {
 
 #[test]
 fn git_over_https_and_http_with_the_enterprises_own_authority() {
-    if !has(&["git"]) || !has_programs() {
+    if !has_programs() || !has(&["git"]) {
         return;
     }
     each(|world| {
@@ -252,7 +252,10 @@ fn websockets_of_node() {
         not_here("there is no node with a WebSocket");
         return;
     };
-    let Some(environment) = tools::python("websockets").filter(|_| has_programs()) else { return };
+    if !has_programs() {
+        return;
+    }
+    let Some(environment) = tools::python("websockets") else { return };
     online(GOOD, |world, outside| {
         let script = r#"
 const done = new Promise(resolve => {

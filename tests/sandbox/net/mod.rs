@@ -99,7 +99,7 @@ impl Outside {
         Outside { holder, log: place.join("log"), certificate: place.join("certificate"), place }
     }
 
-    /// Starts one more server in these namespaces, as root and with process, mount and /tmp of its own: a text for bash
+    /// Starts one more server in these namespaces, as root and with processes and mounts of its own: a text for bash
     /// with `$1` …; it says "ready" on its output when it serves.
     pub fn serve(&self, text: &str, arguments: &[&OsStr]) -> Server {
         let mut server = Command::new("nsenter")
