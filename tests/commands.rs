@@ -41,6 +41,7 @@ fn policy(mode: Mode, commands: CommandRules) -> Policy {
         weaker_nested: Sourced::built_in(false, "test"),
         gatekeeper: Sourced::built_in(sbsh::policy::Gatekept::Full, "test"),
         ignored_violations: Vec::new(),
+        syslog: Sourced::built_in(false, "test"),
         project: None,
         working_root: WorkingRoot::None { candidate: PathBuf::from("/"), why: "test".into() },
         notices: vec![],

@@ -4,6 +4,8 @@
 //! logged, and never sees the content of a credential.
 #![forbid(unsafe_code)]
 
+pub mod syslog;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

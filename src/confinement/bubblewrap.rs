@@ -20,6 +20,8 @@ pub struct Fittings {
     pub marker_content: i32,
     /// Places in `/proc` that are the kernel's own and that this user could write; see `facts::kernel_files`.
     pub kernel_files: Vec<PathBuf>,
+    /// Directories that programs inside would take for somebody else's; see `facts::misread_inside`.
+    pub misread: Vec<PathBuf>,
     /// The terminal on a standard descriptor. Its place in `/dev/pts` is hidden by the sandbox's own one, so it is
     /// shown as `/dev/console`, where ttyname(3) finds it.
     pub terminal: Option<PathBuf>,
@@ -54,6 +56,9 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
     all.words(&["--ro-bind-data", &content, MARKER, "--remount-ro", "/dev", "--proc", "/proc"]);
     for path in &fittings.kernel_files {
         all.bind("--ro-bind", path, path);
+    }
+    for path in &fittings.misread {
+        all.bind("--ro-bind", &fittings.blind_directory, path);
     }
     for mount in &plan.mounts {
         match mount {
@@ -111,6 +116,7 @@ mod tests {
             blind_file: "/b/f".into(),
             marker_content: 9,
             kernel_files: vec!["/proc/sys".into()],
+            misread: vec!["/etc/ssh/ssh_config.d".into()],
             terminal: None,
             network_is_made: false,
         };
@@ -134,6 +140,7 @@ mod tests {
         --remount-ro /dev
         --proc /proc
         --ro-bind /proc/sys /proc/sys
+        --ro-bind /b/d /etc/ssh/ssh_config.d
         --ro-bind /b/f /home/u/.netrc
         --ro-bind /b/d /home/u/.ssh
         --bind /tmp/t /tmp/t

@@ -73,6 +73,20 @@ pub fn kernel_files() -> Vec<PathBuf> {
     all.filter(|path| fs::symlink_metadata(path).is_ok_and(|m| !m.is_symlink())).collect()
 }
 
+/// Where distributions put root's parts of ssh's configuration.
+const SSH_PARTS: &str = "/etc/ssh/ssh_config.d";
+
+/// Directories that programs inside would take for somebody else's and give up. Only an ordinary user's own number
+/// exists inside, so root's files seem to be nobody's; and ssh ends where a file that it includes is not its user's or
+/// root's. It does without one that it cannot see.
+pub fn misread_inside() -> Vec<PathBuf> {
+    let has_files = || fs::read_dir(SSH_PARTS).is_ok_and(|mut entries| entries.next().is_some());
+    if nix::unistd::geteuid().is_root() || !has_files() {
+        return Vec::new();
+    }
+    vec![SSH_PARTS.into()]
+}
+
 /// Looks at everything that the policy names. `unguarded` are writable directories (TMPDIR, an agent's own files)
 /// at whose tops nothing is read as configuration.
 ///

@@ -5,6 +5,7 @@ use super::desk::{self, AtTerminal, Command, OutsideDesk};
 use super::prepare::Prepared;
 use super::shells::Shell;
 use crate::approval;
+use crate::audit::syslog;
 use crate::caller::Caller;
 use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
@@ -179,6 +180,7 @@ pub fn arguments(
         blind_file: prepared.places.blind_file.clone(),
         marker_content,
         kernel_files: facts::kernel_files(),
+        misread: facts::misread_inside(),
         terminal,
         network_is_made,
     };
@@ -205,6 +207,14 @@ pub fn run(
         && let Err(why) = setup::join_loopback(entrances)
     {
         report::notice(&format!("the host's loopback is not reachable from inside: {why}"));
+    }
+    // Said here, where somebody reads it; the gateway has nobody to tell.
+    if let Some(Err(error)) = desk::syslog(prepared) {
+        report::notice(&format!(
+            "connections are not logged to {} ({}): {error}",
+            syslog::SOCKET,
+            policy.syslog.origin
+        ));
     }
     let inherited = inherited::vet(&policy.files, &waiting)?;
     if shell.is_interactive() {

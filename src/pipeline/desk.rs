@@ -6,6 +6,7 @@ use super::prepare::{self, Prepared};
 use super::remember::{self, Destination, PathList};
 use crate::approval::{self, Answer, Approver, Choice, Kind, NetworkTarget, PathTarget, Question, Terminal};
 use crate::audit::Log;
+use crate::audit::syslog::{self, Syslog};
 use crate::caller::Caller;
 use crate::gatekeeper::{AskedCall, Why};
 use crate::network::desk::{Asked, Desk, Reply};
@@ -193,6 +194,8 @@ pub struct OutsideDesk {
     askpass: Option<PathBuf>,
     now: Mutex<Now>,
     state: Option<PathBuf>,
+    /// The machine's log daemon, where settings want it and it is there.
+    syslog: Option<Syslog>,
     project: Option<PathBuf>,
     /// The caller's proxy variables make no sense: nothing can be dialled.
     broken: Option<String>,
@@ -232,6 +235,7 @@ impl OutsideDesk {
             // Read again when it is first needed for writing: what was read before the fork stays with the front.
             now: Mutex::new(Now { looked: Instant::now(), seen, prepared: Err(String::new()), policy }),
             state: prepared.locations.state_dir.clone(),
+            syslog: syslog(prepared).and_then(Result::ok),
             project: prepared.layers.project.clone(),
             broken,
         };
@@ -267,11 +271,19 @@ impl OutsideDesk {
         if let Some(state) = &self.state {
             let _ = Log::of(state).append(&entry);
         }
+        if let Some(syslog) = &self.syslog {
+            let _ = syslog.send(&entry);
+        }
     }
 
     fn command_text(&self) -> String {
         String::from_utf8_lossy(&self.command.text).into_owned()
     }
+}
+
+/// The way to the log daemon, where settings want it.
+pub fn syslog(prepared: &Prepared) -> Option<std::io::Result<Syslog>> {
+    prepared.policy.syslog.value.then(|| Syslog::to(Path::new(syslog::SOCKET)))
 }
 
 /// The proxies that carry what was allowed: those of the settings, else the caller's own.

@@ -107,6 +107,8 @@ impl<'a> Builder<'a> {
             self.counting.switch("sandbox.enableWeakerNestedSandbox", Reach::Every, [false, true], |v| {
                 v.weaker_nested.as_ref()
             });
+        let key = "sandbox.audit.syslog";
+        let syslog = self.counting.switch(key, Reach::NotInProjects, [false, true], |v| v.syslog.as_ref());
         let backend = self.backend()?;
         let gatekeeper = self.gatekeeper();
         let ignored_violations = self.ignored_violations();
@@ -142,6 +144,7 @@ impl<'a> Builder<'a> {
             shell,
             fail_if_unavailable,
             weaker_nested,
+            syslog,
             project: self.layers.project.clone(),
             working_root,
             notices,

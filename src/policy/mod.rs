@@ -144,6 +144,8 @@ pub struct Policy {
     pub fail_if_unavailable: Sourced<bool>,
     /// `enableWeakerNestedSandbox`.
     pub weaker_nested: Sourced<bool>,
+    /// `audit.syslog`, managed or user only.
+    pub syslog: Sourced<bool>,
     /// The project directory (nearest ancestor with `.claude`), if any.
     pub project: Option<PathBuf>,
     /// The writable tree.

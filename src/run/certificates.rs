@@ -4,6 +4,7 @@
 //! variables by which programs find it. Must not judge certificates.
 
 use super::RunError;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,9 @@ pub fn variables(extra: &Path, private: &Path) -> Result<Vec<(&'static str, Path
     })?;
     let system = SYSTEM.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
     let joined = [system.as_slice(), b"\n", &text].concat();
-    let file = private.join("authorities.pem");
+    // Named by its content: the file of a command that runs beside, in a project with other authorities, stays.
+    let sum: String = Sha256::digest(&joined).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let file = private.join(format!("authorities-{sum}.pem"));
     if fs::read(&file).ok().as_ref() != Some(&joined) {
         // By another name first: a command that runs beside must never read half of it.
         let written = tempfile_in(private, &joined).and_then(|new| fs::rename(new, &file));
@@ -64,16 +67,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_joined_file_ends_with_what_settings_name_and_is_made_anew_when_that_changes() {
+    fn the_joined_file_ends_with_what_settings_name_and_another_projects_stays_as_it_is() {
         let top = tempfile::tempdir().unwrap();
         let extra = top.path().join("corp.pem");
-        for text in ["one", "two"] {
+        let mut files = Vec::new();
+        for text in ["one", "two", "one"] {
             fs::write(&extra, text).unwrap();
             let variables = variables(&extra, top.path()).unwrap();
-            let (_, file) = variables.iter().find(|(name, _)| *name == "SSL_CERT_FILE").unwrap();
+            let (_, file) = variables.iter().find(|(name, _)| *name == "SSL_CERT_FILE").unwrap().clone();
+            files.push((file, text));
+        }
+        for (file, text) in &files {
             assert!(fs::read_to_string(file).unwrap().ends_with(&format!("\n{text}")));
         }
         assert!(variables(&top.path().join("none"), top.path()).is_err());
-        assert_eq!(fs::read_dir(top.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(top.path()).unwrap().count(), 3);
     }
 }

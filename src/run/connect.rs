@@ -3,8 +3,10 @@
 //! Owns asking the listener (RFC 1928). It is an ordinary program inside: what it may reach is the gateway's to say.
 
 use crate::network::setup::SOCKS_PORT;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::os::fd::AsFd;
 
 /// Joins until the other side ends.
 ///
@@ -15,11 +17,26 @@ pub fn main(host: &str, port: &str) -> Result<(), String> {
     let stream = ask(host, number).map_err(|error| format!("cannot connect to {host}:{port}: {error}"))?;
     let upward = stream.try_clone().map_err(|error| error.to_string())?;
     std::thread::spawn(move || {
-        let _ = io::copy(&mut io::stdin().lock(), &mut &upward);
+        let _ = pass(io::stdin().lock(), &upward);
         let _ = upward.shutdown(Shutdown::Write);
     });
-    io::copy(&mut &stream, &mut io::stdout().lock()).map_err(|error| error.to_string())?;
-    io::stdout().flush().map_err(|error| error.to_string())
+    // Not by `io::stdout()`: that keeps what comes after the last line's end, and ssh waits for it.
+    let output = io::stdout().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
+    pass(&stream, File::from(output)).map_err(|error| error.to_string())
+}
+
+/// Passes on what comes, when it comes, until the end. `io::copy` would let the kernel do it by splice(2), which keeps
+/// the pipe to ssh locked while it waits for the next bytes: ssh could not read those that are there.
+fn pass(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.write_all(buffer.get(..read).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn ask(host: &str, port: u16) -> io::Result<TcpStream> {

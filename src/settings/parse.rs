@@ -305,6 +305,7 @@ impl Values {
             "allowUnsandboxedCommands" => &mut self.way_out,
             "enableWeakerNestedSandbox" => &mut self.weaker_nested,
             "failIfUnavailable" => &mut self.fail_if_unavailable,
+            "audit.syslog" => &mut self.syslog,
             _ => return None,
         })
     }

@@ -144,6 +144,8 @@ pub const KEYS: &[Key] = &[
     key("credentials", Kind::Section, "", "credentials kept from the inside"),
     key("credentials.files", Kind::Credentials("path"), NONE, "files that are unreadable inside"),
     key("credentials.envVars", Kind::Credentials("name"), NONE, "variables that are removed inside"),
+    key("audit", Kind::Section, "", "what is kept of connections"),
+    key("audit.syslog", Kind::Boolean, "false", "managed or user only: to the machine's log daemon too"),
     key(
         "backend",
         Kind::Word(&["auto", "bubblewrap", "namespaces", "landlock", "seatbelt"]),

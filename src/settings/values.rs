@@ -73,6 +73,8 @@ pub struct Values {
     pub bwrap_path: Option<Sourced<String>>,
     /// `sandbox.shell`.
     pub shell: Option<Sourced<String>>,
+    /// `sandbox.audit.syslog`.
+    pub syslog: Option<Sourced<bool>>,
     /// `permissions.allow`.
     pub allow: List,
     /// `permissions.ask`.

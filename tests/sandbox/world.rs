@@ -40,6 +40,42 @@ impl From<Output> for Ran {
     }
 }
 
+/// The binary that is tested: the one that cargo built with the tests, or the one that SBSH_TEST_BINARY names, such as a
+/// static build (what it links decides about constants and calls, too).
+fn binary() -> PathBuf {
+    std::env::var_os("SBSH_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_sbsh").into(), PathBuf::from)
+}
+
+/// The programs among these that are not there.
+pub fn missing<'a>(programs: &[&'a str]) -> Vec<&'a str> {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    let found = |name: &str| path.split(':').any(|d| !d.is_empty() && Path::new(d).join(name).is_file());
+    programs.iter().copied().filter(|name| !found(name)).collect()
+}
+
+/// Whether programs are there; says so and skips if not.
+pub fn has(programs: &[&str]) -> bool {
+    let missing = missing(programs);
+    if !missing.is_empty() {
+        skip(&format!("{missing:?} are not installed"));
+    }
+    missing.is_empty()
+}
+
+/// Waits until something holds that must come to hold; the limit only ends a test that fails.
+pub fn until(holds: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it never came to hold");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// Says that a check cannot run on a machine like this: never a failure, unlike [`skip`].
+pub fn not_here(why: &str) {
+    println!("skipped: {why}");
+}
+
 fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
@@ -74,8 +110,7 @@ impl World {
         };
         let (home, project, outside, bin) = (place("home"), place("project"), place("outside"), place("bin"));
         // By another process: a descriptor for writing that a test running beside forks would make it "busy".
-        let copied =
-            Command::new("cp").arg(env!("CARGO_BIN_EXE_sbsh")).arg(bin.join("sbsh")).status().unwrap();
+        let copied = Command::new("cp").arg(binary()).arg(bin.join("sbsh")).status().unwrap();
         assert!(copied.success());
         for name in ["sbshctl", "bash", "sh", "zsh"] {
             symlink("sbsh", bin.join(name)).unwrap();

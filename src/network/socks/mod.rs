@@ -1,6 +1,6 @@
 //! SOCKS towards programs inside. Owns the conversation up to the reply; what follows is `carry`'s.
 
-mod message;
+pub mod message;
 
 use super::opening::Opening;
 use super::{Gate, Permit, Refusal, Way, asked, carry, tunnel};

