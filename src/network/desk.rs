@@ -54,10 +54,13 @@ pub trait Desk: Send + Sync {
     /// Asks whoever can be asked without the caller's terminal. Waits.
     fn ask(&self, asked: &Asked) -> Reply;
 
-    /// A connection ended.
+    /// A connection ended. Noting it is quick; it may be lost before [`Desk::write_down`].
     fn ended(&self, permit: &Permit);
 
-    /// A connection was refused, for the first time or again.
+    /// Writes down what was noted; for a moment when no program waits.
+    fn write_down(&self);
+
+    /// A connection was refused, for the first time or again. Written down at once.
     fn refused(&self, refusal: &Refusal, target: &Target, again: bool);
 }
 

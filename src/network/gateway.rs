@@ -1,6 +1,6 @@
 //! The gateway: the process outside through which everything of a sandbox's network goes.
 //!
-//! Owns the runtime (one thread), the accepting, and its own end: when nothing lives inside any more. It serves one
+//! Owns the runtime (one thread), the accepting, and its own end, when what ended is in the log: when nothing lives inside any more. It serves one
 //! sandbox, whose listeners it was handed; nobody else can reach them.
 
 use super::desk::Desk;
@@ -12,6 +12,8 @@ use super::{Cause, Gate, Target, Way, explicit, transparent};
 use crate::policy::Host;
 use crate::system::sockets;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpNoDelay;
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
@@ -25,7 +27,8 @@ use tokio::io::Interest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::runtime::LocalOptions;
+use tokio::task::spawn_local;
 
 /// Connections served at the same time; more wait to be accepted. A sandbox must not exhaust the host's descriptors.
 const MOST: usize = 4096;
@@ -46,9 +49,14 @@ pub fn serve(
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let served = LocalSet::new().block_on(&runtime, async {
+    // Not a LocalSet on a runtime: each wake would write to the driver's eventfd, and wake it once more for that.
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_io().enable_time().build_local(LocalOptions::default())?;
+    let ends = Arc::clone(&desk);
+    let served = runtime.block_on(async {
         let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?)?);
+        let scribe = Rc::clone(&judge);
+        spawn_local(async move { scribe.write_down().await });
         let house = Rc::new(House {
             judge,
             names: RefCell::default(),
@@ -74,11 +82,14 @@ pub fn serve(
     });
     // A person who is still being asked, or a resolver that does not answer, must not hold the caller.
     runtime.shutdown_background();
+    ends.write_down();
     served
 }
 
 fn listener(door: &OwnedFd) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::from(door.try_clone()?);
+    // The sender has chosen its packets already. What is accepted inherits it (tcp(7), inet_csk_clone_lock).
+    setsockopt(&listener, TcpNoDelay, &true)?;
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }
@@ -101,7 +112,6 @@ impl House {
                 let Ok(place) = Arc::clone(&house.room).acquire_owned().await else { return };
                 match listener.accept().await {
                     Ok((stream, _)) => {
-                        let _ = stream.set_nodelay(true);
                         let work = serve(Rc::clone(&house), stream);
                         spawn_local(async move {
                             work.await;

@@ -14,10 +14,16 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 /// Different refusals that are told; a command that knocks everywhere is told so once.
 const MOST_TOLD: usize = 64;
+
+/// How long the end of a connection may wait to be written down: in a burst, for a moment without connections.
+const WHILE: Duration = Duration::from_millis(10);
 
 /// What is known for a target beyond the policy.
 #[derive(Debug, Clone)]
@@ -34,6 +40,8 @@ pub struct Judge {
     known: RefCell<HashMap<Target, Known>>,
     questions: Rc<Questions>,
     told: RefCell<HashSet<String>>,
+    /// A connection ended, and that is not written down yet.
+    over: Rc<Notify>,
     /// The socket to the front, for what must be sent before a refusal takes effect.
     teller: std::os::unix::net::UnixStream,
 }
@@ -51,7 +59,17 @@ impl Judge {
         front.set_nonblocking(true)?;
         let teller = front.try_clone()?;
         let questions = Rc::new(Questions::new(Arc::clone(&desk), front)?);
-        Ok(Judge { desk, upstreams, known: RefCell::default(), questions, told: RefCell::default(), teller })
+        let (known, told, over) = Default::default();
+        Ok(Judge { desk, upstreams, known, questions, told, over, teller })
+    }
+
+    /// Has the ended connections written down, those of a while together; never returns.
+    pub async fn write_down(&self) {
+        loop {
+            self.over.notified().await;
+            sleep(WHILE).await;
+            self.desk.write_down();
+        }
     }
 
     /// The host that an address stands for: itself where it is allowed, else a name that the machine's hosts file has
@@ -70,14 +88,17 @@ impl Judge {
 
     fn permit_by(&self, target: Target, way: Way, rule: String) -> Rc<Permit> {
         let check_name = self.desk.policy().is_ok_and(|policy| policy.checks_name(&target.host));
-        let desk = Arc::clone(&self.desk);
+        let (desk, over) = (Arc::clone(&self.desk), Rc::clone(&self.over));
         Rc::new(Permit {
             target,
             way,
             rule,
             check_name,
             tally: Tally::default(),
-            ended: Some(Box::new(move |permit| desk.ended(permit))),
+            ended: Some(Box::new(move |permit| {
+                desk.ended(permit);
+                over.notify_one();
+            })),
         })
     }
 

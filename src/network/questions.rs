@@ -125,6 +125,7 @@ mod tests {
             Reply::Nobody("nobody".into())
         }
         fn ended(&self, _permit: &Permit) {}
+        fn write_down(&self) {}
         fn refused(&self, _refusal: &Refusal, _target: &Target, _again: bool) {}
     }
 

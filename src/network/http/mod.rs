@@ -93,7 +93,6 @@ async fn converse<G: Gate>(
     first: Vec<u8>,
     dialled: Option<TcpStream>,
 ) -> Option<Connected> {
-    let _ = inside.set_nodelay(true);
     let exchange = Rc::new(Exchange {
         gate,
         role,
