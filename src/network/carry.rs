@@ -51,8 +51,8 @@ pub async fn carry<G: Gate>(
             // A failure has been passed on to both ends; there is nobody else to tell.
             let _ = tunnel::relay(inside, first, outside, &permit.tally).await;
         }
-        Heard::Http(line) => http::origin(gate, permit, inside, opening.bytes, line).await,
-        Heard::Refused(refusal) => refuse(inside, opening, &refusal).await,
+        Heard::Http(line) => Box::pin(http::origin(gate, permit, inside, opening.bytes, line)).await,
+        Heard::Refused(refusal) => Box::pin(refuse(inside, opening, &refusal)).await,
     }
 }
 

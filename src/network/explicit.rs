@@ -17,9 +17,9 @@ pub async fn serve<G: Gate>(gate: Rc<G>, inside: TcpStream) {
     match opening.bytes.first() {
         _ if !matches!(heard, Ok(Ok(()))) => {}
         None => {}
-        Some(4 | 5) => socks::serve(gate, inside, opening).await,
+        Some(4 | 5) => Box::pin(socks::serve(gate, inside, opening)).await,
         Some(_) => {
-            if let Some(connected) = http::proxy(gate.clone(), inside, opening.bytes).await {
+            if let Some(connected) = Box::pin(http::proxy(gate.clone(), inside, opening.bytes)).await {
                 let http::Connected { permit, inside, first, outside } = connected;
                 let opening = Opening { bytes: first, ended: false };
                 carry::carry(gate, permit, inside, opening, Some(outside)).await;

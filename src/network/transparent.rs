@@ -17,6 +17,6 @@ pub async fn serve<G: Gate>(gate: Rc<G>, inside: TcpStream, target: Target) {
     };
     match decided {
         Ok(permit) => carry::carry(gate.clone(), permit, inside, opening, None).await,
-        Err(refusal) => refuse(inside, opening, &refusal).await,
+        Err(refusal) => Box::pin(refuse(inside, opening, &refusal)).await,
     }
 }
