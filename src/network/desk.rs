@@ -13,7 +13,7 @@ pub struct Asked {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// The program that connects, if it could be found out.
+    /// The program that connects, if it could be found out: a claim of the inside.
     pub program: Option<String>,
 }
 
@@ -60,8 +60,9 @@ pub trait Desk: Send + Sync {
     /// Writes down what was noted; for a moment when no program waits.
     fn write_down(&self);
 
-    /// A connection was refused, for the first time or again. Written down at once.
-    fn refused(&self, refusal: &Refusal, target: &Target, again: bool);
+    /// A connection was refused, for the first time or again; without a target, what was asked for is none. Written
+    /// down at once.
+    fn refused(&self, refusal: &Refusal, target: Option<&Target>, again: bool);
 }
 
 /// From the gateway to the front, one JSON line each.

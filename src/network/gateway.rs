@@ -3,6 +3,7 @@
 //! Owns the runtime (one thread), the accepting, and its own end, when what ended is in the log: when nothing lives inside any more. It serves one
 //! sandbox, whose listeners it was handed; nobody else can reach them.
 
+use super::asking_program::Inside;
 use super::desk::Desk;
 use super::judge::Judge;
 use super::names::{Meant, Names};
@@ -53,8 +54,9 @@ pub fn serve(
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_io().enable_time().build_local(LocalOptions::default())?;
     let ends = Arc::clone(&desk);
+    let inside = entrances.namespace.as_ref().and_then(Inside::of);
     let served = runtime.block_on(async {
-        let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?)?);
+        let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?, inside)?);
         let scribe = Rc::clone(&judge);
         spawn_local(async move { scribe.write_down().await });
         let house = Rc::new(House {
@@ -64,12 +66,12 @@ pub fn serve(
         });
         for door in &entrances.transparent {
             let listener = listener(door)?;
-            house.admit(listener, |house, stream| house.transparent(stream));
+            house.admit(listener, House::transparent);
         }
         for door in &entrances.explicit {
             let listener = listener(door)?;
-            house.admit(listener, |house, stream| async move {
-                explicit::serve(Rc::clone(&house.judge), stream).await;
+            house.admit(listener, |house, stream, from| async move {
+                explicit::serve(Rc::clone(&house.judge), stream, from).await;
             });
         }
         for door in &entrances.names {
@@ -104,15 +106,16 @@ impl House {
     fn admit<F: Future<Output = ()> + 'static>(
         self: &Rc<House>,
         listener: TcpListener,
-        serve: impl Fn(Rc<House>, TcpStream) -> F + 'static,
+        serve: impl Fn(Rc<House>, TcpStream, SocketAddr) -> F + 'static,
     ) {
         let house = Rc::clone(self);
         spawn_local(async move {
             loop {
                 let Ok(place) = Arc::clone(&house.room).acquire_owned().await else { return };
                 match listener.accept().await {
-                    Ok((stream, _)) => {
-                        let work = serve(Rc::clone(&house), stream);
+                    Ok((stream, from)) => {
+                        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+                        let work = serve(Rc::clone(&house), stream, from);
                         spawn_local(async move {
                             work.await;
                             drop(place);
@@ -126,7 +129,7 @@ impl House {
     }
 
     /// A connection that was meant for elsewhere.
-    async fn transparent(self: Rc<House>, stream: TcpStream) {
+    async fn transparent(self: Rc<House>, stream: TcpStream, from: SocketAddr) {
         let Ok(meant) = stream.local_addr() else { return };
         let meant = SocketAddr::new(meant.ip().to_canonical(), meant.port());
         let host = match self.names.borrow().meant(meant.ip()) {
@@ -143,7 +146,7 @@ impl House {
         match host {
             Some(host) => {
                 let target = Target { host, port: meant.port() };
-                transparent::serve(Rc::clone(&self.judge), stream, target).await;
+                transparent::serve(Rc::clone(&self.judge), stream, from, target).await;
             }
             None => {
                 let _ = self.answer_over_tcp(stream).await;

@@ -2,6 +2,7 @@
 //!
 //! Owns what was answered for this command. The order: malformed, denied, allowed, strict, asked (DESIGN.md, Network).
 
+use super::asking_program::Inside;
 use super::desk::{Desk, Reply, ToFront};
 use super::questions::Questions;
 use super::upstream::Upstreams;
@@ -11,7 +12,7 @@ use crate::policy::{Host, NetworkPolicy};
 use crate::settings::{Origin, Sourced};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// For one sandbox; `front` leads to the process that the caller started.
+    /// For one sandbox; `front` leads to the process that the caller started, `inside` is the sandbox's network.
     ///
     /// # Errors
     /// What the calls on the socket give.
@@ -55,10 +56,11 @@ impl Judge {
         desk: Arc<dyn Desk>,
         upstreams: Upstreams,
         front: std::os::unix::net::UnixStream,
+        inside: Option<Inside>,
     ) -> std::io::Result<Judge> {
         front.set_nonblocking(true)?;
         let teller = front.try_clone()?;
-        let questions = Rc::new(Questions::new(Arc::clone(&desk), front)?);
+        let questions = Rc::new(Questions::new(Arc::clone(&desk), front, inside)?);
         let (known, told, over) = Default::default();
         Ok(Judge { desk, upstreams, known, questions, told, over, teller })
     }
@@ -134,7 +136,7 @@ fn with_answer(policy: Arc<NetworkPolicy>, target: &Target) -> Arc<NetworkPolicy
 }
 
 impl Gate for Judge {
-    async fn permit(&self, target: Target, way: Way) -> Result<Rc<Permit>, Refusal> {
+    async fn permit(&self, target: Target, way: Way, from: SocketAddr) -> Result<Rc<Permit>, Refusal> {
         let policy = match self.desk.policy() {
             Ok(policy) => policy,
             Err(origin) => return Err(self.refuse(&target, way, Cause::Strict { origin })),
@@ -157,7 +159,7 @@ impl Gate for Judge {
             Some(Known::Refused(cause)) => return Err(self.refuse(&target, way, cause)),
             None => {}
         }
-        let reply = match self.questions.ask(&target).await {
+        let reply = match self.questions.ask(&target, from).await {
             Ok(reply) => reply,
             Err(flood) => return Err(self.refuse(&target, way, flood)),
         };
@@ -200,7 +202,13 @@ impl Gate for Judge {
     fn refuse(&self, target: &Target, _way: Way, cause: Cause) -> Refusal {
         let refusal = Refusal::of(target, cause);
         let again = self.tell(&refusal);
-        self.desk.refused(&refusal, target, again);
+        self.desk.refused(&refusal, Some(target), again);
+        refusal
+    }
+
+    fn record(&self, refusal: Refusal) -> Refusal {
+        let again = self.tell(&refusal);
+        self.desk.refused(&refusal, None, again);
         refusal
     }
 }

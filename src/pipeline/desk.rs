@@ -297,17 +297,17 @@ impl Desk for OutsideDesk {
         });
     }
 
-    fn refused(&self, refusal: &Refusal, target: &Target, again: bool) {
+    fn refused(&self, refusal: &Refusal, target: Option<&Target>, again: bool) {
         self.note(&Line {
             event: "connection",
             verdict: "refused",
             command: &self.text,
-            host: &target.host.to_string(),
-            port: Some(target.port),
+            host: &target.map_or_else(|| refusal.target.clone(), |target| target.host.to_string()),
+            port: target.map(|target| target.port),
             more: More::Refused { why: &refusal.what() },
         });
         self.write_down();
-        if let (crate::network::Cause::Nobody(why), false) = (&refusal.cause, again) {
+        if let (crate::network::Cause::Nobody(why), Some(target), false) = (&refusal.cause, target, again) {
             self.pending(target, why);
         }
     }
