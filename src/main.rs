@@ -10,3 +10,8 @@ use std::ffi::{c_char, c_int};
 extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     sbsh::doors::main(sbsh::system::entry::arguments(count, arguments))
 }
+
+/// Not musl's: that gives pages back to the kernel with every connection, and faults them in again with the next.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

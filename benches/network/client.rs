@@ -77,7 +77,15 @@ impl Way {
         let login = login.map(|login| format!("Proxy-Authorization: Basic {}\r\n", base64(login.as_bytes())));
         let request =
             format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{}\r\n", login.unwrap_or_default());
-        Ok(Way::Proxy { at: address(at)?, request })
+        let at = address(at)?;
+        // srt starts what listens there beside the command.
+        for _ in 0..100 {
+            if TcpStream::connect(at).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Way::Proxy { at, request })
     }
 
     /// A connection that may carry anything.

@@ -33,7 +33,7 @@ pub fn target(name: &[u8], port: u16) -> Result<Target, Refusal> {
 /// # Errors
 /// Why it is none.
 pub fn authority(text: &[u8]) -> Result<(Host, Option<u16>), Refusal> {
-    let malformed = |why| Refusal::malformed(text, why);
+    let malformed = |why| Refusal::malformed(without_user(text).unwrap_or_default(), why);
     if text.contains(&b'@') {
         return Err(malformed("a user name does not belong there"));
     }
@@ -58,6 +58,11 @@ pub fn authority(text: &[u8]) -> Result<(Host, Option<u16>), Refusal> {
     };
     let host = host(name).map_err(|refusal| Refusal { target: malformed("").target, ..refusal })?;
     Ok((host, port))
+}
+
+/// An authority without the user name and password that may stand before it: those are nobody's to read.
+pub fn without_user(authority: &[u8]) -> Option<&[u8]> {
+    authority.rsplit(|byte| *byte == b'@').next()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 /// How long the first words are awaited before dialling: programs that speak first have done so by then, and what is
 /// refused or is HTTP never needs the dialled connection.
-const FIRST_WORDS: Duration = Duration::from_millis(10);
+const FIRST_WORDS: Duration = Duration::from_millis(1);
 
 /// How long undecided words rest before they go on, for protocols that wait for an answer to less than a line.
 const REST: Duration = Duration::from_millis(300);
@@ -51,8 +51,8 @@ pub async fn carry<G: Gate>(
             // A failure has been passed on to both ends; there is nobody else to tell.
             let _ = tunnel::relay(inside, first, outside, &permit.tally).await;
         }
-        Heard::Http(line) => http::origin(gate, permit, inside, opening.bytes, line).await,
-        Heard::Refused(refusal) => refuse(inside, opening, &refusal).await,
+        Heard::Http(line) => Box::pin(http::origin(gate, permit, inside, opening.bytes, line)).await,
+        Heard::Refused(refusal) => Box::pin(refuse(inside, opening, &refusal)).await,
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Asked {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// The program that connects, if it could be found out.
+    /// The program that connects, if it could be found out: a claim of the inside.
     pub program: Option<String>,
 }
 
@@ -56,11 +56,15 @@ pub trait Desk: Send + Sync {
     /// Asks whoever can be asked without the caller's terminal. Waits.
     fn ask(&self, asked: &Asked) -> Reply;
 
-    /// A connection ended.
+    /// A connection ended. Noting it is quick; it may be lost before [`Desk::write_down`].
     fn ended(&self, permit: &Permit);
 
-    /// A connection was refused, for the first time or again.
-    fn refused(&self, refusal: &Refusal, target: &Target, again: bool);
+    /// Writes down what was noted; for a moment when no program waits.
+    fn write_down(&self);
+
+    /// A connection was refused, for the first time or again; without a target, what was asked for is none. Written
+    /// down at once.
+    fn refused(&self, refusal: &Refusal, target: Option<&Target>, again: bool);
 }
 
 /// From the gateway to the front, one JSON line each.

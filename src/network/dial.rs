@@ -7,6 +7,8 @@
 use super::upstream::{Kind, Login, Upstream, Upstreams};
 use super::{Cause, HttpLine, Target};
 use crate::policy::{Host, NetworkPolicy};
+#[cfg(target_os = "linux")]
+use crate::system::sockets;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
@@ -194,7 +196,7 @@ async fn connect(addresses: &[SocketAddr], until: Instant) -> Result<(TcpStream,
         if now >= until {
             break;
         }
-        error = match timeout_at(until.min(now + ATTEMPT), TcpStream::connect(address)).await {
+        error = match timeout_at(until.min(now + ATTEMPT), connect_to(*address)).await {
             Ok(Ok(stream)) => {
                 // Only speed hangs on it.
                 let _ = stream.set_nodelay(true);
@@ -205,6 +207,24 @@ async fn connect(addresses: &[SocketAddr], until: Instant) -> Result<(TcpStream,
         };
     }
     Err(error)
+}
+
+/// Connects to one address. On loopback the connection stands at once: then nothing is waited for.
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    #[cfg(target_os = "linux")]
+    {
+        let (socket, stands) = sockets::connect(address)?;
+        let stream = TcpStream::from_std(std::net::TcpStream::from(socket))?;
+        if !stands {
+            stream.writable().await?;
+            if let Some(error) = stream.take_error()? {
+                return Err(error);
+            }
+        }
+        Ok(stream)
+    }
+    #[cfg(not(target_os = "linux"))]
+    TcpStream::connect(address).await
 }
 
 /// Connects to a proxy. The person named it, so no range is forbidden to it.

@@ -1,8 +1,9 @@
 //! The gateway: the process outside through which everything of a sandbox's network goes.
 //!
-//! Owns the runtime (one thread), the accepting, and its own end: when nothing lives inside any more. It serves one
+//! Owns the runtime (one thread), the accepting, and its own end, when what ended is in the log: when nothing lives inside any more. It serves one
 //! sandbox, whose listeners it was handed; nobody else can reach them.
 
+use super::asking_program::Inside;
 use super::desk::Desk;
 use super::judge::Judge;
 use super::names::{Meant, Names};
@@ -12,6 +13,8 @@ use super::{Cause, Gate, Target, Way, explicit, transparent};
 use crate::policy::Host;
 use crate::system::sockets;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpNoDelay;
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
@@ -25,7 +28,8 @@ use tokio::io::Interest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::runtime::LocalOptions;
+use tokio::task::spawn_local;
 
 /// Connections served at the same time; more wait to be accepted. A sandbox must not exhaust the host's descriptors.
 const MOST: usize = 4096;
@@ -46,9 +50,15 @@ pub fn serve(
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    let served = LocalSet::new().block_on(&runtime, async {
-        let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?)?);
+    // Not a LocalSet on a runtime: each wake would write to the driver's eventfd, and wake it once more for that.
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_io().enable_time().build_local(LocalOptions::default())?;
+    let ends = Arc::clone(&desk);
+    let inside = entrances.namespace.as_ref().and_then(Inside::of);
+    let served = runtime.block_on(async {
+        let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?, inside)?);
+        let scribe = Rc::clone(&judge);
+        spawn_local(async move { scribe.write_down().await });
         let house = Rc::new(House {
             judge,
             names: RefCell::default(),
@@ -56,12 +66,12 @@ pub fn serve(
         });
         for door in &entrances.transparent {
             let listener = listener(door)?;
-            house.admit(listener, |house, stream| house.transparent(stream));
+            house.admit(listener, House::transparent);
         }
         for door in &entrances.explicit {
             let listener = listener(door)?;
-            house.admit(listener, |house, stream| async move {
-                explicit::serve(Rc::clone(&house.judge), stream).await;
+            house.admit(listener, |house, stream, from| async move {
+                explicit::serve(Rc::clone(&house.judge), stream, from).await;
             });
         }
         for door in &entrances.names {
@@ -74,11 +84,14 @@ pub fn serve(
     });
     // A person who is still being asked, or a resolver that does not answer, must not hold the caller.
     runtime.shutdown_background();
+    ends.write_down();
     served
 }
 
 fn listener(door: &OwnedFd) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::from(door.try_clone()?);
+    // The sender has chosen its packets already. What is accepted inherits it (tcp(7), inet_csk_clone_lock).
+    setsockopt(&listener, TcpNoDelay, &true)?;
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
 }
@@ -93,16 +106,16 @@ impl House {
     fn admit<F: Future<Output = ()> + 'static>(
         self: &Rc<House>,
         listener: TcpListener,
-        serve: impl Fn(Rc<House>, TcpStream) -> F + 'static,
+        serve: impl Fn(Rc<House>, TcpStream, SocketAddr) -> F + 'static,
     ) {
         let house = Rc::clone(self);
         spawn_local(async move {
             loop {
                 let Ok(place) = Arc::clone(&house.room).acquire_owned().await else { return };
                 match listener.accept().await {
-                    Ok((stream, _)) => {
-                        let _ = stream.set_nodelay(true);
-                        let work = serve(Rc::clone(&house), stream);
+                    Ok((stream, from)) => {
+                        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+                        let work = serve(Rc::clone(&house), stream, from);
                         spawn_local(async move {
                             work.await;
                             drop(place);
@@ -116,7 +129,7 @@ impl House {
     }
 
     /// A connection that was meant for elsewhere.
-    async fn transparent(self: Rc<House>, stream: TcpStream) {
+    async fn transparent(self: Rc<House>, stream: TcpStream, from: SocketAddr) {
         let Ok(meant) = stream.local_addr() else { return };
         let meant = SocketAddr::new(meant.ip().to_canonical(), meant.port());
         let host = match self.names.borrow().meant(meant.ip()) {
@@ -133,7 +146,7 @@ impl House {
         match host {
             Some(host) => {
                 let target = Target { host, port: meant.port() };
-                transparent::serve(Rc::clone(&self.judge), stream, target).await;
+                transparent::serve(Rc::clone(&self.judge), stream, from, target).await;
             }
             None => {
                 let _ = self.answer_over_tcp(stream).await;

@@ -2,6 +2,7 @@
 //!
 //! Owns what was answered for this command. The order: malformed, denied, allowed, strict, asked (DESIGN.md, Network).
 
+use super::asking_program::Inside;
 use super::desk::{Desk, Reply, ToFront};
 use super::questions::Questions;
 use super::upstream::Upstreams;
@@ -11,13 +12,19 @@ use crate::policy::{Host, NetworkPolicy};
 use crate::settings::{Origin, Sourced};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 /// Different refusals that are told; a command that knocks everywhere is told so once.
 const MOST_TOLD: usize = 64;
+
+/// How long the end of a connection may wait to be written down: in a burst, for a moment without connections.
+const WHILE: Duration = Duration::from_millis(10);
 
 /// What is known for a target beyond the policy.
 #[derive(Debug, Clone)]
@@ -34,12 +41,14 @@ pub struct Judge {
     known: RefCell<HashMap<Target, Known>>,
     questions: Rc<Questions>,
     told: RefCell<HashSet<String>>,
+    /// A connection ended, and that is not written down yet.
+    over: Rc<Notify>,
     /// The socket to the front, for what must be sent before a refusal takes effect.
     teller: std::os::unix::net::UnixStream,
 }
 
 impl Judge {
-    /// For one sandbox; `front` leads to the process that the caller started.
+    /// For one sandbox; `front` leads to the process that the caller started, `inside` is the sandbox's network.
     ///
     /// # Errors
     /// What the calls on the socket give.
@@ -47,11 +56,22 @@ impl Judge {
         desk: Arc<dyn Desk>,
         upstreams: Upstreams,
         front: std::os::unix::net::UnixStream,
+        inside: Option<Inside>,
     ) -> std::io::Result<Judge> {
         front.set_nonblocking(true)?;
         let teller = front.try_clone()?;
-        let questions = Rc::new(Questions::new(Arc::clone(&desk), front)?);
-        Ok(Judge { desk, upstreams, known: RefCell::default(), questions, told: RefCell::default(), teller })
+        let questions = Rc::new(Questions::new(Arc::clone(&desk), front, inside)?);
+        let (known, told, over) = Default::default();
+        Ok(Judge { desk, upstreams, known, questions, told, over, teller })
+    }
+
+    /// Has the ended connections written down, those of a while together; never returns.
+    pub async fn write_down(&self) {
+        loop {
+            self.over.notified().await;
+            sleep(WHILE).await;
+            self.desk.write_down();
+        }
     }
 
     /// The host that an address stands for: itself where it is allowed, else a name that the machine's hosts file has
@@ -70,14 +90,17 @@ impl Judge {
 
     fn permit_by(&self, target: Target, way: Way, rule: String) -> Rc<Permit> {
         let check_name = self.desk.policy().is_ok_and(|policy| policy.checks_name(&target.host));
-        let desk = Arc::clone(&self.desk);
+        let (desk, over) = (Arc::clone(&self.desk), Rc::clone(&self.over));
         Rc::new(Permit {
             target,
             way,
             rule,
             check_name,
             tally: Tally::default(),
-            ended: Some(Box::new(move |permit| desk.ended(permit))),
+            ended: Some(Box::new(move |permit| {
+                desk.ended(permit);
+                over.notify_one();
+            })),
         })
     }
 
@@ -113,7 +136,7 @@ fn with_answer(policy: Arc<NetworkPolicy>, target: &Target) -> Arc<NetworkPolicy
 }
 
 impl Gate for Judge {
-    async fn permit(&self, target: Target, way: Way) -> Result<Rc<Permit>, Refusal> {
+    async fn permit(&self, target: Target, way: Way, from: SocketAddr) -> Result<Rc<Permit>, Refusal> {
         let policy = match self.desk.policy() {
             Ok(policy) => policy,
             Err(origin) => return Err(self.refuse(&target, way, Cause::Strict { origin })),
@@ -136,7 +159,7 @@ impl Gate for Judge {
             Some(Known::Refused(cause)) => return Err(self.refuse(&target, way, cause)),
             None => {}
         }
-        let reply = match self.questions.ask(&target).await {
+        let reply = match self.questions.ask(&target, from).await {
             Ok(reply) => reply,
             Err(flood) => return Err(self.refuse(&target, way, flood)),
         };
@@ -179,7 +202,13 @@ impl Gate for Judge {
     fn refuse(&self, target: &Target, _way: Way, cause: Cause) -> Refusal {
         let refusal = Refusal::of(target, cause);
         let again = self.tell(&refusal);
-        self.desk.refused(&refusal, target, again);
+        self.desk.refused(&refusal, Some(target), again);
+        refusal
+    }
+
+    fn record(&self, refusal: Refusal) -> Refusal {
+        let again = self.tell(&refusal);
+        self.desk.refused(&refusal, None, again);
         refusal
     }
 }

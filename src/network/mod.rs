@@ -12,6 +12,7 @@
 //! Each protocol module reads what the program sent, asks the [`Gate`], and answers a [`Refusal`] in its own words.
 
 pub mod asked;
+pub mod asking_program;
 pub mod carry;
 pub mod desk;
 pub mod dial;
@@ -39,7 +40,7 @@ use crate::policy::Host;
 pub use refusal::{Cause, Refusal};
 use std::cell::Cell;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use tokio::net::TcpStream;
 
@@ -130,8 +131,9 @@ pub struct Tally {
 /// Who decides on and opens connections; one for all connections of a sandbox, on one thread.
 #[allow(async_fn_in_trait)] // one thread: no Send is wanted
 pub trait Gate: 'static {
-    /// Decides, asking the person if need be; the caller waits. A refusal is recorded before it is returned.
-    async fn permit(&self, target: Target, way: Way) -> Result<Rc<Permit>, Refusal>;
+    /// Decides, asking the person if need be; the caller waits. A refusal is recorded before it is returned. `from` is
+    /// the program's end of the connection.
+    async fn permit(&self, target: Target, way: Way, from: SocketAddr) -> Result<Rc<Permit>, Refusal>;
 
     /// Resolves once, drops forbidden addresses, dials what is left (or the upstream proxy, as a tunnel to the target).
     /// A refusal is recorded before it is returned.
@@ -143,6 +145,9 @@ pub trait Gate: 'static {
 
     /// Records a refusal that a protocol module found itself (a name that does not match), and gives it back.
     fn refuse(&self, target: &Target, way: Way, cause: Cause) -> Refusal;
+
+    /// Records a refusal of what is no target, and gives it back.
+    fn record(&self, refusal: Refusal) -> Refusal;
 }
 
 /// A connection for plain HTTP requests.

@@ -53,6 +53,7 @@ impl Opening {
             self.bytes.reserve(4096);
             match from.try_read_buf(&mut self.bytes) {
                 Ok(0) => self.ended = true,
+                Ok(_) if self.bytes.len() < self.bytes.capacity() => tunnel::is_empty(from),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),

@@ -4,11 +4,13 @@
 //! Owns the asking. A question, once begun, is seen through whatever becomes of the connections that raised it: a
 //! program that hangs up must not leave its answer to be read as the answer to the next question.
 
+use super::asking_program::{self, Inside};
 use super::desk::{Asked, Desk, Reply, ToFront};
 use super::{Cause, Target};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -25,35 +27,47 @@ pub struct Questions {
     desk: Arc<dyn Desk>,
     waiting: RefCell<HashMap<Target, watch::Receiver<Option<Reply>>>>,
     asked: Cell<usize>,
+    inside: Option<Inside>,
+    /// Whether the last question reached nobody: then nobody is there to be told which program asks.
+    unheard: Cell<bool>,
     front: Mutex<Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf)>>,
 }
 
 impl Questions {
-    /// `front` leads to the process that the caller started, and does not block.
+    /// `front` leads to the process that the caller started, and does not block; `inside` is the sandbox's network.
     ///
     /// # Errors
     /// What the calls on the socket give.
-    pub fn new(desk: Arc<dyn Desk>, front: std::os::unix::net::UnixStream) -> io::Result<Questions> {
+    pub fn new(
+        desk: Arc<dyn Desk>,
+        front: std::os::unix::net::UnixStream,
+        inside: Option<Inside>,
+    ) -> io::Result<Questions> {
         let (read, write) = UnixStream::from_std(front)?.into_split();
         let front = Mutex::new(Some((BufReader::new(read), write)));
-        Ok(Questions { desk, waiting: RefCell::default(), asked: Cell::new(0), front })
+        let (waiting, asked, unheard) = Default::default();
+        Ok(Questions { desk, waiting, asked, inside, unheard, front })
     }
 
     /// Asks, or waits for the answer to the same question.
     ///
     /// # Errors
     /// [`Cause::Flood`].
-    pub async fn ask(self: &Rc<Self>, target: &Target) -> Result<Reply, Cause> {
+    pub async fn ask(self: &Rc<Self>, target: &Target, from: SocketAddr) -> Result<Reply, Cause> {
         let running = self.waiting.borrow().get(target).cloned();
         let mut answer = match running {
             Some(answer) => answer,
-            None => self.begin(target)?,
+            None => self.begin(target, from)?,
         };
         let given = answer.wait_for(Option::is_some).await.ok().and_then(|given| given.clone());
         Ok(given.unwrap_or_else(|| nobody("the question was lost")))
     }
 
-    fn begin(self: &Rc<Self>, target: &Target) -> Result<watch::Receiver<Option<Reply>>, Cause> {
+    fn begin(
+        self: &Rc<Self>,
+        target: &Target,
+        from: SocketAddr,
+    ) -> Result<watch::Receiver<Option<Reply>>, Cause> {
         if self.asked.get() >= MOST {
             return Err(Cause::Flood);
         }
@@ -62,19 +76,26 @@ impl Questions {
         self.waiting.borrow_mut().insert(target.clone(), answer.clone());
         let (all, target) = (Rc::clone(self), target.clone());
         spawn_local(async move {
-            let asked = Asked::about(&target, None);
+            let asked = Asked::about(&target, all.program(from).await);
             let reply = match all.ask_front(&asked).await {
                 Reply::Nobody(_) => all.ask_desk(asked).await,
                 reply => reply,
             };
             all.waiting.borrow_mut().remove(&target);
-            if matches!(reply, Reply::Nobody(_)) {
+            all.unheard.set(matches!(reply, Reply::Nobody(_)));
+            if all.unheard.get() {
                 // No person was troubled.
                 all.asked.set(all.asked.get().saturating_sub(1));
             }
             let _ = tell.send(Some(reply));
         });
         Ok(answer)
+    }
+
+    /// The program behind a connection. On a thread of its own: other connections go on meanwhile.
+    async fn program(&self, from: SocketAddr) -> Option<String> {
+        let inside = self.inside.filter(|_| !self.unheard.get())?;
+        tokio::task::spawn_blocking(move || asking_program::name(inside, from)).await.ok().flatten()
     }
 
     /// The caller's terminal; one question after the other.
@@ -110,7 +131,7 @@ fn nobody(why: &str) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::run;
+    use super::super::testing::{NOWHERE, run};
     use super::super::{Permit, Refusal};
     use super::*;
     use crate::policy::{Host, NetworkPolicy};
@@ -125,7 +146,8 @@ mod tests {
             Reply::Nobody("nobody".into())
         }
         fn ended(&self, _permit: &Permit) {}
-        fn refused(&self, _refusal: &Refusal, _target: &Target, _again: bool) {}
+        fn write_down(&self) {}
+        fn refused(&self, _refusal: &Refusal, _target: Option<&Target>, _again: bool) {}
     }
 
     fn target(name: &str) -> Target {
@@ -138,26 +160,26 @@ mod tests {
             let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
             near.set_nonblocking(true).unwrap();
             far.set_nonblocking(true).unwrap();
-            let questions = Rc::new(Questions::new(Arc::new(NoDesk), near).unwrap());
+            let questions = Rc::new(Questions::new(Arc::new(NoDesk), near, None).unwrap());
             let (from, mut to) = UnixStream::from_std(far).unwrap().into_split();
             let mut from = BufReader::new(from).lines();
             // The first program is gone as soon as its question is on the terminal.
             {
                 let (harmless, friend) = (target("harmless.example"), Rc::clone(&questions));
-                let first = spawn_local(async move { friend.ask(&harmless).await });
+                let first = spawn_local(async move { friend.ask(&harmless, NOWHERE).await });
                 assert!(from.next_line().await.unwrap().unwrap().contains("harmless.example"));
                 first.abort();
                 assert!(first.await.is_err());
             }
             let (evil, friend) = (target("evil.example"), Rc::clone(&questions));
-            let second = spawn_local(async move { friend.ask(&evil).await });
+            let second = spawn_local(async move { friend.ask(&evil, NOWHERE).await });
             to.write_all(b"\"Session\"\n").await.unwrap();
             assert!(from.next_line().await.unwrap().unwrap().contains("evil.example"));
             to.write_all(b"{\"No\":\"the person\"}\n").await.unwrap();
             assert_eq!(second.await.unwrap(), Ok(Reply::No("the person".into())));
             // And the same target can be asked about again.
             let (harmless, friend) = (target("harmless.example"), Rc::clone(&questions));
-            let third = spawn_local(async move { friend.ask(&harmless).await });
+            let third = spawn_local(async move { friend.ask(&harmless, NOWHERE).await });
             assert!(from.next_line().await.unwrap().unwrap().contains("harmless.example"));
             to.write_all(b"\"Once\"\n").await.unwrap();
             assert_eq!(third.await.unwrap(), Ok(Reply::Once));

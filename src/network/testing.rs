@@ -19,6 +19,10 @@ pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
     })
 }
 
+/// The program's end, where nobody asks for it.
+pub(super) const NOWHERE: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
 /// Two ends of a connection.
 pub(super) async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -88,7 +92,7 @@ impl Fake {
 }
 
 impl Gate for Fake {
-    async fn permit(&self, target: Target, way: Way) -> Result<Rc<Permit>, Refusal> {
+    async fn permit(&self, target: Target, way: Way, _from: SocketAddr) -> Result<Rc<Permit>, Refusal> {
         self.say(format!("{} {target}", way.name()));
         tokio::time::sleep(self.thinks.get()).await;
         if !self.servers.borrow().contains_key(&target.to_string()) {
@@ -122,6 +126,11 @@ impl Gate for Fake {
         self.say(format!("refused {} {}", way.name(), refusal.what()));
         refusal
     }
+
+    fn record(&self, refusal: Refusal) -> Refusal {
+        self.say(format!("refused {}", refusal.what()));
+        refusal
+    }
 }
 
 /// A target.
@@ -132,14 +141,14 @@ pub(super) fn target(host: &str, port: u16) -> Target {
 /// A program's connection to a target itself.
 pub(super) async fn transparent(gate: &Rc<Fake>, host: &str, port: u16) -> TcpStream {
     let (program, inside) = pair().await;
-    spawn_local(super::transparent::serve(gate.clone(), inside, target(host, port)));
+    spawn_local(super::transparent::serve(gate.clone(), inside, NOWHERE, target(host, port)));
     program
 }
 
 /// A program's connection to the proxy.
 pub(super) async fn explicit(gate: &Rc<Fake>) -> TcpStream {
     let (program, inside) = pair().await;
-    spawn_local(super::explicit::serve(gate.clone(), inside));
+    spawn_local(super::explicit::serve(gate.clone(), inside, NOWHERE));
     program
 }
 

@@ -5,7 +5,7 @@
 //! sender's own flow control sees it, an idle or stalled connection costs nothing, and copying can stop anywhere.
 
 use super::Tally;
-use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, send, shutdown};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
@@ -51,8 +51,15 @@ pub async fn relay_both(
     tally: &Tally,
 ) -> io::Result<()> {
     let ended = {
-        let mut out = pin!(carry(&inside, from_inside, &outside, &tally.sent));
-        let mut back = pin!(carry(&outside, from_outside, &inside, &tally.received));
+        // Closing both says the second end.
+        let first = Cell::new(true);
+        let end = |to: &TcpStream| {
+            if first.replace(false) {
+                finish(to)
+            }
+        };
+        let mut out = pin!(carry(&inside, from_inside, &outside, &tally.sent, end));
+        let mut back = pin!(carry(&outside, from_outside, &inside, &tally.received, end));
         let (mut out_ended, mut back_ended) = (false, false);
         poll_fn(|cx| {
             if !out_ended && let Poll::Ready(ended) = out.as_mut().poll(cx) {
@@ -80,7 +87,7 @@ pub async fn relay_both(
 /// # Errors
 /// The failure of either side.
 pub async fn one_way(from: &TcpStream, to: &TcpStream, count: &Cell<u64>) -> io::Result<()> {
-    carry(from, Vec::new(), to, count).await
+    carry(from, Vec::new(), to, count, finish).await
 }
 
 /// Writes everything, and counts it.
@@ -88,6 +95,13 @@ pub async fn one_way(from: &TcpStream, to: &TcpStream, count: &Cell<u64>) -> io:
 /// # Errors
 /// The failure of the other side.
 pub async fn write_all(to: &TcpStream, mut bytes: &[u8], count: &Cell<u64>) -> io::Result<()> {
+    // A connection that was just made has room, but the runtime has not heard so from the kernel yet.
+    if !bytes.is_empty()
+        && let Ok(written) = send(to.as_raw_fd(), bytes, AT_ONCE)
+    {
+        bytes = bytes.get(written..).unwrap_or_default();
+        add(count, written);
+    }
     while !bytes.is_empty() {
         to.writable().await?;
         match to.try_write(bytes) {
@@ -133,12 +147,17 @@ pub async fn hang_up(stream: TcpStream) {
 }
 
 /// One direction, `first` before all else.
-async fn carry(from: &TcpStream, first: Vec<u8>, to: &TcpStream, count: &Cell<u64>) -> io::Result<()> {
-    let _ = to.set_nodelay(true); // the sender has chosen its packets already
+async fn carry(
+    from: &TcpStream,
+    first: Vec<u8>,
+    to: &TcpStream,
+    count: &Cell<u64>,
+    end: impl Fn(&TcpStream),
+) -> io::Result<()> {
     write_all(to, &first, count).await?;
     drop(first);
     poll_fn(|cx| turn(cx, from, to, count)).await?;
-    finish(to);
+    end(to);
     Ok(())
 }
 
@@ -171,8 +190,7 @@ fn pass(scratch: &mut Vec<u8>, from: &TcpStream, to: &TcpStream) -> io::Result<u
     };
     let written = to.try_write(bytes)?;
     if written == seen && seen < BUFFER {
-        // Nothing is left now; without this the next turn would ask the kernel once more to hear so.
-        let _ = from.try_io(Interest::READABLE, || Err::<(), _>(ErrorKind::WouldBlock.into()));
+        is_empty(from);
     }
     let mut taken = 0;
     while taken < written {
@@ -187,8 +205,21 @@ fn pass(scratch: &mut Vec<u8>, from: &TcpStream, to: &TcpStream) -> io::Result<u
     Ok(written)
 }
 
+/// After a read that got less than it had room for: nothing is left. Without this the next one would ask the kernel only
+/// to hear so.
+pub fn is_empty(from: &TcpStream) {
+    let _ = from.try_io(Interest::READABLE, || Err::<(), _>(ErrorKind::WouldBlock.into()));
+}
+
 /// Takes bytes out; Linux need not copy them for that.
 const TAKE: MsgFlags = if cfg!(target_os = "linux") { MsgFlags::MSG_TRUNC } else { MsgFlags::empty() };
+
+/// Without waiting, and without a signal where nobody listens any more.
+const AT_ONCE: MsgFlags = if cfg!(target_os = "linux") {
+    MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL)
+} else {
+    MsgFlags::MSG_DONTWAIT
+};
 
 fn receive(from: &TcpStream, to: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
     Ok(recv(from.as_raw_fd(), to, flags)?)

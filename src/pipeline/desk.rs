@@ -5,8 +5,8 @@ use super::outside;
 use super::prepare::{self, Prepared};
 use super::remember::{self, Destination, PathList};
 use crate::approval::{self, Answer, Approver, Choice, Kind, NetworkTarget, PathTarget, Question, Terminal};
-use crate::audit::Log;
 use crate::audit::syslog::{self, Syslog};
+use crate::audit::{Log, Scribe};
 use crate::caller::Caller;
 use crate::gatekeeper::{AskedCall, Why};
 use crate::network::desk::{Asked, Desk, Reply};
@@ -17,10 +17,12 @@ use crate::run::caretaker::Kept;
 use crate::run::line::{self, Speaker};
 use crate::settings::Sourced;
 use crate::settings::pending::{self, Pending};
+use serde::Serialize;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The command that the questions are about.
@@ -108,7 +110,12 @@ pub fn keep(kept: &Kept, command: &Command, prepared: &Prepared) {
         // The log puts its own time in front.
         entry.extend(more.into_iter().filter(|(key, _)| key != "time"));
     }
-    let _ = Log::of(state).append(&entry);
+    if matches!(kept, Kept::Violation(_))
+        && let Some(Ok(syslog)) = syslog(prepared)
+    {
+        let _ = syslog.send(&entry);
+    }
+    let _ = Scribe::of(Log::of(state)).note(&entry);
 }
 
 /// Puts an answer about a call into effect.
@@ -196,6 +203,9 @@ pub struct OutsideDesk {
     state: Option<PathBuf>,
     /// The machine's log daemon, where settings want it and it is there.
     syslog: Option<Syslog>,
+    scribe: Option<Mutex<Scribe>>,
+    /// The command's text, for the log.
+    text: String,
     project: Option<PathBuf>,
     /// The caller's proxy variables make no sense: nothing can be dialled.
     broken: Option<String>,
@@ -230,12 +240,18 @@ impl OutsideDesk {
         };
         let desk = OutsideDesk {
             caller: caller.clone(),
+            text: String::from_utf8_lossy(&command.text).into_owned(),
             command,
             askpass: caller.variable("SBSH_ASKPASS").map(PathBuf::from),
             // Read again when it is first needed for writing: what was read before the fork stays with the front.
             now: Mutex::new(Now { looked: Instant::now(), seen, prepared: Err(String::new()), policy }),
             state: prepared.locations.state_dir.clone(),
             syslog: syslog(prepared).and_then(Result::ok),
+            scribe: prepared
+                .locations
+                .state_dir
+                .as_deref()
+                .map(|state| Mutex::new(Scribe::of(Log::of(state)))),
             project: prepared.layers.project.clone(),
             broken,
         };
@@ -243,7 +259,7 @@ impl OutsideDesk {
     }
 
     fn prepared(&self) -> Result<Arc<Prepared>, String> {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = lock(&self.now);
         if let Ok(prepared) = &now.prepared {
             return Ok(Arc::clone(prepared));
         }
@@ -254,7 +270,7 @@ impl OutsideDesk {
     fn pending(&self, target: &Target, why: &str) {
         let Some(state) = &self.state else { return };
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let command: String = String::from_utf8_lossy(&self.command.text).chars().take(500).collect();
+        let command: String = self.text.chars().take(500).collect();
         let entry = Pending {
             time,
             host: target.host.to_string(),
@@ -267,18 +283,37 @@ impl OutsideDesk {
         let _ = pending::record(state, &entry);
     }
 
-    fn log(&self, entry: serde_json::Value) {
-        if let Some(state) = &self.state {
-            let _ = Log::of(state).append(&entry);
+    fn note(&self, line: &Line<'_>) {
+        if let Some(scribe) = &self.scribe {
+            let _ = lock(scribe).note(line);
         }
-        if let Some(syslog) = &self.syslog {
+        if let (Some(syslog), Ok(entry)) = (&self.syslog, serde_json::to_value(line)) {
             let _ = syslog.send(&entry);
         }
     }
+}
 
-    fn command_text(&self) -> String {
-        String::from_utf8_lossy(&self.command.text).into_owned()
-    }
+/// One connection in the audit log.
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    verdict: &'static str,
+    command: &'a str,
+    host: &'a str,
+    port: Option<u16>,
+    #[serde(flatten)]
+    more: More<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum More<'a> {
+    Allowed { way: &'static str, address: Option<IpAddr>, rule: &'a str, sent: u64, received: u64 },
+    Refused { why: &'a str },
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The way to the log daemon, where settings want it.
@@ -325,7 +360,7 @@ impl Desk for OutsideDesk {
         if let Some(why) = &self.broken {
             return Err(why.clone());
         }
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = lock(&self.now);
         if now.looked.elapsed() < FRESH {
             return now.policy.clone();
         }
@@ -352,31 +387,40 @@ impl Desk for OutsideDesk {
     }
 
     fn ended(&self, permit: &Permit) {
-        self.log(serde_json::json!({
-            "event": "connection",
-            "verdict": "allowed",
-            "command": self.command_text(),
-            "host": permit.target.host.to_string(),
-            "port": permit.target.port,
-            "way": permit.way.name(),
-            "address": permit.tally.address.get().map(|address| address.to_string()),
-            "rule": permit.rule,
-            "sent": permit.tally.sent.get(),
-            "received": permit.tally.received.get(),
-        }));
+        self.note(&Line {
+            event: "connection",
+            verdict: "allowed",
+            command: &self.text,
+            host: &permit.target.host.to_string(),
+            port: Some(permit.target.port),
+            more: More::Allowed {
+                way: permit.way.name(),
+                address: permit.tally.address.get(),
+                rule: &permit.rule,
+                sent: permit.tally.sent.get(),
+                received: permit.tally.received.get(),
+            },
+        });
     }
 
-    fn refused(&self, refusal: &Refusal, target: &Target, again: bool) {
-        self.log(serde_json::json!({
-            "event": "connection",
-            "verdict": "refused",
-            "command": self.command_text(),
-            "host": target.host.to_string(),
-            "port": target.port,
-            "why": refusal.what(),
-        }));
-        if let (crate::network::Cause::Nobody(why), false) = (&refusal.cause, again) {
+    fn refused(&self, refusal: &Refusal, target: Option<&Target>, again: bool) {
+        self.note(&Line {
+            event: "connection",
+            verdict: "refused",
+            command: &self.text,
+            host: &target.map_or_else(|| refusal.target.clone(), |target| target.host.to_string()),
+            port: target.map(|target| target.port),
+            more: More::Refused { why: &refusal.what() },
+        });
+        self.write_down();
+        if let (crate::network::Cause::Nobody(why), Some(target), false) = (&refusal.cause, target, again) {
             self.pending(target, why);
+        }
+    }
+
+    fn write_down(&self) {
+        if let Some(scribe) = &self.scribe {
+            let _ = lock(scribe).write_down();
         }
     }
 }

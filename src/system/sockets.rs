@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn,
-    SockaddrIn6, bind, recvmsg, sendmsg, socket,
+    SockaddrIn6, SockaddrStorage, bind, recvmsg, sendmsg, socket,
 };
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -65,6 +65,27 @@ fn bind_and_listen(socket: OwnedFd, address: SocketAddr) -> nix::Result<OwnedFd>
     Ok(socket)
 }
 
+/// Begins to connect, without waiting; whether the connection stands already. If not, the socket becomes writable when
+/// it is decided, and SO_ERROR tells how.
+///
+/// # Errors
+/// What the calls give.
+pub fn connect(address: SocketAddr) -> nix::Result<(OwnedFd, bool)> {
+    let made = socket(family(address), SockType::Stream, FLAGS, None)?;
+    let begun = match address {
+        SocketAddr::V4(address) => nix::sys::socket::connect(made.as_raw_fd(), &SockaddrIn::from(address)),
+        SocketAddr::V6(address) => nix::sys::socket::connect(made.as_raw_fd(), &SockaddrIn6::from(address)),
+    };
+    match begun {
+        Ok(()) => Ok((made, true)),
+        Err(Errno::EINPROGRESS) => {
+            let stands = nix::sys::socket::getpeername::<SockaddrStorage>(made.as_raw_fd()).is_ok();
+            Ok((made, stands))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// A UDP socket that tells to which address a datagram was sent, and may answer from it.
 ///
 /// # Errors
@@ -101,12 +122,8 @@ pub struct Envelope {
 pub fn receive_datagram(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<Envelope> {
     let mut parts = [IoSliceMut::new(buffer)];
     let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::in_pktinfo);
-    let got = recvmsg::<nix::sys::socket::SockaddrStorage>(
-        socket.as_raw_fd(),
-        &mut parts,
-        Some(&mut control),
-        MsgFlags::empty(),
-    )?;
+    let got =
+        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
     let from = got.address.as_ref().and_then(socket_address).ok_or(Errno::EBADMSG)?;
     let to = got.cmsgs()?.find_map(|message| match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
@@ -145,7 +162,7 @@ pub fn answer_datagram(socket: BorrowedFd<'_>, bytes: &[u8], envelope: Envelope)
     }
 }
 
-fn socket_address(storage: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
+fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = storage.as_sockaddr_in() {
         return Some(SocketAddr::V4(SocketAddrV4::new(v4.ip(), v4.port())));
     }

@@ -355,6 +355,41 @@ fn connections_are_logged_with_what_decided_and_what_passed() {
 }
 
 #[test]
+fn names_that_are_none_are_logged_too() {
+    online(GOOD, |world, outside| {
+        let ran = python(
+            outside,
+            world,
+            r#"
+http, socks = ("127.0.0.1", 28128), ("127.0.0.1", 28080)
+talk(b"CONNECT good.test\0.evil.test:443 HTTP/1.1\r\nHost: good.test\r\n\r\n", via=http)
+talk(b"GET http://a_b%00.test/ HTTP/1.1\r\nHost: x\r\n\r\n", via=http)
+for name in b"good.test\0.evil.test", b"good.test\n", b"\x1b[2J", b"\xff\xfe", b"":
+    talk([b"\5\1\0", b"\5\1\0\3" + bytes([len(name)]) + name + b"\0\x50"], via=socks)
+talk(b"\4\1\0\x50\0\0\0\1\0good test\0", via=socks)
+"#,
+        );
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        let log = std::fs::read_to_string(world.home.join(".local/state/sbsh/audit.jsonl")).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let refused = lines.filter(|line| line["verdict"] == "refused" && line["port"].is_null());
+        let hosts: Vec<String> = refused.map(|line| line["host"].as_str().unwrap().to_owned()).collect();
+        let expected = [
+            "good.test\\x00.evil.test:443",
+            "a_b%00.test",
+            "good.test\\x00.evil.test",
+            "good.test\\n",
+            "\\e[2J",
+            "\\xff\\xfe",
+            "",
+            "good test",
+        ];
+        assert_eq!(hosts, expected, "{log}");
+        assert_eq!(outside.received(), "");
+    });
+}
+
+#[test]
 fn a_job_that_lives_on_keeps_its_network() {
     online(GOOD, |world, outside| {
         outside.run(world, "(for i in $(seq 400); do [ -e go ] && break; sleep 0.05; done; curl -sS http://good.test/late > late) >/dev/null 2>&1 &");
@@ -454,8 +489,8 @@ fn an_askpass_program_allows_a_host_for_a_running_command() {
         let asked = std::fs::read_to_string(world.outside.join("askpass.asked")).unwrap();
         let asked: serde_json::Value = serde_json::from_str(&asked).unwrap();
         assert_eq!(
-            (&asked["kind"], &asked["host"], &asked["port"]),
-            (&"network".into(), &"good.test".into(), &80.into())
+            (&asked["kind"], &asked["host"], &asked["port"], &asked["program"]),
+            (&"network".into(), &"good.test".into(), &80.into(), &"curl".into())
         );
     });
 }

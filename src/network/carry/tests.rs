@@ -112,7 +112,8 @@ fn a_program_that_is_gone_withdraws_its_question() {
         gate.thinks.set(Duration::from_secs(60));
         for (words, resets) in [(&b""[..], true), (b"HELLO\r\n", true), (&hello(Some("a.example")), false)] {
             let (mut program, inside) = pair().await;
-            let served = super::super::transparent::serve(gate.clone(), inside, target("a.example", 25));
+            let served =
+                super::super::transparent::serve(gate.clone(), inside, NOWHERE, target("a.example", 25));
             let served = tokio::task::spawn_local(served);
             program.write_all(words).await.unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -123,7 +124,7 @@ fn a_program_that_is_gone_withdraws_its_question() {
             served.await.unwrap();
         }
         let (mut program, inside) = pair().await;
-        let served = tokio::task::spawn_local(super::super::explicit::serve(gate.clone(), inside));
+        let served = tokio::task::spawn_local(super::super::explicit::serve(gate.clone(), inside, NOWHERE));
         program.write_all(b"\x04\x01\0\x19\0\0\0\x01\0a.example\0").await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
         drop(program);
@@ -253,10 +254,10 @@ fn an_open_connection_is_small() {
         // A thousand of them are to stay below 40 MB with all that the kernel and the runtime need.
         let gate = Fake::new(&[("a.example:7", echo().await)]);
         let (_program, inside) = pair().await;
-        let served = super::super::transparent::serve(gate.clone(), inside, target("a.example", 7));
+        let served = super::super::transparent::serve(gate.clone(), inside, NOWHERE, target("a.example", 7));
         assert!(size_of_val(&served) < 4096, "{}", size_of_val(&served));
         let (_program, inside) = pair().await;
-        let served = super::super::explicit::serve(gate, inside);
+        let served = super::super::explicit::serve(gate, inside, NOWHERE);
         assert!(size_of_val(&served) < 4096, "{}", size_of_val(&served));
     });
 }

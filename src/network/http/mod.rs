@@ -18,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use request::Wanted;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use tokio::net::TcpStream;
 use upstream::{Rest, Upstream};
@@ -37,8 +38,8 @@ struct Torn;
 enum Role {
     /// Programs that believe to talk to this server.
     Origin(Rc<Permit>),
-    /// Programs that were told of a proxy.
-    Proxy,
+    /// Programs that were told of a proxy; the program's end of the connection.
+    Proxy(SocketAddr),
 }
 
 /// A tunnel that a program asked the proxy for, and got.
@@ -82,8 +83,17 @@ pub async fn origin<G: Gate>(
 }
 
 /// Answers requests as a proxy; the tunnel, if it comes to one.
-pub async fn proxy<G: Gate>(gate: Rc<G>, inside: TcpStream, first: Vec<u8>) -> Option<Connected> {
-    converse(gate, Role::Proxy, inside, first, None).await
+pub async fn proxy<G: Gate>(
+    gate: Rc<G>,
+    inside: TcpStream,
+    from: SocketAddr,
+    first: Vec<u8>,
+) -> Option<Connected> {
+    if let Some(host) = request::odd_host(&first) {
+        // hyper answers it, but nobody else would hear of it.
+        gate.record(Refusal::malformed(host, "it has characters that no host has"));
+    }
+    converse(gate, Role::Proxy(from), inside, first, None).await
 }
 
 async fn converse<G: Gate>(
@@ -93,7 +103,6 @@ async fn converse<G: Gate>(
     first: Vec<u8>,
     dialled: Option<TcpStream>,
 ) -> Option<Connected> {
-    let _ = inside.set_nodelay(true);
     let exchange = Rc::new(Exchange {
         gate,
         role,
@@ -159,9 +168,9 @@ impl<G: Gate> Exchange<G> {
             Role::Origin(permit) => request::origin(parts, &permit.target)
                 .map(|()| permit.clone())
                 .map_err(|cause| self.gate.refuse(&permit.target, Way::Http, cause)),
-            Role::Proxy => match request::proxy(parts)? {
-                Wanted::Connect(target) => self.gate.permit(target, Way::Connect).await,
-                Wanted::Forward(target) => self.gate.permit(target, Way::Http).await,
+            Role::Proxy(from) => match request::proxy(parts).map_err(|refusal| self.gate.record(refusal))? {
+                Wanted::Connect(target) => self.gate.permit(target, Way::Connect, *from).await,
+                Wanted::Forward(target) => self.gate.permit(target, Way::Http, *from).await,
             },
         }
     }

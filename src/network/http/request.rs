@@ -7,7 +7,7 @@ use hyper::header::{
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::request::Parts;
-use hyper::http::uri::{PathAndQuery, Scheme, Uri};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use hyper::{Method, Version};
 
 /// What a request to a proxy wants.
@@ -53,14 +53,30 @@ fn agrees(authority: &[u8], target: &Target) -> Result<(), Cause> {
     }
 }
 
+/// What a request line asks for, where that can stand in no request: nobody who reads requests gets to see it.
+pub fn odd_host(bytes: &[u8]) -> Option<&[u8]> {
+    let line = bytes.split(|byte| *byte == b'\n').next()?;
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, url) = (words.next()?, words.next()?);
+    if !method.iter().all(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    let scheme = url.windows(3).position(|three| three == b"://").map_or(0, |at| at + 3);
+    let authority = url.get(scheme..)?.split(|byte| matches!(byte, b'/' | b'?')).next()?;
+    let odd = !authority.is_empty() && Authority::try_from(authority).is_err();
+    if odd { asked::without_user(authority) } else { None }
+}
+
 /// What a request to sbsh's own proxy wants.
 ///
 /// # Errors
 /// Why that is nothing.
 pub fn proxy(parts: &Parts) -> Result<Wanted, Refusal> {
     let uri = &parts.uri;
-    let text = uri.to_string();
-    let malformed = |why: &str| Refusal::malformed(text.as_bytes(), why);
+    // It is logged: neither a password nor what a path or query may hide.
+    let text = uri.authority().map_or("", |authority| authority.as_str());
+    let text = asked::without_user(text.as_bytes()).unwrap_or_default();
+    let malformed = |why: &str| Refusal::malformed(text, why);
     framing(&parts.headers).map_err(malformed)?;
     let named = |authority: &str, default: Option<u16>| {
         let (host, port) = asked::authority(authority.as_bytes())?;

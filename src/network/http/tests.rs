@@ -385,7 +385,17 @@ fn what_the_proxy_does_not_do_it_says() {
         let mut program = explicit(&gate).await;
         program.write_all(b"\x16\x03\x01 garbage\r\n\r\n").await.unwrap();
         let _ = all(&mut program).await;
-        assert_eq!(gate.log(), Vec::<String>::new());
+        let log = gate.log();
+        assert_eq!(log.len(), 6, "{log:?}");
+        assert!(log.iter().all(|line| line.starts_with("refused '") && !line.contains("user@")), "{log:?}");
+        let mut program = explicit(&gate).await;
+        program.write_all(b"GET http://me:secret@a\0b.example/?secret HTTP/1.1\r\n\r\n").await.unwrap();
+        assert!(all(&mut program).await.unwrap().starts_with(b"HTTP/1.1 400 "));
+        let last = gate.log().pop().unwrap();
+        assert_eq!(
+            last,
+            "refused 'a\\x00b.example' is no host to connect to: it has characters that no host has"
+        );
     });
 }
 

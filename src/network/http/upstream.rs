@@ -40,7 +40,6 @@ impl Upstream {
     /// # Errors
     /// As hyper says it.
     pub async fn open(line: HttpLine, permit: &Rc<Permit>) -> hyper::Result<Upstream> {
-        let _ = line.stream.set_nodelay(true);
         let account = Rc::new(RefCell::new(permit.clone()));
         let wire = TokioIo::new(Wire::outside(line.stream, account.clone()));
         let (sender, mut connection) = Builder::new()

@@ -7,6 +7,7 @@ use super::{Gate, Permit, Refusal, Way, asked, carry, tunnel};
 use message::{Asked, NO_METHOD, NO_SUCH_ADDRESS, NO_SUCH_COMMAND, OPEN, Read, Reply};
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -16,13 +17,13 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves one connection whose first bytes are SOCKS4's or SOCKS5's.
-pub async fn serve<G: Gate>(gate: Rc<G>, inside: TcpStream, mut opening: Opening) {
+pub async fn serve<G: Gate>(gate: Rc<G>, inside: TcpStream, from: SocketAddr, mut opening: Opening) {
     // Nothing is owed to a program that breaks off, is too slow, or speaks no SOCKS.
     if let Ok(Ok((asked, version))) = timeout(PATIENCE, ask(&inside, &mut opening)).await {
         // A program that is gone meanwhile withdraws its question.
         let connected = tokio::select! {
             biased;
-            connected = connect(gate.as_ref(), asked) => connected,
+            connected = connect(gate.as_ref(), from, asked) => connected,
             () = opening.until_gone(&inside, true) => return,
         };
         let reply = match &connected {
@@ -69,14 +70,15 @@ async fn message<T>(inside: &TcpStream, opening: &mut Opening, read: fn(&[u8]) -
 }
 
 /// Has the request decided on and the connection made; else SOCKS5's code for the reason.
-async fn connect<G: Gate>(gate: &G, asked: Asked) -> Result<(Rc<Permit>, TcpStream), u8> {
+async fn connect<G: Gate>(gate: &G, from: SocketAddr, asked: Asked) -> Result<(Rc<Permit>, TcpStream), u8> {
     let (name, port) = match asked {
         Asked::Connect(name, port) => (name, port),
         Asked::OtherCommand => return Err(NO_SUCH_COMMAND),
         Asked::OtherAddress => return Err(NO_SUCH_ADDRESS),
     };
     let code = |refusal: Refusal| refusal.socks_code();
-    let permit = gate.permit(asked::target(&name, port).map_err(code)?, Way::Socks).await.map_err(code)?;
+    let target = asked::target(&name, port).map_err(|refusal| code(gate.record(refusal)))?;
+    let permit = gate.permit(target, Way::Socks, from).await.map_err(code)?;
     let outside = gate.dial(&permit).await.map_err(code)?;
     Ok((permit, outside))
 }
