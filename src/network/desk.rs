@@ -73,4 +73,6 @@ pub enum ToFront {
     },
     /// To be asked now, on the caller's terminal.
     Ask(Asked),
+    /// To be said now.
+    Notice(String),
 }

@@ -5,6 +5,8 @@
 
 use super::desk::Desk;
 use super::judge::Judge;
+use super::loopback::seat::Seat;
+use super::loopback::{self, Loopback};
 use super::names::{Meant, Names};
 use super::setup::Entrances;
 use super::upstream::Upstreams;
@@ -32,7 +34,7 @@ const MOST: usize = 4096;
 /// How long connections may take to end after everything inside has: their bytes are on the way.
 const LAST: Duration = Duration::from_millis(200);
 
-/// Serves until `alive` ends.
+/// Serves until `alive` ends; `seat` is the sandbox's in its session.
 ///
 /// # Errors
 /// What making the runtime gives; then the doors stay shut.
@@ -42,18 +44,23 @@ pub fn serve(
     upstreams: Upstreams,
     front: &UnixStream,
     alive: &OwnedFd,
+    seat: Option<Rc<Seat>>,
 ) -> io::Result<()> {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+    let wanted = seat.is_some() || desk.policy().is_ok_and(|policy| policy.local_binding.value);
+    // Where it cannot be had, that was said when the command began.
+    let ready = if wanted { loopback::Ready::new(entrances, seat.clone()).ok() } else { None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let served = LocalSet::new().block_on(&runtime, async {
-        let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?)?);
-        let house = Rc::new(House {
-            judge,
-            names: RefCell::default(),
-            room: Arc::new(tokio::sync::Semaphore::new(MOST)),
-        });
+        let judge = Rc::new(Judge::new(Arc::clone(&desk), upstreams, front.try_clone()?)?);
+        let room = Arc::new(tokio::sync::Semaphore::new(MOST));
+        let loopback = match ready {
+            Some(ready) => Loopback::open(ready, desk, front.try_clone()?, Arc::clone(&room)).await.ok(),
+            None => None,
+        };
+        let house = Rc::new(House { judge, names: RefCell::default(), room, loopback });
         for door in &entrances.transparent {
             let listener = listener(door)?;
             house.admit(listener, |house, stream| house.transparent(stream));
@@ -74,6 +81,7 @@ pub fn serve(
     });
     // A person who is still being asked, or a resolver that does not answer, must not hold the caller.
     runtime.shutdown_background();
+    seat.iter().for_each(|seat| seat.leave());
     served
 }
 
@@ -87,6 +95,7 @@ struct House {
     judge: Rc<Judge>,
     names: RefCell<Names>,
     room: Arc<tokio::sync::Semaphore>,
+    loopback: Option<Rc<Loopback>>,
 }
 
 impl House {
@@ -119,6 +128,13 @@ impl House {
     async fn transparent(self: Rc<House>, stream: TcpStream) {
         let Ok(meant) = stream.local_addr() else { return };
         let meant = SocketAddr::new(meant.ip().to_canonical(), meant.port());
+        let stream = match &self.loopback {
+            Some(loopback) if meant.ip().is_loopback() => match loopback.carry(stream, meant).await {
+                Some(stream) => stream,
+                None => return,
+            },
+            _ => stream,
+        };
         let host = match self.names.borrow().meant(meant.ip()) {
             Meant::Address(address) if meant.port() == 53 && !address.is_loopback() => None,
             Meant::Address(address) => Some(self.judge.named(address, meant.port())),

@@ -1,16 +1,17 @@
 //! Policy → facts → plan → launch: the confined way.
 
-use super::Stop;
 use super::desk::{AtTerminal, Command, OutsideDesk};
 use super::prepare::Prepared;
 use super::shells::Shell;
+use super::{Stop, outside};
 use crate::approval;
 use crate::caller::Caller;
 use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
 use crate::confinement::{Plan, bubblewrap, plan, seccomp};
 use crate::network::gateway;
-use crate::network::setup::{self, Entrances, Reach};
+use crate::network::loopback::seat::{self, Seat};
+use crate::network::setup::{self, Entrances, Joined, Reach};
 use crate::policy::network::ProxyVariables;
 use crate::policy::{Backend, PathPattern, PathRule, proxy_variables};
 use crate::report;
@@ -29,6 +30,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -66,6 +68,10 @@ pub fn plan(prepared: &Prepared, wanted: &[PathBuf]) -> Result<Planned, Stop> {
         files.read_denied.extend(approval::console::directories().into_iter().map(|path| PathRule {
             pattern: PathPattern::Literal(path),
             origin: Origin::BuiltIn("the approver's console"),
+        }));
+        files.read_denied.extend(seat::registries().into_iter().map(|path| PathRule {
+            pattern: PathPattern::Literal(path),
+            origin: Origin::BuiltIn("the sessions' sockets"),
         }));
     }
     let mut unguarded = vec![prepared.places.tmpdir.clone()];
@@ -196,12 +202,7 @@ pub fn run(
     let held = held(&planned.plan, prepared)?;
     let waiting = early.of(&planned.bubblewrap)?;
     let entrances = waiting.entrances();
-    if let Ok(entrances) = &entrances
-        && policy.network.reaches_loopback()
-        && let Err(why) = setup::join_loopback(entrances)
-    {
-        report::notice(&format!("the host's loopback is not reachable from inside: {why}"));
-    }
+    let seat = loopback(&entrances, prepared, caller);
     let inherited = inherited::vet(&policy.files, &waiting)?;
     if shell.is_interactive() {
         Terminal::await_foreground();
@@ -239,15 +240,18 @@ pub fn run(
     let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal, entrances.is_ok());
     let command = Command { text: super::decide::text_of(shell), cwd: prepared.locations.cwd.clone() };
     let (line, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
-    let serve = |entrances: &Entrances, front: &UnixStream, alive: &OwnedFd| {
+    let serve = |network: &Network<'_>, alive: &OwnedFd| {
         let (desk, upstreams) = OutsideDesk::new(caller, command.clone(), prepared);
-        if let Err(error) = gateway::serve(entrances, Arc::new(desk), upstreams, front, alive) {
+        let (entrances, front, seat) = (&network.entrances, &network.line, network.seat.clone());
+        if let Err(error) = gateway::serve(entrances, Arc::new(desk), upstreams, front, alive, seat) {
             report::notice(&format!("the network's gateway failed: {error}"));
         }
     };
     let network = Network {
         entrances: entrances.unwrap_or_else(|_| Entrances::none()),
         line: far,
+        at_once: seat.is_some() || policy.network.local_binding.value,
+        seat,
         serve: Box::new(serve),
     };
     let speaker = Box::new(AtTerminal { prepared, caller, command: &command });
@@ -262,6 +266,35 @@ pub fn run(
     };
     let launch = Launch { waiting, boundary, record, watch, network, line, speaker };
     Ok(front::run(launch)?)
+}
+
+/// The caller's variable that names the session whose commands share their loopbacks.
+const SESSION: &str = "SBSH_SESSION";
+
+/// Joins the loopback inside to what the settings and the caller want it joined to; what cannot be had is said.
+fn loopback(entrances: &Result<Entrances, String>, prepared: &Prepared, caller: &Caller) -> Option<Rc<Seat>> {
+    let policy = &prepared.policy;
+    let seat = match (caller.variable(SESSION), policy.working_root.path()) {
+        (None, _) => None,
+        (Some(token), _) if token.is_empty() => None,
+        (Some(token), Some(root)) => Some(Seat::take(token, root, &outside::writable_roots(prepared))),
+        (Some(_), None) => Some(Err(std::io::Error::other("there is no working root"))),
+    };
+    let seat = seat.transpose().unwrap_or_else(|why| {
+        report::notice(&format!("{SESSION} has no effect: {why}"));
+        None
+    });
+    let joined = Joined { host: policy.network.reaches_loopback(), session: seat.is_some() };
+    if joined == Joined::default() {
+        return None;
+    }
+    let entrances = entrances.as_ref().map_err(Clone::clone);
+    if let Err(why) = entrances.and_then(|entrances| setup::join_loopback(entrances, joined)) {
+        report::notice(&format!("the loopback inside is not joined to any other: {why}"));
+        seat.iter().for_each(Seat::leave);
+        return None;
+    }
+    seat.map(Rc::new)
 }
 
 /// The variables that tell programs of the proxy, where they have to be told.

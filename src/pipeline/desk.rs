@@ -11,6 +11,7 @@ use crate::network::desk::{Asked, Desk, Reply};
 use crate::network::upstream::Upstreams;
 use crate::network::{Permit, Refusal, Target};
 use crate::policy::NetworkPolicy;
+use crate::report;
 use crate::run::line::Speaker;
 use crate::settings::Sourced;
 use crate::settings::pending::{self, Pending};
@@ -94,6 +95,10 @@ impl Speaker for AtTerminal<'_> {
             Some(mut terminal) => settle(terminal.ask(&self.command.question(asked)), asked, self.prepared),
             None => Reply::Nobody("there is no terminal to ask on".into()),
         }
+    }
+
+    fn tell(&mut self, text: &str) {
+        report::notice(text);
     }
 }
 

@@ -4,9 +4,11 @@
 //! kill of the caller's process group does not reach it, and holds none of the caller's descriptors. A front that
 //! ends with nothing left dismisses it.
 //!
-//! It also waits at the doors of the sandbox's network: the first connection starts the gateway.
+//! It also waits at the doors of the sandbox's network: the first connection starts the gateway. Where others may reach
+//! listeners inside, the gateway starts with the command.
 
 use super::sweep::{self, Watch};
+use crate::network::loopback::seat::Seat;
 use crate::network::setup::Entrances;
 use crate::system::{descriptors, process, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,6 +16,7 @@ use nix::unistd::Pid;
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
 /// The front's hold on its caretaker.
 #[derive(Debug)]
@@ -31,12 +34,16 @@ pub struct Network<'a> {
     pub entrances: Entrances,
     /// To the front.
     pub line: UnixStream,
+    /// The sandbox's seat in a session.
+    pub seat: Option<Rc<Seat>>,
+    /// Others reach listeners inside: the gateway does not wait for a first connection.
+    pub at_once: bool,
     /// The gateway's work, in a process of its own; ends when its last argument says that nothing lives inside.
     pub serve: Serve<'a>,
 }
 
 /// The gateway's work.
-pub type Serve<'a> = Box<dyn Fn(&Entrances, &UnixStream, &OwnedFd) + 'a>;
+pub type Serve<'a> = Box<dyn Fn(&Network<'_>, &OwnedFd) + 'a>;
 
 /// Starts the caretaker. `alive` ends when nothing lives inside any more.
 ///
@@ -61,6 +68,7 @@ pub fn start(watch: &Watch, alive: &OwnedFd, network: &Network<'_>) -> nix::Resu
 fn keep(more: &[RawFd], network: &Network<'_>) {
     let mut kept = network.entrances.numbers();
     kept.push(network.line.as_raw_fd());
+    kept.extend(network.seat.iter().map(|seat| seat.listener.as_raw_fd()));
     kept.extend(more);
     kept.sort_unstable();
     descriptors::close_all_but(&kept);
@@ -94,6 +102,9 @@ struct Care<'a> {
 
 impl Care<'_> {
     fn attend(&mut self, watch: &Watch, leash: &OwnedFd) {
+        if self.network.at_once {
+            self.open();
+        }
         if self.wait_end(leash) != Some(DISMISSED) {
             // The front is gone. Jobs may go on for days: until they end, only a successor that nobody's process tree
             // leads to waits for them.
@@ -102,6 +113,7 @@ impl Care<'_> {
         }
         // It sees the same end; unless its parent collects it, a zombie stays where nobody collects orphans.
         self.gateway.into_iter().for_each(process::reap);
+        self.network.seat.iter().for_each(|seat| seat.leave());
     }
 
     /// Waits until a byte comes or the other side is closed. A TERM to this process means that somebody kills the
@@ -147,7 +159,7 @@ impl Care<'_> {
             Ok(process::Fork::Parent(gateway)) => self.gateway = Some(gateway),
             Ok(process::Fork::Child) => {
                 keep(&[self.alive.as_raw_fd()], self.network);
-                (self.network.serve)(&self.network.entrances, &self.network.line, self.alive);
+                (self.network.serve)(self.network, self.alive);
                 process::exit_now(0)
             }
             // Nobody accepts: connections wait until there is room for a process.

@@ -57,6 +57,9 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
         network.entrances = Entrances::receive(ends.link.as_raw_fd()).unwrap_or_else(|_| Entrances::none());
     }
     let caretaker = caretaker::start(&watch, &ends.alive, &network).ok();
+    if caretaker.is_none() {
+        network.seat.iter().for_each(|seat| seat.leave());
+    }
     // The sandbox's doors belong to the caretaker now.
     drop(network);
     let Ends { child, channel, complaints, .. } = ends;

@@ -13,6 +13,8 @@ pub trait Speaker {
     fn is_there(&self) -> bool;
     /// Asks, and waits.
     fn ask(&mut self, asked: &Asked) -> Reply;
+    /// Says something to whoever started the command.
+    fn tell(&mut self, text: &str);
 }
 
 /// Most questions that wait; the gateway asks one after the other, so more than one means that something is wrong.
@@ -57,6 +59,7 @@ impl<'a> Line<'a> {
                 Ok(ToFront::Ask(asked)) if self.speaker.is_there() && self.questions.len() < MOST => {
                     self.questions.push_back(asked);
                 }
+                Ok(ToFront::Notice(text)) => self.speaker.tell(&text),
                 Ok(ToFront::Ask(_)) => self.reply(&Reply::Nobody("there is no terminal to ask on".into())),
                 Err(_) => {}
             }
@@ -102,6 +105,7 @@ mod tests {
         fn ask(&mut self, asked: &Asked) -> Reply {
             Reply::No(asked.host.clone())
         }
+        fn tell(&mut self, _text: &str) {}
     }
 
     fn say(stream: &mut UnixStream, message: &ToFront) {

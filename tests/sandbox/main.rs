@@ -20,6 +20,7 @@ mod environment;
 mod escapes;
 mod files;
 mod life;
+mod loopback;
 mod net;
 mod network;
 mod policy_property;
