@@ -13,6 +13,7 @@ use super::upstream::Upstreams;
 use super::{Cause, Gate, Target, Way, explicit, transparent};
 use crate::policy::Host;
 use crate::system::sockets;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::cell::RefCell;
 use std::future::Future;
@@ -50,8 +51,12 @@ pub fn serve(
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
     let wanted = seat.is_some() || desk.policy().is_ok_and(|policy| policy.local_binding.value);
-    // Where it cannot be had, that was said when the command began.
-    let ready = if wanted { loopback::Ready::new(entrances, seat.clone()).ok() } else { None };
+    let ready = wanted.then(|| loopback::Ready::new(entrances, seat.clone()));
+    let ready = ready.transpose().unwrap_or_else(|why| {
+        loopback::say(front, format!("listeners inside are not reachable from elsewhere: {why}"));
+        seat.iter().for_each(|seat| seat.leave());
+        None
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let served = LocalSet::new().block_on(&runtime, async {
         let judge = Rc::new(Judge::new(Arc::clone(&desk), upstreams, front.try_clone()?)?);
@@ -76,7 +81,7 @@ pub fn serve(
         }
         // Nobody ever writes: readable means the end.
         let _ = pipe::Receiver::from_owned_fd(alive.try_clone()?)?.readable().await;
-        let _ = tokio::time::timeout(LAST, house.room.acquire_many(MOST as u32)).await;
+        let _ = tokio::time::timeout(LAST, house.finish(entrances)).await;
         Ok(())
     });
     // A person who is still being asked, or a resolver that does not answer, must not hold the caller.
@@ -91,6 +96,13 @@ fn listener(door: &OwnedFd) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
+/// Whether somebody waits to be accepted.
+fn is_knocked(entrances: &Entrances) -> bool {
+    let doors = entrances.transparent.iter().chain(&entrances.explicit);
+    let mut doors: Vec<PollFd> = doors.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)).collect();
+    poll(&mut doors, PollTimeout::ZERO).is_ok_and(|knocked| knocked > 0)
+}
+
 struct House {
     judge: Rc<Judge>,
     names: RefCell<Names>,
@@ -99,6 +111,14 @@ struct House {
 }
 
 impl House {
+    /// Nothing lives inside any more: what was connected before is still accepted, and served to its end.
+    async fn finish(&self, entrances: &Entrances) {
+        while is_knocked(entrances) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let _ = self.room.acquire_many(MOST as u32).await;
+    }
+
     fn admit<F: Future<Output = ()> + 'static>(
         self: &Rc<House>,
         listener: TcpListener,
@@ -107,9 +127,10 @@ impl House {
         let house = Rc::clone(self);
         spawn_local(async move {
             loop {
-                let Ok(place) = Arc::clone(&house.room).acquire_owned().await else { return };
                 match listener.accept().await {
                     Ok((stream, _)) => {
+                        // Only now: who waits at a door takes no place, or the end would wait for it.
+                        let Ok(place) = Arc::clone(&house.room).acquire_owned().await else { return };
                         let _ = stream.set_nodelay(true);
                         let work = serve(Rc::clone(&house), stream);
                         spawn_local(async move {
