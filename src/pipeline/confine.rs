@@ -5,7 +5,7 @@ use super::prepare::Prepared;
 use super::shells::Shell;
 use super::{Stop, outside};
 use crate::approval;
-use crate::caller::Caller;
+use crate::caller::{Caller, SESSION};
 use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
 use crate::confinement::{Plan, bubblewrap, plan, seccomp};
@@ -268,9 +268,6 @@ pub fn run(
     Ok(front::run(launch)?)
 }
 
-/// The caller's variable that names the session whose commands share their loopbacks.
-const SESSION: &str = "SBSH_SESSION";
-
 /// Joins the loopback inside to what the settings and the caller want it joined to; what cannot be had is said.
 fn loopback(entrances: &Result<Entrances, String>, prepared: &Prepared, caller: &Caller) -> Option<Rc<Seat>> {
     let policy = &prepared.policy;
@@ -289,12 +286,17 @@ fn loopback(entrances: &Result<Entrances, String>, prepared: &Prepared, caller: 
         return None;
     }
     let entrances = entrances.as_ref().map_err(Clone::clone);
-    if let Err(why) = entrances.and_then(|entrances| setup::join_loopback(entrances, joined)) {
-        report::notice(&format!("the loopback inside is not joined to any other: {why}"));
-        seat.iter().for_each(Seat::leave);
-        return None;
+    let Err(why) = entrances.and_then(|entrances| setup::join_loopback(entrances, joined)) else {
+        return seat.map(Rc::new);
+    };
+    if joined.host {
+        report::notice(&format!("the host's loopback is not reachable from inside: {why}"));
     }
-    seat.map(Rc::new)
+    if let Some(seat) = seat {
+        report::notice(&format!("{SESSION} has no effect: {why}"));
+        seat.leave();
+    }
+    None
 }
 
 /// The variables that tell programs of the proxy, where they have to be told.

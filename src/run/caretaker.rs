@@ -125,7 +125,8 @@ impl Care<'_> {
                 PollFd::new(self.arrivals.descriptor(), PollFlags::POLLIN),
             ];
             if self.gateway.is_none() {
-                let doors = self.network.entrances.doors();
+                let seat = self.network.seat.iter().map(|seat| &seat.listener);
+                let doors = self.network.entrances.doors().chain(seat);
                 events.extend(doors.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)));
             }
             if poll(&mut events, PollTimeout::NONE).is_err() {

@@ -26,17 +26,17 @@ while True:
         if data == b"close":
             s.close(); c.close(); time.sleep(600)
         c.sendall(b"hello %d" % len(data))
-    except OSError: pass
+    except OSError as e: open("error", "w").write(type(e).__name__)
     c.close()
 "#;
 
-/// One line: what the server says to so many bytes, or the error's name.
+/// One line: what the server says to so many bytes or to a word, or the error's name.
 const ASK: &str = r#"
 import socket, sys
-host, port, length = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+host, port, what = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 try:
     s = socket.create_connection((host, port), 10)
-    s.sendall(b"x" * length); s.shutdown(socket.SHUT_WR)
+    s.sendall(b"x" * int(what) if what.isdigit() else what.encode()); s.shutdown(socket.SHUT_WR)
     data = b""
     while d := s.recv(65536): data += d
     print(data.decode() or "nothing")
@@ -174,6 +174,17 @@ fn a_listener_inside_is_on_the_hosts_loopback_from_listen_to_close() {
             let mut bound = listening(port);
             bound.sort();
             assert_eq!(bound, [V6, V4], "{address}");
+            // A reset arrives as one.
+            let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            client.write_all(b"x").unwrap();
+            let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+            nix::sys::socket::setsockopt(&client, nix::sys::socket::sockopt::Linger, &linger).unwrap();
+            drop(client);
+            let error = world.project.join("error");
+            until("the reset does not arrive", || {
+                fs::read_to_string(&error).is_ok_and(|error| error == "ConnectionResetError")
+            });
+            fs::remove_file(&error).unwrap();
             assert_eq!(ask("127.0.0.1", port, b"close").unwrap(), "");
             until("the host's port stays open", || is_closed(port));
             assert_eq!(running.said(), "");
@@ -327,12 +338,8 @@ fn a_job_that_lives_on_is_reached_by_the_next_command() {
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
         let asked = format!("python3 ask.py localhost {port} 2");
         until("the next command does not reach it", || run(world, "agent", &asked).stdout == "hello 2\n");
-        let ran = run(
-            world,
-            "agent",
-            &format!("printf close | timeout 60 bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; cat >&3'"),
-        );
-        assert_eq!(ran.stderr, "", "{ran:?}");
+        let ran = run(world, "agent", &format!("python3 ask.py 127.0.0.1 {port} close"));
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("nothing\n", ""));
         until("it is still served", || run(world, "agent", &asked).stdout == "ConnectionRefusedError\n");
         // It still sleeps inside: found by its arguments, as no number of the sandbox means anything here.
         for process in processes(&format!("serve.py 127.0.0.1 {port}")) {
@@ -375,6 +382,18 @@ fn nobody_else_reaches_a_session() {
         }
         // The host.
         assert!(is_closed(port));
+    });
+}
+
+#[test]
+fn a_denied_loopback_is_denied_to_a_session_too() {
+    served(r#"{"sandbox": {"network": {"deniedDomains": ["localhost"]}}}"#, |world| {
+        let port = free_port();
+        let _running = Running::server(world, Some("mine"), "0.0.0.0", port);
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            let ran = run(world, "mine", &format!("python3 ask.py {host} {port} 1"));
+            assert!(ran.stdout.starts_with("Connection") && ran.stderr.contains("is blocked"), "{ran:?}");
+        }
     });
 }
 

@@ -49,7 +49,7 @@ impl Mirror {
                 // Tried again at every look: it may become free.
                 Err(error) if self.told.borrow_mut().insert(port) => {
                     let why = match error.kind() {
-                        io::ErrorKind::AddrInUse => "the host has something there itself".to_owned(),
+                        io::ErrorKind::AddrInUse => "something is there already".to_owned(),
                         _ => error.to_string(),
                     };
                     loopback.say(format!("port {port} inside is not reachable from the host: {why}"));
@@ -77,9 +77,9 @@ fn adopt(listener: OwnedFd) -> io::Result<TcpListener> {
 
 async fn accept(loopback: Rc<Loopback>, listener: TcpListener, port: u16) {
     loop {
-        let Some(place) = loopback.place().await else { return };
         match listener.accept().await {
             Ok((client, _)) => {
+                let Some(place) = loopback.place().await else { return };
                 let work = Rc::clone(&loopback).from_host(client, port);
                 spawn_local(async move {
                     work.await;

@@ -244,12 +244,17 @@ impl Loopback {
         Arc::clone(&self.room).acquire_owned().await.ok()
     }
 
-    /// Says something to the person, if the command has not ended yet.
     fn say(&self, text: String) {
-        if let Ok(mut line) = serde_json::to_vec(&ToFront::Notice(text)) {
-            line.push(b'\n');
-            let _ = (&self.front).write_all(&line);
-        }
+        say(&self.front, text);
+    }
+}
+
+/// Says something to the person, if the command has not ended yet.
+pub fn say(mut front: &UnixStream, text: String) {
+    if let Ok(mut line) = serde_json::to_vec(&ToFront::Notice(text)) {
+        line.push(b'\n');
+        // A front that does not read has a full socket: then the line is lost.
+        let _ = front.write_all(&line);
     }
 }
 
