@@ -218,20 +218,28 @@ fn everything_local(family: i32) -> nix::Result<()> {
 }
 
 /// What the loopback of the inside is joined to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Joined {
     /// The host's loopback.
     pub host: bool,
-    /// That of other sandboxes of the session.
-    pub session: bool,
+    /// Those of other sandboxes of the session.
+    pub session: Option<Others>,
 }
 
-/// Joins the loopback of the inside to the gateway: connections there that nothing inside accepts come to it too. For a
-/// session all of them, until the gateway knows which ports it has.
+/// Where the others of a session are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Others {
+    /// At the ports that they serve.
+    Ports(Vec<u16>),
+    /// At every port: it is not known yet what they serve.
+    Anywhere,
+}
+
+/// Joins the loopback of the inside to the gateway: connections there that nothing inside accepts come to it too.
 ///
 /// # Errors
 /// Why not; without a transparent network there is nothing to be joined.
-pub fn join_loopback(entrances: &Entrances, joined: Joined) -> Result<(), String> {
+pub fn join_loopback(entrances: &Entrances, joined: &Joined) -> Result<(), String> {
     let (Some(network), Reach::Every) = (&entrances.namespace, entrances.reach) else {
         return Err("the network is not transparent here".into());
     };
@@ -241,7 +249,11 @@ pub fn join_loopback(entrances: &Entrances, joined: Joined) -> Result<(), String
             let owner = entrances.owner.as_ref().map(AsFd::as_fd);
             let divert = || {
                 let host = if joined.host { rules::divert_loopback() } else { Ok(()) };
-                host.and_then(|()| if joined.session { rules::divert_session(None) } else { Ok(()) })
+                host.and_then(|()| match &joined.session {
+                    None => Ok(()),
+                    Some(Others::Ports(ports)) => rules::divert_session(Some(ports)),
+                    Some(Others::Anywhere) => rules::divert_session(None),
+                })
             };
             let done = namespaces::join(owner, network.as_fd()).and_then(|()| divert());
             let _ = (&far).write_all(done.map_or_else(|error| error.desc(), |()| "").as_bytes());
@@ -278,7 +290,7 @@ mod tests {
         };
         drop(far);
         let all = Entrances::receive(near.as_raw_fd()).unwrap();
-        join_loopback(&all, Joined { host: true, session: false }).unwrap();
+        join_loopback(&all, &Joined { host: true, session: None }).unwrap();
         (&near).write_all(b"g").unwrap();
         let mut told = [0];
         (&near).read_exact(&mut told).unwrap();

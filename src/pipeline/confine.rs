@@ -11,7 +11,7 @@ use crate::confinement::plan::Mount;
 use crate::confinement::{Plan, bubblewrap, plan, seccomp};
 use crate::network::gateway;
 use crate::network::loopback::seat::{self, Seat};
-use crate::network::setup::{self, Entrances, Joined, Reach};
+use crate::network::setup::{self, Entrances, Joined, Others, Reach};
 use crate::policy::network::ProxyVariables;
 use crate::policy::{Backend, PathPattern, PathRule, proxy_variables};
 use crate::report;
@@ -281,12 +281,13 @@ fn loopback(entrances: &Result<Entrances, String>, prepared: &Prepared, caller: 
         report::notice(&format!("{SESSION} has no effect: {why}"));
         None
     });
-    let joined = Joined { host: policy.network.reaches_loopback(), session: seat.is_some() };
+    let others = seat.as_ref().map(|seat| seat.ports().map_or(Others::Anywhere, Others::Ports));
+    let joined = Joined { host: policy.network.reaches_loopback(), session: others };
     if joined == Joined::default() {
         return None;
     }
     let entrances = entrances.as_ref().map_err(Clone::clone);
-    let Err(why) = entrances.and_then(|entrances| setup::join_loopback(entrances, joined)) else {
+    let Err(why) = entrances.and_then(|entrances| setup::join_loopback(entrances, &joined)) else {
         return seat.map(Rc::new);
     };
     if joined.host {

@@ -300,6 +300,9 @@ fn commands_of_a_session_reach_each_others_listeners() {
                 let ran = run(world, "a b/c", &format!("python3 ask.py {host} {one} 70000"));
                 assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("hello 70000\n", ""));
             }
+            // What nobody serves is refused, as it would be without a session.
+            let none = format!("python3 ask.py 127.0.0.1 {two} 1");
+            until("another port is open", || run(world, "a b/c", &none).stdout == "ConnectionRefusedError\n");
             // And the other way while both live.
             let _second = Running::server(world, Some("a b/c"), address, two);
             let back = world.project.join("back");

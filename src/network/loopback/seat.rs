@@ -10,12 +10,18 @@ use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The question for what is served, as a line; the answer is a line too.
+const LIST: &[u8] = b"list\n";
+/// How long the answers to it may take together: a command waits for them.
+const PATIENCE: Duration = Duration::from_millis(300);
+const LONGEST: u64 = 4096;
 
 /// A seat that is taken.
 #[derive(Debug)]
@@ -80,13 +86,17 @@ impl Seat {
         let _ = fs::remove_dir(&self.directory);
     }
 
-    /// The other seats of the session, and away with what nobody holds, in other sessions too.
-    pub fn others(&self) -> Vec<(String, UnixStream)> {
+    /// Away with what nobody holds in other sessions.
+    pub fn tidy(&self) {
         let sessions = self.directory.parent().map(entries).unwrap_or_default();
         for session in sessions.into_iter().filter(|session| *session != self.directory) {
             entries(&session).iter().for_each(|seat| drop(call(seat)));
             let _ = fs::remove_dir(&session);
         }
+    }
+
+    /// The other seats of the session, and away with what nobody holds in it.
+    pub fn others(&self) -> Vec<(String, UnixStream)> {
         let seats = entries(&self.directory).into_iter();
         seats
             .filter_map(|seat| {
@@ -94,6 +104,28 @@ impl Seat {
                 if name == self.name || !is_name(&name) { None } else { Some((name, call(&seat).ok()?)) }
             })
             .collect()
+    }
+
+    /// What the others serve now; `None` if one of them does not say so soon.
+    pub fn ports(&self) -> Option<Vec<u16>> {
+        let end = Instant::now() + PATIENCE;
+        let others = self.others();
+        for (_, stream) in &others {
+            (&mut &*stream).write_all(LIST).ok()?;
+        }
+        let mut all = Vec::new();
+        for (_, stream) in others {
+            let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(left))).ok()?;
+            let mut line = String::new();
+            BufReader::new(stream).take(LONGEST).read_line(&mut line).ok()?;
+            let ports = line.strip_prefix("ports")?.strip_suffix('\n')?;
+            all.extend(ports.split_ascii_whitespace().filter_map(|port| port.parse::<u16>().ok()));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all.truncate(super::MOST);
+        Some(all)
     }
 
     /// A call to another seat.
@@ -187,7 +219,7 @@ mod tests {
         assert!(left.exists() && one.others().is_empty() && !left.exists());
         let foreign = stranger.directory.clone();
         drop(stranger);
-        one.others();
+        one.tidy();
         assert!(!foreign.exists());
         one.leave();
         one.leave();

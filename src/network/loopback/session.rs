@@ -55,6 +55,7 @@ impl Session {
 
     /// Meets those who are there; returns when all have said what they serve.
     pub async fn join(self: &Rc<Self>) {
+        self.seat.tidy();
         for (name, stream) in self.seat.others() {
             let Ok(stream) = UnixStream::from_std(stream) else { continue };
             let number = self.begin(name);
@@ -103,6 +104,11 @@ impl Session {
         let first = timeout(PATIENCE, words.next()).await??;
         let first = first.unwrap_or_default();
         match first.split_once(' ') {
+            None if first == "list" => {
+                loopback.look();
+                let ports = ports_line(&self.own.borrow());
+                words.say(&ports).await
+            }
             Some(("member", name)) => {
                 // It wants to know what is served now.
                 loopback.look();
@@ -139,11 +145,8 @@ impl Session {
     async fn talk(&self, mut words: Words, number: u64) -> io::Result<()> {
         let mut own = self.own.subscribe();
         loop {
-            let ports = own
-                .borrow_and_update()
-                .iter()
-                .fold("ports".to_owned(), |line, port| format!("{line} {port}"));
-            words.say(&format!("{ports}\n")).await?;
+            let ports = ports_line(&own.borrow_and_update());
+            words.say(&ports).await?;
             loop {
                 tokio::select! {
                     changed = own.changed() => {
@@ -210,6 +213,11 @@ impl Session {
         }
         None
     }
+}
+
+fn ports_line(ports: &[u16]) -> String {
+    let line = ports.iter().fold("ports".to_owned(), |line, port| format!("{line} {port}"));
+    line + "\n"
 }
 
 /// Lines over a socket.
