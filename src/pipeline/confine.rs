@@ -277,11 +277,11 @@ fn loopback(entrances: &Result<Entrances, String>, prepared: &Prepared, caller: 
         (Some(token), Some(root)) => Some(Seat::take(token, root, &outside::writable_roots(prepared))),
         (Some(_), None) => Some(Err(std::io::Error::other("there is no working root"))),
     };
-    let seat = seat.transpose().unwrap_or_else(|why| {
+    let mut seat = seat.transpose().unwrap_or_else(|why| {
         report::notice(&format!("{SESSION} has no effect: {why}"));
         None
     });
-    let others = seat.as_ref().map(|seat| seat.ports().map_or(Others::Anywhere, Others::Ports));
+    let others = seat.as_mut().map(|seat| seat.ask().map_or(Others::Anywhere, Others::Ports));
     let joined = Joined { host: policy.network.reaches_loopback(), session: others };
     if joined == Joined::default() {
         return None;

@@ -206,6 +206,16 @@ fn without_the_setting_nothing_is_on_the_hosts_loopback() {
 }
 
 #[test]
+fn privileged_ports_are_no_programs_inside() {
+    served(LOCAL, |world| {
+        for address in ["127.0.0.1", "0.0.0.0", "::1"] {
+            let ran = world.run(&format!("python3 serve.py {address} 1023"));
+            assert!(ran.stderr.contains("PermissionError"), "{ran:?}");
+        }
+    });
+}
+
+#[test]
 fn a_port_that_the_host_has_is_left_to_it_and_that_is_said_once() {
     served(LOCAL, |world| {
         for host in ["127.0.0.1", "::1"] {

@@ -23,12 +23,13 @@ use crate::policy::network::NetworkVerdict;
 use listeners::Served;
 use maker::{Line, Maker};
 use mirror::Mirror;
+use nix::sys::socket::{SockaddrStorage, getsockname};
 use seat::Seat;
 use session::Session;
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -63,8 +64,7 @@ impl Ready {
     pub fn new(entrances: &Entrances, seat: Option<Rc<Seat>>) -> Result<Ready, String> {
         let maker = Maker::start(entrances)?;
         let own = entrances.doors().filter_map(|door| {
-            let address: nix::sys::socket::SockaddrStorage =
-                nix::sys::socket::getsockname(std::os::fd::AsRawFd::as_raw_fd(door)).ok()?;
+            let address: SockaddrStorage = getsockname(door.as_raw_fd()).ok()?;
             let v4 = address.as_sockaddr_in().map(|address| address.port());
             v4.or_else(|| address.as_sockaddr_in6().map(|address| address.port()))
         });
@@ -118,7 +118,10 @@ impl Loopback {
             spawn_local(Rc::clone(session).serve(Rc::clone(&loopback)));
             session.join().await;
             let known = session.ports();
-            let _ = loopback.line.divert(&known).await;
+            // Rules that stand already are not made anew: the kernel takes milliseconds to let go of old ones.
+            if ready.seat.is_none_or(|seat| seat.known.as_ref() != Some(&known)) {
+                let _ = loopback.line.divert(&known).await;
+            }
             spawn_local(Rc::clone(&loopback).follow(Rc::clone(session), known));
         }
         spawn_local(Rc::clone(&loopback).watch());
@@ -262,7 +265,7 @@ fn localhost() -> Host {
     Host::Name("localhost".to_owned())
 }
 
-fn adopt(socket: std::os::fd::OwnedFd) -> io::Result<TcpStream> {
+fn adopt(socket: OwnedFd) -> io::Result<TcpStream> {
     let stream = std::net::TcpStream::from(socket);
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream)

@@ -32,6 +32,8 @@ pub struct Seat {
     pub name: String,
     /// The session.
     pub directory: PathBuf,
+    /// What the others served when the command began, if they said so.
+    pub known: Option<Vec<u16>>,
 }
 
 /// Every directory in which seats of this user may be, made if need be: for hiding them.
@@ -72,7 +74,7 @@ impl Seat {
         for _ in 0..8 {
             private::directory(&directory, user, 0o700)?;
             match listen(&directory, &name) {
-                Ok(listener) => return Ok(Seat { listener: listener.into(), name, directory }),
+                Ok(listener) => return Ok(Seat { listener: listener.into(), name, directory, known: None }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => last = error,
                 Err(error) => return Err(error),
             }
@@ -106,8 +108,13 @@ impl Seat {
             .collect()
     }
 
-    /// What the others serve now; `None` if one of them does not say so soon.
-    pub fn ports(&self) -> Option<Vec<u16>> {
+    /// Asks the others what they serve, before anything runs; `None` if one of them does not say so soon.
+    pub fn ask(&mut self) -> Option<Vec<u16>> {
+        self.known = self.ports();
+        self.known.clone()
+    }
+
+    fn ports(&self) -> Option<Vec<u16>> {
         let end = Instant::now() + PATIENCE;
         let others = self.others();
         for (_, stream) in &others {
