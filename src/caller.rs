@@ -11,6 +11,9 @@ use std::path::PathBuf;
 const MANAGED: &str =
     if cfg!(target_os = "macos") { "/Library/Application Support/ClaudeCode" } else { "/etc/claude-code" };
 
+/// The variable that names the session whose commands share their loopbacks.
+pub const SESSION: &str = "SBSH_SESSION";
+
 /// The caller as sbsh found it.
 #[derive(Debug, Clone)]
 pub struct Caller {

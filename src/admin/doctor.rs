@@ -122,7 +122,6 @@ const NOT_YET: &[&str] = &[
     "protected names that do not exist: taken away after the run, not refused",
     "repositories nested deeper than a fixed search reaches",
     "allowWrite paths and denyWrite globs for names that do not exist yet",
-    "the host reaching listeners inside (allowLocalBinding works from inside to the host's loopback)",
     "exact violations and grants while a command runs",
 ];
 

@@ -1,7 +1,7 @@
 //! `sbshctl status`: the settings that apply here, each with its place.
 
 use super::{print, print_json};
-use crate::caller::Caller;
+use crate::caller::{Caller, SESSION};
 use crate::pipeline::{Stop, prepare};
 use crate::policy::{Mode, NetworkPolicy, PathPattern, PathRule, Policy, WorkingRoot};
 use crate::settings::{Origin, Sourced};
@@ -60,6 +60,7 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
         "ask": commands(&policy.commands.ask),
         "allow": commands(&policy.commands.allow),
         "removed_variables": removed,
+        "session": caller.variable(SESSION).map(|token| token.to_string_lossy()),
         "network": network(&policy.network),
         "gatekeeper": gatekeeper(policy, prepared.locations.state_dir.as_deref()),
         "notices": policy.notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(),

@@ -87,4 +87,6 @@ pub enum ToFront {
     Violation(Violation),
     /// From the gatekeeper: a repository was born here.
     Repository(PathBuf),
+    /// To be said now.
+    Notice(String),
 }

@@ -6,12 +6,15 @@
 use super::asking_program::Inside;
 use super::desk::Desk;
 use super::judge::Judge;
+use super::loopback::seat::Seat;
+use super::loopback::{self, Loopback};
 use super::names::{Meant, Names};
 use super::setup::Entrances;
 use super::upstream::Upstreams;
 use super::{Cause, Gate, Target, Way, explicit, transparent};
 use crate::policy::Host;
 use crate::system::sockets;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpNoDelay;
@@ -36,7 +39,7 @@ const MOST: usize = 4096;
 /// How long connections may take to end after everything inside has: their bytes are on the way.
 const LAST: Duration = Duration::from_millis(200);
 
-/// Serves until `alive` ends.
+/// Serves until `alive` ends; `seat` is the sandbox's in its session.
 ///
 /// # Errors
 /// What making the runtime gives; then the doors stay shut.
@@ -46,24 +49,33 @@ pub fn serve(
     upstreams: Upstreams,
     front: &UnixStream,
     alive: &OwnedFd,
+    seat: Option<Rc<Seat>>,
 ) -> io::Result<()> {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+    let wanted = seat.is_some() || desk.policy().is_ok_and(|policy| policy.local_binding.value);
+    let ready = wanted.then(|| loopback::Ready::new(entrances, seat.clone()));
+    let ready = ready.transpose().unwrap_or_else(|why| {
+        loopback::say(front, format!("listeners inside are not reachable from elsewhere: {why}"));
+        seat.iter().for_each(|seat| seat.leave());
+        None
+    });
     // Not a LocalSet on a runtime: each wake would write to the driver's eventfd, and wake it once more for that.
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_io().enable_time().build_local(LocalOptions::default())?;
     let ends = Arc::clone(&desk);
     let inside = entrances.namespace.as_ref().and_then(Inside::of);
     let served = runtime.block_on(async {
-        let judge = Rc::new(Judge::new(desk, upstreams, front.try_clone()?, inside)?);
+        let judge = Rc::new(Judge::new(Arc::clone(&desk), upstreams, front.try_clone()?, inside)?);
         let scribe = Rc::clone(&judge);
         spawn_local(async move { scribe.write_down().await });
-        let house = Rc::new(House {
-            judge,
-            names: RefCell::default(),
-            room: Arc::new(tokio::sync::Semaphore::new(MOST)),
-        });
+        let room = Arc::new(tokio::sync::Semaphore::new(MOST));
+        let loopback = match ready {
+            Some(ready) => Loopback::open(ready, desk, front.try_clone()?, Arc::clone(&room)).await.ok(),
+            None => None,
+        };
+        let house = Rc::new(House { judge, names: RefCell::default(), room, loopback });
         for door in &entrances.transparent {
             let listener = listener(door)?;
             house.admit(listener, House::transparent);
@@ -79,12 +91,13 @@ pub fn serve(
         }
         // Nobody ever writes: readable means the end.
         let _ = pipe::Receiver::from_owned_fd(alive.try_clone()?)?.readable().await;
-        let _ = tokio::time::timeout(LAST, house.room.acquire_many(MOST as u32)).await;
+        let _ = tokio::time::timeout(LAST, house.finish(entrances)).await;
         Ok(())
     });
     // A person who is still being asked, or a resolver that does not answer, must not hold the caller.
     runtime.shutdown_background();
     ends.write_down();
+    seat.iter().for_each(|seat| seat.leave());
     served
 }
 
@@ -96,13 +109,29 @@ fn listener(door: &OwnedFd) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
+/// Whether somebody waits to be accepted.
+fn is_knocked(entrances: &Entrances) -> bool {
+    let doors = entrances.transparent.iter().chain(&entrances.explicit);
+    let mut doors: Vec<PollFd> = doors.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)).collect();
+    poll(&mut doors, PollTimeout::ZERO).is_ok_and(|knocked| knocked > 0)
+}
+
 struct House {
     judge: Rc<Judge>,
     names: RefCell<Names>,
     room: Arc<tokio::sync::Semaphore>,
+    loopback: Option<Rc<Loopback>>,
 }
 
 impl House {
+    /// Nothing lives inside any more: what was connected before is still accepted, and served to its end.
+    async fn finish(&self, entrances: &Entrances) {
+        while is_knocked(entrances) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let _ = self.room.acquire_many(MOST as u32).await;
+    }
+
     fn admit<F: Future<Output = ()> + 'static>(
         self: &Rc<House>,
         listener: TcpListener,
@@ -111,9 +140,10 @@ impl House {
         let house = Rc::clone(self);
         spawn_local(async move {
             loop {
-                let Ok(place) = Arc::clone(&house.room).acquire_owned().await else { return };
                 match listener.accept().await {
                     Ok((stream, from)) => {
+                        // Only now: who waits at a door takes no place, or the end would wait for it.
+                        let Ok(place) = Arc::clone(&house.room).acquire_owned().await else { return };
                         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
                         let work = serve(Rc::clone(&house), stream, from);
                         spawn_local(async move {
@@ -132,6 +162,13 @@ impl House {
     async fn transparent(self: Rc<House>, stream: TcpStream, from: SocketAddr) {
         let Ok(meant) = stream.local_addr() else { return };
         let meant = SocketAddr::new(meant.ip().to_canonical(), meant.port());
+        let stream = match &self.loopback {
+            Some(loopback) if meant.ip().is_loopback() => match loopback.carry(stream, meant).await {
+                Some(stream) => stream,
+                None => return,
+            },
+            _ => stream,
+        };
         let host = match self.names.borrow().meant(meant.ip()) {
             Meant::Address(address) if meant.port() == 53 && !address.is_loopback() => None,
             Meant::Address(address) => Some(self.judge.named(address, meant.port())),

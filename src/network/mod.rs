@@ -9,6 +9,7 @@
 //!        └▶ explicit ────┴▶ http, socks ─▶ carry ─▶ Gate::dial (resolve, ranges, upstream) ─▶ tunnel
 //!                                            └─ opening: sniff, tls (what is said first, and to whom)
 //! ```
+//! `loopback` goes the other way: listeners inside, reached from the host's loopback and from other sandboxes of a session.
 //! Each protocol module reads what the program sent, asks the [`Gate`], and answers a [`Refusal`] in its own words.
 
 pub mod asked;
@@ -21,10 +22,14 @@ pub mod explicit;
 pub mod gateway;
 pub mod http;
 pub mod judge;
+#[cfg(target_os = "linux")]
+pub mod loopback;
 pub mod names;
 pub mod opening;
 pub mod questions;
 pub mod refusal;
+#[cfg(target_os = "linux")]
+pub mod rules;
 #[cfg(target_os = "linux")]
 pub mod setup;
 pub mod sniff;
@@ -70,6 +75,8 @@ pub enum Way {
     Http,
     /// SOCKS4a or SOCKS5.
     Socks,
+    /// To a listener inside: from the host's loopback, or from another sandbox of the session.
+    Loopback,
 }
 
 impl Way {
@@ -80,6 +87,7 @@ impl Way {
             Way::Connect => "connect",
             Way::Http => "http",
             Way::Socks => "socks",
+            Way::Loopback => "loopback",
         }
     }
 }

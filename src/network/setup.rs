@@ -9,12 +9,13 @@
 //! - Questions to any name server arrive at one socket.
 //! - Beside them stand listeners for programs that want to be told of a proxy.
 
-use crate::system::netlink::{Batch, Body};
+use super::rules;
+use crate::system::netlink::{Batch, CREATE};
 use crate::system::{namespaces, process, sockets};
 use nix::sys::socket::SockProtocol;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -23,7 +24,8 @@ use std::os::unix::net::UnixStream;
 pub const HTTP_PORT: u16 = 28128;
 /// The port of the explicit SOCKS proxy.
 pub const SOCKS_PORT: u16 = 28080;
-const TRANSPARENT_PORT: u16 = 28129;
+/// Where the transparent listeners listen.
+pub const TRANSPARENT_PORT: u16 = 28129;
 /// Where programs usually connect to: the listeners where the kernel has no nf_tables.
 const USUAL_PORTS: &[u16] = &[22, 80, 443, 8443, 9418];
 
@@ -165,7 +167,7 @@ fn ready() -> nix::Result<Entrances> {
     }
     all.names = any(53).filter_map(|address| sockets::datagrams(address).ok()).collect();
     let listeners = any(TRANSPARENT_PORT).map(sockets::transparent_listener).collect::<nix::Result<Vec<_>>>();
-    match listeners.and_then(|listeners| divert_everything().map(|()| listeners)) {
+    match listeners.and_then(|listeners| rules::divert_everything().map(|()| listeners)) {
         Ok(listeners) => {
             all.transparent = listeners;
             all.reach = Reach::Every;
@@ -190,8 +192,6 @@ pub fn explicit() -> nix::Result<Entrances> {
 
 /// The index of `lo` in every namespace (LOOPBACK_IFINDEX).
 const LO: u32 = 1;
-const CREATE: u16 = 0x400; // NLM_F_CREATE
-const APPEND: u16 = 0x800; // NLM_F_APPEND
 
 fn loopback_up() -> nix::Result<()> {
     const NEW_LINK: u16 = 16; // RTM_NEWLINK
@@ -222,38 +222,29 @@ fn everything_local(family: i32) -> nix::Result<()> {
     batch.send(SockProtocol::NetlinkRoute)
 }
 
-const INET: u8 = 1; // NFPROTO_INET
-const TABLE: &str = "sbsh";
-const CHAIN: &str = "arrivals";
+/// What the loopback of the inside is joined to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Joined {
+    /// The host's loopback.
+    pub host: bool,
+    /// Those of other sandboxes of the session.
+    pub session: Option<Others>,
+}
 
-/// The table, the chain and the rules, in one batch: all of it holds, or none.
-fn divert_everything() -> nix::Result<()> {
-    nf_tables_batch(|batch| {
-        batch.add(nf_tables(0), CREATE, |body| {
-            body.header(&[INET, 0, 0, 0]).text(1, TABLE);
-        });
-        batch.add(nf_tables(3), CREATE, |body| {
-            let header = body.header(&[INET, 0, 0, 0]);
-            header.text(1, TABLE).text(3, CHAIN).nest(4, |hook| {
-                hook.number(1, 0).bytes(2, &(-150i32).to_be_bytes()); // prerouting, at the priority of mangle
-            });
-            header.text(7, "filter");
-        });
-        for own in LOOPBACKS {
-            add_rule(batch, |rule| rule.protocol(TCP).not_for(own).divert(own));
-            // A ping to anywhere would be answered by the sandbox itself, as if the other side were there.
-            add_rule(batch, |rule| {
-                rule.protocol(if own.is_ipv4() { 1 } else { 58 }).not_for(own).echo(own).drop()
-            });
-        }
-    })
+/// Where the others of a session are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Others {
+    /// At the ports that they serve.
+    Ports(Vec<u16>),
+    /// At every port: it is not known yet what they serve.
+    Anywhere,
 }
 
 /// Joins the loopback of the inside to the gateway: connections there that nothing inside accepts come to it too.
 ///
 /// # Errors
 /// Why not; without a transparent network there is nothing to be joined.
-pub fn join_loopback(entrances: &Entrances) -> Result<(), String> {
+pub fn join_loopback(entrances: &Entrances, joined: &Joined) -> Result<(), String> {
     let (Some(network), Reach::Every) = (&entrances.namespace, entrances.reach) else {
         return Err("the network is not transparent here".into());
     };
@@ -261,7 +252,15 @@ pub fn join_loopback(entrances: &Entrances) -> Result<(), String> {
     match process::fork().map_err(|e| e.desc().to_owned())? {
         process::Fork::Child => {
             let owner = entrances.owner.as_ref().map(AsFd::as_fd);
-            let done = namespaces::join(owner, network.as_fd()).and_then(|()| divert_loopback());
+            let divert = || {
+                let host = if joined.host { rules::divert_loopback() } else { Ok(()) };
+                host.and_then(|()| match &joined.session {
+                    None => Ok(()),
+                    Some(Others::Ports(ports)) => rules::divert_session(Some(ports)),
+                    Some(Others::Anywhere) => rules::divert_session(None),
+                })
+            };
+            let done = namespaces::join(owner, network.as_fd()).and_then(|()| divert());
             let _ = (&far).write_all(done.map_or_else(|error| error.desc(), |()| "").as_bytes());
             process::exit_now(0)
         }
@@ -273,164 +272,6 @@ pub fn join_loopback(entrances: &Entrances) -> Result<(), String> {
             if why.is_empty() { Ok(()) } else { Err(why) }
         }
     }
-}
-
-/// After [`divert_everything`], from a process in the namespace with its capabilities: connections to 127/8 and ::1 on
-/// which nothing inside listens come to the transparent listeners too.
-///
-/// # Errors
-/// What the kernel answers.
-fn divert_loopback() -> nix::Result<()> {
-    nf_tables_batch(|batch| {
-        for own in LOOPBACKS {
-            add_rule(batch, |rule| rule.protocol(TCP).family(own).served().accept());
-            add_rule(batch, |rule| rule.protocol(TCP).family(own).divert(own));
-        }
-    })
-}
-
-/// The sandbox's own loopback, by family.
-const LOOPBACKS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-
-/// Messages that the kernel takes all together or not at all.
-fn nf_tables_batch(write: impl FnOnce(&mut Batch)) -> nix::Result<()> {
-    // NFNL_MSG_BATCH_BEGIN and _END name the subsystem, nf_tables (10), as their resource.
-    let edge = |batch: &mut Batch, kind: u16| {
-        batch.add_unanswered(kind, 0, |body| {
-            body.header(&[0, 0, 0, 10]);
-        });
-    };
-    let mut batch = Batch::default();
-    edge(&mut batch, 16);
-    write(&mut batch);
-    edge(&mut batch, 17);
-    batch.send(SockProtocol::NetlinkNetFilter)
-}
-
-const TCP: u8 = 6;
-
-/// A message of nf_tables (NFNL_SUBSYS_NFTABLES).
-fn nf_tables(message: u16) -> u16 {
-    10 << 8 | message
-}
-
-fn add_rule(batch: &mut Batch, write: impl FnOnce(&mut Rule) -> &mut Rule) {
-    let mut rule = Rule::default();
-    write(&mut rule);
-    batch.add(nf_tables(6), CREATE | APPEND, |body| {
-        body.header(&[INET, 0, 0, 0]).text(1, TABLE).text(2, CHAIN).nest(4, |list| {
-            rule.0.iter().for_each(|expression| {
-                list.nest(1, |element| {
-                    element.text(1, expression.name).nest(2, |data| {
-                        data.append(&expression.data);
-                    });
-                });
-            });
-        });
-    });
-}
-
-struct Expression {
-    name: &'static str,
-    data: Body,
-}
-
-/// The expressions of one rule, in order; each goes on only if it matches. Numbers are those of linux/netfilter/nf_tables.h.
-#[derive(Default)]
-struct Rule(Vec<Expression>);
-
-const REGISTER: u32 = 1; // NFT_REG_1
-const VERDICT: u32 = 0; // NFT_REG_VERDICT
-
-impl Rule {
-    fn add(&mut self, name: &'static str, write: impl FnOnce(&mut Body)) -> &mut Rule {
-        let mut data = Body::default();
-        write(&mut data);
-        self.0.push(Expression { name, data });
-        self
-    }
-
-    fn compare(&mut self, equal: bool, value: &[u8]) -> &mut Rule {
-        self.add("cmp", |d| {
-            d.number(1, REGISTER).number(2, u32::from(!equal)).nest(3, |v| {
-                v.bytes(1, value);
-            });
-        })
-    }
-
-    fn meta(&mut self, key: u32) -> &mut Rule {
-        self.add("meta", |d| {
-            d.number(1, REGISTER).number(2, key);
-        })
-    }
-
-    fn payload(&mut self, base: u32, offset: u32, length: u32) -> &mut Rule {
-        self.add("payload", |d| {
-            d.number(1, REGISTER).number(2, base).number(3, offset).number(4, length);
-        })
-    }
-
-    fn protocol(&mut self, number: u8) -> &mut Rule {
-        self.meta(16).compare(true, &[number]) // NFT_META_L4PROTO
-    }
-
-    fn family(&mut self, of: IpAddr) -> &mut Rule {
-        self.meta(15).compare(true, &[nf_family(of)]) // NFT_META_NFPROTO
-    }
-
-    /// The destination is not the sandbox's own loopback.
-    fn not_for(&mut self, own: IpAddr) -> &mut Rule {
-        self.family(own);
-        match own {
-            IpAddr::V4(_) => self.payload(1, 16, 1).compare(false, &[127]),
-            IpAddr::V6(own) => self.payload(1, 24, 16).compare(false, &own.octets()),
-        }
-    }
-
-    fn echo(&mut self, of: IpAddr) -> &mut Rule {
-        self.payload(2, 0, 1).compare(true, &[if of.is_ipv4() { 8 } else { 128 }])
-    }
-
-    /// Something inside listens, or the connection stands.
-    fn served(&mut self) -> &mut Rule {
-        self.add("socket", |d| {
-            d.number(1, 0).number(2, REGISTER); // NFT_SOCKET_TRANSPARENT: only that there is a socket counts
-        })
-    }
-
-    fn divert(&mut self, of: IpAddr) -> &mut Rule {
-        self.add("immediate", |d| {
-            d.number(1, REGISTER).nest(2, |v| {
-                v.bytes(1, &TRANSPARENT_PORT.to_be_bytes());
-            });
-        });
-        self.add("tproxy", |d| {
-            d.number(1, u32::from(nf_family(of))).number(3, REGISTER);
-        })
-    }
-
-    fn verdict(&mut self, code: u32) -> &mut Rule {
-        self.add("immediate", |d| {
-            d.number(1, VERDICT).nest(2, |v| {
-                v.nest(2, |verdict| {
-                    verdict.number(1, code);
-                });
-            });
-        })
-    }
-
-    fn drop(&mut self) -> &mut Rule {
-        self.verdict(0)
-    }
-
-    fn accept(&mut self) -> &mut Rule {
-        self.verdict(1)
-    }
-}
-
-/// NFPROTO_IPV4 and NFPROTO_IPV6.
-fn nf_family(of: IpAddr) -> u8 {
-    if of.is_ipv4() { 2 } else { 10 }
 }
 
 #[cfg(test)]
@@ -454,7 +295,7 @@ mod tests {
         };
         drop(far);
         let all = Entrances::receive(near.as_raw_fd()).unwrap();
-        join_loopback(&all).unwrap();
+        join_loopback(&all, &Joined { host: true, session: None }).unwrap();
         (&near).write_all(b"g").unwrap();
         let mut told = [0];
         (&near).read_exact(&mut told).unwrap();
@@ -537,7 +378,7 @@ mod tests {
     fn with_the_loopback_diverted_a_server_inside_still_comes_first() {
         in_a_namespace(|all| {
             let text = |e: &dyn std::fmt::Display| e.to_string();
-            divert_loopback().map_err(|e| text(&e))?;
+            rules::divert_loopback().map_err(|e| text(&e))?;
             let own = TcpListener::bind("127.0.0.1:4000").map_err(|e| text(&e))?;
             let mut client = TcpStream::connect("127.0.0.1:4000").map_err(|e| text(&e))?;
             let (mut server, _) = own.accept().map_err(|e| text(&e))?;
@@ -551,6 +392,39 @@ mod tests {
             let (arrived, _) = listener.accept().map_err(|e| text(&e))?;
             let meant = arrived.local_addr().map_err(|e| text(&e))?.to_string();
             if meant == "127.0.0.1:4001" { Ok(()) } else { Err(meant) }
+        });
+    }
+
+    #[test]
+    fn a_session_diverts_the_named_ports_and_leaves_the_others_closed() {
+        in_a_namespace(|all| {
+            let text = |e: &dyn std::fmt::Display| e.to_string();
+            let own = TcpListener::bind("127.0.0.1:4000").map_err(|e| text(&e))?;
+            let ports: Vec<u16> = (4000..4256).collect();
+            for ports in [None, Some(ports.as_slice())] {
+                rules::divert_session(ports).map_err(|e| text(&e))?;
+                let _client = TcpStream::connect("127.0.0.1:4000").map_err(|e| text(&e))?;
+                own.accept().map_err(|e| text(&e))?;
+                for (index, target) in ["127.0.0.1:4001", "[::1]:4255"].into_iter().enumerate() {
+                    let _client = TcpStream::connect(target).map_err(|e| text(&e))?;
+                    let listener = TcpListener::from(
+                        all.transparent.get(index).ok_or("no listener")?.try_clone().map_err(|e| text(&e))?,
+                    );
+                    let (arrived, _) = listener.accept().map_err(|e| text(&e))?;
+                    let meant = arrived.local_addr().map_err(|e| text(&e))?.to_string();
+                    if meant != target {
+                        return Err(meant);
+                    }
+                }
+                if ports.is_some() && TcpStream::connect("127.0.0.1:4256").is_ok() {
+                    return Err("a port that was not named is open".into());
+                }
+            }
+            rules::divert_session(Some(&[])).map_err(|e| text(&e))?;
+            if TcpStream::connect("127.0.0.1:4001").is_ok() {
+                return Err("a port that is served no longer is open".into());
+            }
+            Ok(())
         });
     }
 }

@@ -1,19 +1,20 @@
 //! Policy → facts → plan → launch: the confined way.
 
-use super::Stop;
 use super::desk::{self, AtTerminal, Command, OutsideDesk};
 use super::prepare::Prepared;
 use super::shells::Shell;
+use super::{Stop, outside};
 use crate::approval;
 use crate::audit::syslog;
-use crate::caller::Caller;
+use crate::caller::{Caller, SESSION};
 use crate::confinement::facts::{self, Facts};
 use crate::confinement::plan::Mount;
 use crate::confinement::seccomp::{self, Watched};
 use crate::confinement::{Plan, bubblewrap, plan};
 use crate::gatekeeper::{AskedCall, Rules};
 use crate::network::gateway;
-use crate::network::setup::{self, Entrances, Reach};
+use crate::network::loopback::seat::{self, Seat};
+use crate::network::setup::{self, Entrances, Joined, Others, Reach};
 use crate::policy::network::ProxyVariables;
 use crate::policy::{Backend, FilePolicy, Gatekept, PathPattern, PathRule, proxy_variables};
 use crate::report;
@@ -32,6 +33,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -71,6 +73,10 @@ pub fn plan(prepared: &Prepared, wanted: &[PathBuf]) -> Result<Planned, Stop> {
         files.read_denied.extend(approval::console::directories().into_iter().map(|path| PathRule {
             pattern: PathPattern::Literal(path),
             origin: Origin::BuiltIn("the approver's console"),
+        }));
+        files.read_denied.extend(seat::registries().into_iter().map(|path| PathRule {
+            pattern: PathPattern::Literal(path),
+            origin: Origin::BuiltIn("the sessions' sockets"),
         }));
     }
     let mut unguarded = vec![prepared.places.tmpdir.clone()];
@@ -202,12 +208,7 @@ pub fn run(
     let held = held(&planned.plan, prepared)?;
     let waiting = early.of(&planned.bubblewrap)?;
     let entrances = waiting.entrances();
-    if let Ok(entrances) = &entrances
-        && policy.network.reaches_loopback()
-        && let Err(why) = setup::join_loopback(entrances)
-    {
-        report::notice(&format!("the host's loopback is not reachable from inside: {why}"));
-    }
+    let seat = loopback(&entrances, prepared, caller);
     // Said here, where somebody reads it; the gateway has nobody to tell.
     if let Some(Err(error)) = desk::syslog(prepared) {
         report::notice(&format!(
@@ -258,15 +259,18 @@ pub fn run(
     let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal, entrances.is_ok());
     let command = Command { text: super::decide::text_of(shell), cwd: prepared.locations.cwd.clone() };
     let (line, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
-    let serve = |entrances: &Entrances, front: &UnixStream, alive: &OwnedFd| {
+    let serve = |network: &Network<'_>, alive: &OwnedFd| {
         let (desk, upstreams) = OutsideDesk::new(caller, command.clone(), prepared);
-        if let Err(error) = gateway::serve(entrances, Arc::new(desk), upstreams, front, alive) {
+        let (entrances, front, seat) = (&network.entrances, &network.line, network.seat.clone());
+        if let Err(error) = gateway::serve(entrances, Arc::new(desk), upstreams, front, alive, seat) {
             report::notice(&format!("the network's gateway failed: {error}"));
         }
     };
     let network = Network {
         entrances: entrances.unwrap_or_else(|_| Entrances::none()),
         line: far,
+        at_once: seat.is_some() || policy.network.local_binding.value,
+        seat,
         serve: Box::new(serve),
     };
     let speaker = Box::new(AtTerminal { prepared, caller, command: &command });
@@ -297,6 +301,38 @@ fn own_sockets(prepared: &Prepared) -> Vec<PathBuf> {
     all.extend(prepared.places.tmpdir.parent().map(Path::to_path_buf));
     all.extend(prepared.locations.state_dir.clone());
     all
+}
+
+/// Joins the loopback inside to what the settings and the caller want it joined to; what cannot be had is said.
+fn loopback(entrances: &Result<Entrances, String>, prepared: &Prepared, caller: &Caller) -> Option<Rc<Seat>> {
+    let policy = &prepared.policy;
+    let seat = match (caller.variable(SESSION), policy.working_root.path()) {
+        (None, _) => None,
+        (Some(token), _) if token.is_empty() => None,
+        (Some(token), Some(root)) => Some(Seat::take(token, root, &outside::writable_roots(prepared))),
+        (Some(_), None) => Some(Err(std::io::Error::other("there is no working root"))),
+    };
+    let mut seat = seat.transpose().unwrap_or_else(|why| {
+        report::notice(&format!("{SESSION} has no effect: {why}"));
+        None
+    });
+    let others = seat.as_mut().map(|seat| seat.ask().map_or(Others::Anywhere, Others::Ports));
+    let joined = Joined { host: policy.network.reaches_loopback(), session: others };
+    if joined == Joined::default() {
+        return None;
+    }
+    let entrances = entrances.as_ref().map_err(Clone::clone);
+    let Err(why) = entrances.and_then(|entrances| setup::join_loopback(entrances, &joined)) else {
+        return seat.map(Rc::new);
+    };
+    if joined.host {
+        report::notice(&format!("the host's loopback is not reachable from inside: {why}"));
+    }
+    if let Some(seat) = seat {
+        report::notice(&format!("{SESSION} has no effect: {why}"));
+        seat.leave();
+    }
+    None
 }
 
 /// The variables that tell programs of the proxy, where they have to be told.

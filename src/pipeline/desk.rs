@@ -13,6 +13,7 @@ use crate::network::desk::{Asked, Desk, Reply};
 use crate::network::upstream::Upstreams;
 use crate::network::{Permit, Refusal, Target};
 use crate::policy::NetworkPolicy;
+use crate::report;
 use crate::run::caretaker::Kept;
 use crate::run::line::{self, Speaker};
 use crate::settings::Sourced;
@@ -191,6 +192,10 @@ impl Speaker for AtTerminal<'_> {
                 settle_call(terminal.ask(&self.command.question_about_call(asked)), asked, self.prepared)
             }
         }
+    }
+
+    fn tell(&self, text: &str) {
+        report::notice(text);
     }
 }
 

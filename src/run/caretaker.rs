@@ -5,13 +5,15 @@
 //! ends with nothing left dismisses it.
 //!
 //! It also is the gatekeeper (`crate::gatekeeper`), whose calls go before everything else, and waits at the doors of the
-//! sandbox's network: the first connection starts the gateway.
+//! sandbox's network: the first connection starts the gateway. Where others may reach listeners inside, the gateway
+//! starts with the command.
 
 use super::first::GATE;
 use super::inquiry::{Beyond, Inquiry};
 use super::sweep::{self, Watch};
 use crate::gatekeeper::{Cost, Gatekeeper, News, Rules, Violation};
 use crate::network::desk::ToFront;
+use crate::network::loopback::seat::Seat;
 use crate::network::setup::Entrances;
 use crate::system::{descriptors, process, signals, sockets};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,6 +24,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// The front's hold on its caretaker.
 #[derive(Debug)]
@@ -39,6 +42,10 @@ pub struct Network<'a> {
     pub entrances: Entrances,
     /// To the front.
     pub line: UnixStream,
+    /// The sandbox's seat in a session.
+    pub seat: Option<Rc<Seat>>,
+    /// Others reach listeners inside: the gateway does not wait for a first connection.
+    pub at_once: bool,
     /// The gateway's work, in a process of its own; ends when its last argument says that nothing lives inside.
     pub serve: Serve<'a>,
 }
@@ -75,7 +82,7 @@ pub struct Keeping<'a> {
 }
 
 /// The gateway's work.
-pub type Serve<'a> = Box<dyn Fn(&Entrances, &UnixStream, &OwnedFd) + 'a>;
+pub type Serve<'a> = Box<dyn Fn(&Network<'_>, &OwnedFd) + 'a>;
 
 /// Starts the caretaker. `alive` ends when nothing lives inside any more.
 ///
@@ -108,6 +115,7 @@ pub fn start(house: &House<'_>, line: &UnixStream, keeping: &Keeping<'_>) -> nix
 fn keep(more: &[RawFd], network: &Network<'_>) {
     let mut kept = network.entrances.numbers();
     kept.push(network.line.as_raw_fd());
+    kept.extend(network.seat.iter().map(|seat| seat.listener.as_raw_fd()));
     kept.extend(more);
     kept.sort_unstable();
     descriptors::close_all_but(&kept);
@@ -248,6 +256,9 @@ const MOST_BORN: usize = 1000;
 
 impl Care<'_> {
     fn attend(&mut self, watch: &Watch, leash: &OwnedFd) {
+        if self.network.at_once {
+            self.open();
+        }
         if self.wait_end(leash) != Some(DISMISSED) {
             // The front is gone. Jobs may go on for days: until they end, only a successor that nobody's process tree
             // leads to waits for them.
@@ -259,6 +270,7 @@ impl Care<'_> {
         self.gate.retire();
         // It sees the same end; unless its parent collects it, a zombie stays where nobody collects orphans.
         self.gateway.into_iter().for_each(process::reap);
+        self.network.seat.iter().for_each(|seat| seat.leave());
     }
 
     /// Waits until a byte comes or the other side is closed. A TERM to this process means that somebody kills the
@@ -273,7 +285,8 @@ impl Care<'_> {
             events.extend(self.gate.events());
             let gated = events.len() - before;
             if self.gateway.is_none() {
-                let doors = self.network.entrances.doors();
+                let seat = self.network.seat.iter().map(|seat| &seat.listener);
+                let doors = self.network.entrances.doors().chain(seat);
                 events.extend(doors.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)));
             }
             if poll(&mut events, PollTimeout::NONE).is_err() {
@@ -320,7 +333,7 @@ impl Care<'_> {
             Ok(process::Fork::Parent(gateway)) => self.gateway = Some(gateway),
             Ok(process::Fork::Child) => {
                 keep(&[self.alive.as_raw_fd()], self.network);
-                (self.network.serve)(&self.network.entrances, &self.network.line, self.alive);
+                (self.network.serve)(self.network, self.alive);
                 process::exit_now(0)
             }
             // Nobody accepts: connections wait until there is room for a process.

@@ -61,6 +61,9 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
     let (calls, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let house = House { watch: &watch, alive: &ends.alive, network: &network, link: &ends.link };
     let caretaker = caretaker::start(&house, &far, &keeping).ok();
+    if caretaker.is_none() {
+        network.seat.iter().for_each(|seat| seat.leave());
+    }
     // The sandbox's doors and calls belong to the caretaker now.
     drop((network, far));
     let Ends { child, channel, complaints, link, .. } = ends;

@@ -25,6 +25,8 @@ pub trait Speaker {
     fn is_there(&self) -> bool;
     /// Asks, and waits.
     fn ask(&mut self, question: &Question) -> Reply;
+    /// Says something to whoever started the command.
+    fn tell(&self, text: &str);
 }
 
 /// Most questions that wait; the other end asks one after the other, so more than one means that something is wrong.
@@ -82,6 +84,7 @@ impl Line {
                 Ok(ToFront::Granted(path)) => self.said.granted.push(path),
                 Ok(ToFront::Ask(asked)) => self.take_question(Question::Host(asked), speaker),
                 Ok(ToFront::AskCall(asked)) => self.take_question(Question::Call(asked), speaker),
+                Ok(ToFront::Notice(text)) => speaker.tell(&text),
                 Err(_) => {}
             }
         }
@@ -137,6 +140,7 @@ mod tests {
                 Question::Call(asked) => Reply::No(asked.violation.path.clone()),
             }
         }
+        fn tell(&self, _text: &str) {}
     }
 
     fn say(stream: &mut UnixStream, message: &ToFront) {

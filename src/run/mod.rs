@@ -8,6 +8,7 @@
 //!             ├── bwrap ── first (process 1 inside) ── the inner shell and all that it starts
 //!             └── caretaker (own session: answers calls as the gatekeeper; sweeps when the front was killed or has left jobs behind)
 //!                   └── gateway (from the first connection on: the sandbox's network)
+//!                         └── socket maker (where others reach listeners inside: then both begin with the command)
 //! ```
 //! One stream socket joins front and first; its end is how first notices that the front is gone.
 

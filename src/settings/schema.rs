@@ -97,7 +97,12 @@ pub const KEYS: &[Key] = &[
         "none",
         "a SOCKS proxy on 127.0.0.1 that carries what was allowed",
     ),
-    key("network.allowLocalBinding", Kind::Boolean, "false", "join the loopback of inside and host"),
+    key(
+        "network.allowLocalBinding",
+        Kind::Boolean,
+        "false",
+        "join the loopbacks of inside and host, both ways",
+    ),
     key("network.allowUnixSockets", Kind::List, NONE, "Unix sockets that may be connected to"),
     key("network.allowAllUnixSockets", Kind::Boolean, "false", "all Unix sockets may be connected to"),
     key(

@@ -3,12 +3,63 @@
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 const REQUEST: u16 = 1; // NLM_F_REQUEST
 const ACK: u16 = 4; // NLM_F_ACK
+const DUMP: u16 = 0x300; // NLM_F_DUMP
 const ERROR: u16 = 2; // NLMSG_ERROR
+const DONE: u16 = 3; // NLMSG_DONE
 const NESTED: u16 = 0x8000; // NLA_F_NESTED
+
+/// Flag of a message: make what is not there (NLM_F_CREATE).
+pub const CREATE: u16 = 0x400;
+/// Flag of a message: behind what is there (NLM_F_APPEND).
+pub const APPEND: u16 = 0x800;
+
+/// A netlink socket; it belongs to the network namespace of this process for good, whoever uses it.
+///
+/// # Errors
+/// What socket(2) gives.
+pub fn open(protocol: SockProtocol) -> nix::Result<OwnedFd> {
+    socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+}
+
+/// Asks for a list; each entry is given to `entry` without the netlink header.
+///
+/// # Errors
+/// What the kernel answers, or what the socket gives.
+pub fn list(socket: BorrowedFd<'_>, kind: u16, body: &[u8], mut entry: impl FnMut(&[u8])) -> nix::Result<()> {
+    let mut request = Batch::default();
+    request.add_unanswered(kind, DUMP, |content| {
+        content.header(body);
+    });
+    send(socket.as_raw_fd(), &request.bytes, MsgFlags::empty())?;
+    let mut buffer = vec![0; 32 << 10];
+    loop {
+        let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+        let mut rest = buffer.get(..length).filter(|bytes| !bytes.is_empty()).ok_or(Errno::EPROTO)?;
+        while let Some((kind, content, next)) = take_message(rest) {
+            match kind {
+                DONE => return Ok(()),
+                ERROR => {
+                    let error = content.first_chunk().map_or(0, |number| i32::from_ne_bytes(*number));
+                    return Err(Errno::from_raw(-error));
+                }
+                _ => entry(content),
+            }
+            rest = next;
+        }
+    }
+}
+
+/// The kind and the content of the next message, and what follows it.
+fn take_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = u32::from_ne_bytes(*bytes.first_chunk()?) as usize;
+    let kind = u16::from_ne_bytes(*bytes.get(4..6)?.first_chunk()?);
+    let content = bytes.get(16..length)?;
+    Some((kind, content, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
+}
 
 /// A batch of messages.
 #[derive(Debug, Default)]
@@ -48,8 +99,7 @@ impl Batch {
     /// # Errors
     /// The first error that the kernel answers, or what the socket gives.
     pub fn send(&self, protocol: SockProtocol) -> nix::Result<()> {
-        let socket: OwnedFd =
-            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+        let socket = open(protocol)?;
         send(socket.as_raw_fd(), &self.bytes, MsgFlags::empty())?;
         let mut left = self.acknowledged;
         let mut buffer = vec![0; 8192];

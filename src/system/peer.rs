@@ -1,7 +1,7 @@
 //! Who is at the other end of a Unix socket. Owns the question to the kernel; what follows from it is the caller's.
 #![allow(unsafe_code)]
 
-use nix::sys::socket::{getsockopt, sockopt};
+use nix::sys::socket::{UnixCredentials, getsockopt, sockopt};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
@@ -14,11 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 /// # Errors
 /// Says who is there instead.
 pub fn same_user_and_place(socket: &impl AsFd) -> io::Result<i32> {
-    let credentials = getsockopt(socket, sockopt::PeerCredentials)?;
-    let user = nix::unistd::geteuid().as_raw();
-    if credentials.uid() != user {
-        return Err(io::Error::other(format!("user {} is there, not user {user}", credentials.uid())));
-    }
+    let credentials = same_user(socket)?;
     if credentials.pid() <= 0 {
         return Err(io::Error::other("a process of another namespace is there"));
     }
@@ -32,6 +28,19 @@ pub fn same_user_and_place(socket: &impl AsFd) -> io::Result<i32> {
         return Err(io::Error::other("a process of another namespace is there"));
     }
     Ok(credentials.pid())
+}
+
+/// Fails unless the peer is, or was when it began to listen, a process of this user.
+///
+/// # Errors
+/// Says who is there instead.
+pub fn same_user(socket: &impl AsFd) -> io::Result<UnixCredentials> {
+    let credentials = getsockopt(socket, sockopt::PeerCredentials)?;
+    let user = nix::unistd::geteuid().as_raw();
+    if credentials.uid() == user {
+        return Ok(credentials);
+    }
+    Err(io::Error::other(format!("user {} is there, not user {user}", credentials.uid())))
 }
 
 fn open(process: i32) -> io::Result<OwnedFd> {

@@ -35,6 +35,18 @@ pub fn listener(address: SocketAddr) -> nix::Result<OwnedFd> {
     bind_and_listen(tcp(address)?, address)
 }
 
+/// A TCP socket of this process's network namespace that somebody else will connect. Its packets carry the mark
+/// (SO_MARK, socket(7); needs CAP_NET_ADMIN).
+///
+/// # Errors
+/// What the calls give.
+pub fn marked(ipv6: bool, mark: u32) -> nix::Result<OwnedFd> {
+    let family = if ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let made = socket(family, SockType::Stream, FLAGS, None)?;
+    nix::sys::socket::setsockopt(&made, nix::sys::socket::sockopt::Mark, &mark)?;
+    Ok(made)
+}
+
 fn tcp(address: SocketAddr) -> nix::Result<OwnedFd> {
     let made = socket(family(address), SockType::Stream, FLAGS, None)?;
     set(&made, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;

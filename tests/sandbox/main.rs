@@ -23,6 +23,7 @@ mod files;
 mod gatekeeper;
 mod gatekeeper_property;
 mod life;
+mod loopback;
 mod net;
 mod network;
 mod network_escapes;

@@ -303,7 +303,7 @@ for name, family, kind, protocol in [("icmp", 2, 2, 1), ("icmp6", 10, 2, 58)]:
         s.sendto(b"\x08\0\0\0\0\1\0\1secret", ("203.0.113.66" if family == 2 else V6, 0)); s.recv(100)
     attempt(name, ping)
 for name, family, kind, protocol in [("raw4", 2, 3, 255), ("raw6", 10, 3, 255), ("packet", 17, 3, 3), ("vsock", 40, 1, 0), ("sctp", 2, 1, 132), ("dccp", 2, 6, 33),
-        ("bluetooth", 31, 3, 0), ("can", 29, 3, 1), ("alg", 38, 5, 0), ("xdp", 44, 3, 0), ("unix", 1, 1, 0), ("nfnetlink", 16, 3, 12), ("kobject", 16, 3, 15)]:
+        ("bluetooth", 31, 3, 0), ("can", 29, 3, 1), ("alg", 38, 5, 0), ("xdp", 44, 3, 0), ("unix", 1, 2, 0), ("nfnetlink", 16, 3, 12), ("kobject", 16, 3, 15)]:
     attempt(name, lambda: socket.socket(family, kind, protocol))
 def datagram_socket_pair(): a, b = socket.socketpair(); a.sendall(b"x"); assert b.recv(1) == b"x"
 attempt("pair", datagram_socket_pair)
