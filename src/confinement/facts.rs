@@ -80,11 +80,12 @@ const SSH_PARTS: &str = "/etc/ssh/ssh_config.d";
 /// exists inside, so root's files seem to be nobody's; and ssh ends where a file that it includes is not its user's or
 /// root's. It does without one that it cannot see.
 pub fn misread_inside() -> Vec<PathBuf> {
-    let has_files = || fs::read_dir(SSH_PARTS).is_ok_and(|mut entries| entries.next().is_some());
-    if nix::unistd::geteuid().is_root() || !has_files() {
+    if nix::unistd::geteuid().is_root() {
         return Vec::new();
     }
-    vec![SSH_PARTS.into()]
+    // Where it really is: nothing can be mounted on a link, and some distributions link all of /etc.
+    let has_files = |place: &PathBuf| fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some());
+    fs::canonicalize(SSH_PARTS).ok().filter(has_files).into_iter().collect()
 }
 
 /// Looks at everything that the policy names. `unguarded` are writable directories (TMPDIR, an agent's own files)
