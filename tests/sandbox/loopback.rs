@@ -331,8 +331,8 @@ fn commands_of_a_session_reach_each_others_listeners() {
             let closed = format!("python3 ask.py 127.0.0.1 {one} 1");
             until("it is still served", || run(world, "a b/c", &closed).stdout == "ConnectionRefusedError\n");
             let log = fs::read_to_string(world.home.join(".local/state/sbsh/audit.jsonl")).unwrap();
-            let line = log.lines().find(|line| line.contains(&one.to_string())).unwrap();
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let mut lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            let line = lines.find(|line| line["event"] == "connection" && line["port"] == one).unwrap();
             let said = (&line["host"], &line["rule"], &line["sent"], &line["verdict"]);
             assert_eq!(said, (&"localhost".into(), &"session".into(), &70_000.into(), &"allowed".into()));
         }

@@ -238,7 +238,10 @@ impl Loopback {
             rule: rule.to_owned(),
             check_name: false,
             tally: Tally::default(),
-            ended: Some(Box::new(move |permit| desk.ended(permit))),
+            ended: Some(Box::new(move |permit| {
+                desk.ended(permit);
+                desk.write_down();
+            })),
         }
     }
 
