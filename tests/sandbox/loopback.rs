@@ -256,7 +256,8 @@ fn what_nobody_serves_leads_nowhere_and_in_no_circle() {
         assert!(["hello 5", "ConnectionResetError"].contains(&lines[0]), "{ran:?}");
         assert_eq!(lines[1], "hello 6", "{ran:?}");
         for line in &lines[2..] {
-            assert!(line.contains("Connection"), "{ran:?}");
+            // Refused or reset; shutdown(2) of what was reset already fails by ENOTCONN, which has no name in Python.
+            assert!(line.contains("Connection") || *line == "OSError", "{ran:?}");
         }
         fs::remove_file(world.project.join("up")).unwrap();
     });
