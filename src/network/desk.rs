@@ -74,6 +74,8 @@ pub enum ToFront {
     Blocked {
         /// What was blocked and why.
         what: String,
+        /// The program that wanted it, if it is known.
+        program: Option<String>,
         /// How a person allows it.
         advice: Option<String>,
     },

@@ -104,6 +104,52 @@ impl Judge {
         })
     }
 
+    /// In the order of DESIGN.md: denied, allowed, strict, asked.
+    async fn decide(&self, target: &Target, way: Way, from: SocketAddr) -> Result<Rc<Permit>, Cause> {
+        let policy = match self.desk.policy() {
+            Ok(policy) => policy,
+            Err(origin) => return Err(Cause::Strict { origin }),
+        };
+        match policy.judge(&target.host, target.port) {
+            NetworkVerdict::Allowed { rule, .. } => return Ok(self.permit_by(target.clone(), way, rule)),
+            NetworkVerdict::Denied { entry, origin } => {
+                return Err(Cause::Denied { entry, origin: origin.to_string() });
+            }
+            NetworkVerdict::Strict { origin } => {
+                return Err(Cause::Strict { origin: origin.to_string() });
+            }
+            NetworkVerdict::Unknown => {}
+        }
+        let known = self.known.borrow().get(target).cloned();
+        match known {
+            Some(Known::Allowed(rule)) => return Ok(self.permit_by(target.clone(), way, rule.into())),
+            Some(Known::Refused(cause)) => return Err(cause),
+            None => {}
+        }
+        let reply = self.questions.ask(target, from).await?;
+        let (rule, lasts) = match reply {
+            Reply::Once => ("answered: once", false),
+            Reply::Session => ("answered: session", true),
+            Reply::AlwaysHere | Reply::AlwaysUser => ("answered: always", true),
+            Reply::No(by) | Reply::Never(by) => {
+                let cause = Cause::Answered(by);
+                self.known.borrow_mut().insert(target.clone(), Known::Refused(cause.clone()));
+                return Err(cause);
+            }
+            Reply::Nobody(why) => return Err(Cause::Nobody(why)),
+        };
+        if lasts {
+            self.known.borrow_mut().insert(target.clone(), Known::Allowed(rule));
+        }
+        Ok(self.permit_by(target.clone(), way, rule.into()))
+    }
+
+    /// Whether a refusal is one that is still told.
+    fn is_news(&self, refusal: &Refusal) -> bool {
+        let told = self.told.borrow();
+        told.len() < MOST_TOLD && !told.contains(&refusal.what())
+    }
+
     /// Told before the program inside learns of it, so that the front knows it when the command ends.
     fn tell(&self, refusal: &Refusal) -> bool {
         let what = refusal.what();
@@ -114,7 +160,8 @@ impl Judge {
         if told.len() >= MOST_TOLD {
             return true;
         }
-        let blocked = ToFront::Blocked { what: what.clone(), advice: refusal.advice() };
+        let program = refusal.program.clone();
+        let blocked = ToFront::Blocked { what: what.clone(), program, advice: refusal.advice() };
         told.insert(what);
         if let Ok(mut text) = serde_json::to_vec(&blocked) {
             text.push(b'\n');
@@ -137,47 +184,18 @@ fn with_answer(policy: Arc<NetworkPolicy>, target: &Target) -> Arc<NetworkPolicy
 
 impl Gate for Judge {
     async fn permit(&self, target: Target, way: Way, from: SocketAddr) -> Result<Rc<Permit>, Refusal> {
-        let policy = match self.desk.policy() {
-            Ok(policy) => policy,
-            Err(origin) => return Err(self.refuse(&target, way, Cause::Strict { origin })),
-        };
-        match policy.judge(&target.host, target.port) {
-            NetworkVerdict::Allowed { rule, .. } => return Ok(self.permit_by(target, way, rule)),
-            NetworkVerdict::Denied { entry, origin } => {
-                let cause = Cause::Denied { entry, origin: origin.to_string() };
-                return Err(self.refuse(&target, way, cause));
+        match self.decide(&target, way, from).await {
+            Ok(permit) => Ok(permit),
+            Err(cause) => {
+                let mut refusal = Refusal::of(&target, cause);
+                if self.is_news(&refusal) {
+                    refusal.program = self.questions.program(from).await;
+                }
+                let again = self.tell(&refusal);
+                self.desk.refused(&refusal, Some(&target), again);
+                Err(refusal)
             }
-            NetworkVerdict::Strict { origin } => {
-                let cause = Cause::Strict { origin: origin.to_string() };
-                return Err(self.refuse(&target, way, cause));
-            }
-            NetworkVerdict::Unknown => {}
         }
-        let known = self.known.borrow().get(&target).cloned();
-        match known {
-            Some(Known::Allowed(rule)) => return Ok(self.permit_by(target, way, rule.into())),
-            Some(Known::Refused(cause)) => return Err(self.refuse(&target, way, cause)),
-            None => {}
-        }
-        let reply = match self.questions.ask(&target, from).await {
-            Ok(reply) => reply,
-            Err(flood) => return Err(self.refuse(&target, way, flood)),
-        };
-        let (rule, lasts) = match reply {
-            Reply::Once => ("answered: once", false),
-            Reply::Session => ("answered: session", true),
-            Reply::AlwaysHere | Reply::AlwaysUser => ("answered: always", true),
-            Reply::No(by) | Reply::Never(by) => {
-                let cause = Cause::Answered(by);
-                self.known.borrow_mut().insert(target.clone(), Known::Refused(cause.clone()));
-                return Err(self.refuse(&target, way, cause));
-            }
-            Reply::Nobody(why) => return Err(self.refuse(&target, way, Cause::Nobody(why))),
-        };
-        if lasts {
-            self.known.borrow_mut().insert(target.clone(), Known::Allowed(rule));
-        }
-        Ok(self.permit_by(target, way, rule.into()))
     }
 
     async fn dial(&self, permit: &Permit) -> Result<TcpStream, Refusal> {

@@ -76,7 +76,8 @@ impl Questions {
         self.waiting.borrow_mut().insert(target.clone(), answer.clone());
         let (all, target) = (Rc::clone(self), target.clone());
         spawn_local(async move {
-            let asked = Asked::about(&target, all.program(from).await);
+            let heard = !all.unheard.get();
+            let asked = Asked::about(&target, if heard { all.program(from).await } else { None });
             let reply = match all.ask_front(&asked).await {
                 Reply::Nobody(_) => all.ask_desk(asked).await,
                 reply => reply,
@@ -93,8 +94,8 @@ impl Questions {
     }
 
     /// The program behind a connection. On a thread of its own: other connections go on meanwhile.
-    async fn program(&self, from: SocketAddr) -> Option<String> {
-        let inside = self.inside.filter(|_| !self.unheard.get())?;
+    pub async fn program(&self, from: SocketAddr) -> Option<String> {
+        let inside = self.inside?;
         tokio::task::spawn_blocking(move || asking_program::name(inside, from)).await.ok().flatten()
     }
 

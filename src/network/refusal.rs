@@ -50,18 +50,20 @@ pub struct Refusal {
     pub host: Option<String>,
     /// Why.
     pub cause: Cause,
+    /// The program that wanted it, as it calls itself, where that was looked up.
+    pub program: Option<String>,
 }
 
 impl Refusal {
     /// For a target.
     pub fn of(target: &Target, cause: Cause) -> Refusal {
         let host = shown(target.host.to_string().as_bytes());
-        Refusal { target: format!("{host}:{}", target.port), host: Some(host), cause }
+        Refusal { target: format!("{host}:{}", target.port), host: Some(host), cause, program: None }
     }
 
     /// For what leads to no target, as it was asked for.
     pub fn malformed(asked: &[u8], why: &str) -> Refusal {
-        Refusal { target: shown(asked), host: None, cause: Cause::Malformed(why.to_owned()) }
+        Refusal { target: shown(asked), host: None, cause: Cause::Malformed(why.to_owned()), program: None }
     }
 
     /// The HTTP status: 403 where a person's or settings' word stands in the way, else 400 or 502.

@@ -41,7 +41,9 @@ impl Account {
             }
             value
         });
-        let hosts = outcome.blocked.iter().map(|(what, advice)| json!({ "what": what, "advice": advice }));
+        let hosts = outcome.blocked.iter().map(
+            |blocked| json!({ "what": blocked.what, "program": blocked.program, "advice": blocked.advice }),
+        );
         let swept = outcome.swept.iter().map(|swept| {
             let moved = swept.moved.as_ref().map(|place| place.display().to_string());
             json!({

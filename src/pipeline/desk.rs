@@ -314,7 +314,7 @@ struct Line<'a> {
 #[serde(untagged)]
 enum More<'a> {
     Allowed { way: &'static str, address: Option<IpAddr>, rule: &'a str, sent: u64, received: u64 },
-    Refused { why: &'a str },
+    Refused { why: &'a str, program: Option<&'a str> },
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -415,7 +415,7 @@ impl Desk for OutsideDesk {
             command: &self.text,
             host: &target.map_or_else(|| refusal.target.clone(), |target| target.host.to_string()),
             port: target.map(|target| target.port),
-            more: More::Refused { why: &refusal.what() },
+            more: More::Refused { why: &refusal.what(), program: refusal.program.as_deref() },
         });
         self.write_down();
         if let (crate::network::Cause::Nobody(why), Some(target), false) = (&refusal.cause, target, again) {

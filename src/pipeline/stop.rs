@@ -10,7 +10,7 @@ use crate::policy::PolicyError;
 use crate::report::{self, Refusal};
 use crate::run::RunError;
 #[cfg(target_os = "linux")]
-use crate::run::{Ending, Outcome};
+use crate::run::{Blocked, Ending, Outcome};
 use crate::settings::{Origin, SettingsError};
 use crate::{confinement, exit};
 #[cfg(target_os = "linux")]
@@ -131,8 +131,12 @@ pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) 
         .take(MOST_LINES)
         .map(|v| (v.what(), v.advice().map(|line| format!("a person can allow it: {line}"))));
     let host = |what: &str| what.split([' ', ':']).next().unwrap_or_default().to_owned();
-    let hosts = outcome.blocked.iter().filter(|(what, _)| !silent("", &host(what)));
-    let hosts = hosts.map(|(what, advice)| (format!("network: {what}"), advice.clone()));
+    let by = |blocked: &Blocked| blocked.program.clone().unwrap_or_default();
+    let hosts = outcome.blocked.iter().filter(|blocked| !silent(&by(blocked), &host(&blocked.what)));
+    let hosts = hosts.map(|blocked| {
+        let wanted = blocked.program.as_ref().map(|program| format!(" ({program} wanted it)"));
+        (format!("network: {}{}", blocked.what, wanted.unwrap_or_default()), blocked.advice.clone())
+    });
     let line = |(what, advice): (String, Option<String>)| match advice {
         Some(advice) => format!("{what}; {advice}"),
         None => what,

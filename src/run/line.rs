@@ -3,6 +3,7 @@
 //!
 //! Owns the reading and the person's turn. Must not decide what is allowed; the other ends, which are ours, are believed.
 
+use super::Blocked;
 use crate::gatekeeper::{AskedCall, Violation};
 use crate::network::desk::{Asked, Reply, ToFront};
 use std::collections::VecDeque;
@@ -36,7 +37,7 @@ const MOST: usize = 16;
 #[derive(Debug, Default)]
 pub struct Said {
     /// Connections that were refused.
-    pub blocked: Vec<(String, Option<String>)>,
+    pub blocked: Vec<Blocked>,
     /// Calls that were refused.
     pub violations: Vec<Violation>,
     /// Repositories that were born.
@@ -78,7 +79,9 @@ impl Line {
         while let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
             match serde_json::from_slice(&line) {
-                Ok(ToFront::Blocked { what, advice }) => self.said.blocked.push((what, advice)),
+                Ok(ToFront::Blocked { what, program, advice }) => {
+                    self.said.blocked.push(Blocked { what, program, advice });
+                }
                 Ok(ToFront::Violation(violation)) => self.said.violations.push(violation),
                 Ok(ToFront::Repository(entry)) => self.said.born.push(entry),
                 Ok(ToFront::Granted(path)) => self.said.granted.push(path),
@@ -156,18 +159,19 @@ mod tests {
         for there in [true, false] {
             let (near, mut far) = UnixStream::pair().unwrap();
             let (mut line, mut person) = (Line::new(near), Person(there));
-            say(&mut far, &ToFront::Blocked { what: "x".into(), advice: None });
+            say(&mut far, &ToFront::Blocked { what: "x".into(), program: None, advice: None });
             say(&mut far, &ToFront::Ask(Asked { host: "h".into(), port: 1, program: None }));
             assert_eq!(line.listen(&person), there);
             // What else comes while the question waits is no second one.
-            say(&mut far, &ToFront::Blocked { what: "y".into(), advice: None });
+            say(&mut far, &ToFront::Blocked { what: "y".into(), program: None, advice: None });
             assert!(!line.listen(&person));
             line.ask(&mut person);
             let mut answer = String::new();
             BufReader::new(&far).read_line(&mut answer).unwrap();
             let reply: Reply = serde_json::from_str(&answer).unwrap();
             assert_eq!(matches!(reply, Reply::No(by) if by == "h"), there);
-            assert_eq!(line.hang_up(&person).blocked, [("x".to_owned(), None), ("y".to_owned(), None)]);
+            let blocked = line.hang_up(&person).blocked;
+            assert_eq!(blocked.iter().map(|b| b.what.as_str()).collect::<Vec<_>>(), ["x", "y"]);
         }
     }
 }

@@ -71,12 +71,23 @@ pub enum Ending {
 pub struct Outcome {
     /// How the inner shell ended.
     pub ending: Ending,
-    /// Connections that were refused: what and why, and how a person allows it.
-    pub blocked: Vec<(String, Option<String>)>,
+    /// Connections that were refused.
+    pub blocked: Vec<Blocked>,
     /// Calls that were refused.
     pub violations: Vec<crate::gatekeeper::Violation>,
     /// Protected names that appeared and were taken away, and what could not be.
     pub swept: Vec<Swept>,
+}
+
+/// One refused connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// What and why.
+    pub what: String,
+    /// The program that wanted it, as it calls itself, if it is known.
+    pub program: Option<String>,
+    /// How a person allows it.
+    pub advice: Option<String>,
 }
 
 /// One protected name that the sweep found changed.
