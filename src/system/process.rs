@@ -199,6 +199,16 @@ pub fn reap(pid: Pid) {
     while waitpid(pid, None) == Err(Errno::EINTR) {}
 }
 
+/// Waits for one child to end; whether it did with status 0.
+pub fn succeeded(pid: Pid) -> bool {
+    loop {
+        match waitpid(pid, None) {
+            Err(Errno::EINTR) => {}
+            ended => return matches!(ended, Ok(WaitStatus::Exited(_, 0))),
+        }
+    }
+}
+
 /// Whether a path leads to a regular file that somebody may execute.
 pub fn is_program(path: &std::path::Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
