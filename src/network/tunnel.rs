@@ -215,11 +215,11 @@ pub fn is_empty(from: &TcpStream) {
 const TAKE: MsgFlags = if cfg!(target_os = "linux") { MsgFlags::MSG_TRUNC } else { MsgFlags::empty() };
 
 /// Without waiting, and without a signal where nobody listens any more.
-const AT_ONCE: MsgFlags = if cfg!(target_os = "linux") {
-    MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL)
-} else {
-    MsgFlags::MSG_DONTWAIT
-};
+#[cfg(target_os = "linux")]
+const AT_ONCE: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
+/// Without waiting. The library sets SO_NOSIGPIPE on its sockets where there is no flag for it.
+#[cfg(not(target_os = "linux"))]
+const AT_ONCE: MsgFlags = MsgFlags::MSG_DONTWAIT;
 
 fn receive(from: &TcpStream, to: &mut [u8], flags: MsgFlags) -> io::Result<usize> {
     Ok(recv(from.as_raw_fd(), to, flags)?)
