@@ -36,7 +36,7 @@ pub fn run(as_json: bool, text: &OsStr, caller: &Caller) -> Result<i32, Stop> {
     let prepared = prepare::policy(caller)?;
     let (verdict, command) = decide::verdict_on(text.as_bytes(), &prepared, caller);
     // Shown, not made: the agent's own files are left out of the plan here.
-    let planned = confine::plan(&prepared, &[])?;
+    let planned = confine::plan(&prepared, &[], &[])?;
     let argv = std::iter::once(planned.bubblewrap.clone().into_os_string()).chain(confine::arguments(
         &planned,
         &prepared,

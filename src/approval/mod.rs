@@ -74,6 +74,13 @@ pub fn speakers_beyond_terminal(askpass: Option<PathBuf>, writable_roots: &[Path
     }
 }
 
+/// Whether somebody can be asked without the caller's terminal.
+#[cfg(target_os = "linux")]
+pub fn is_somebody_beyond_terminal(askpass: Option<PathBuf>, writable_roots: &[PathBuf]) -> bool {
+    Console::reach(writable_roots).is_some()
+        || askpass.is_some_and(|path| Askpass::new(path, writable_roots).is_ok())
+}
+
 /// Nobody: where no command runs, nothing is asked yet.
 #[cfg(not(target_os = "linux"))]
 pub fn speaker(_askpass: Option<PathBuf>, _writable_roots: &[PathBuf], _colours: bool) -> Box<dyn Approver> {

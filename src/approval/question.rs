@@ -18,6 +18,8 @@ pub enum Kind {
     Write,
     /// May this command (confined) connect to this Unix socket?
     Socket,
+    /// The sandbox refused something, and the command failed: run it again, and how?
+    Again,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Kind::Network => "network",
             Kind::Write => "write",
             Kind::Socket => "socket",
+            Kind::Again => "again",
         }
     }
 
@@ -41,6 +44,7 @@ impl Kind {
             Kind::Network => "May this command connect?",
             Kind::Write => "May this command write outside of its directories?",
             Kind::Socket => "May this command speak to this server outside?",
+            Kind::Again => "The sandbox refused what this command wanted. Run it again?",
         }
     }
 }
@@ -58,10 +62,14 @@ pub enum Choice {
     AlwaysUser,
     /// No, from now on; the settings are changed.
     Never,
+    /// For [`Kind::Again`]: inside, with exactly what was refused.
+    Grant,
+    /// For [`Kind::Again`]: outside, this once.
+    Outside,
 }
 
 impl Choice {
-    /// All, in the order in which they are offered.
+    /// All that end an ordinary question, in the order in which they are offered.
     pub const ALL: [Choice; 5] =
         [Choice::Once, Choice::Session, Choice::Always, Choice::AlwaysUser, Choice::Never];
 
@@ -73,6 +81,8 @@ impl Choice {
             Choice::Always => "always",
             Choice::AlwaysUser => "always-user",
             Choice::Never => "never",
+            Choice::Grant => "grant",
+            Choice::Outside => "outside",
         }
     }
 
@@ -84,6 +94,9 @@ impl Choice {
             Choice::Always => b'a',
             Choice::AlwaysUser => b'u',
             Choice::Never => b'v',
+            Choice::Grant => b'g',
+            // Never beside `Once`.
+            Choice::Outside => b'o',
         }
     }
 
@@ -95,6 +108,8 @@ impl Choice {
             Choice::Always => Answer::Always,
             Choice::AlwaysUser => Answer::AlwaysUser,
             Choice::Never => Answer::Never { by: format!("{by} said never") },
+            Choice::Grant => Answer::Grant,
+            Choice::Outside => Answer::Outside,
         }
     }
 }
@@ -111,6 +126,10 @@ pub enum Answer {
     Always,
     /// Yes, from now on and in every project.
     AlwaysUser,
+    /// Again, with what was refused.
+    Grant,
+    /// Again, outside.
+    Outside,
     /// No, from now on; `by` as for `No`.
     Never {
         /// E.g. `the person at the terminal said never`.
@@ -141,6 +160,8 @@ impl Answer {
             Answer::Session => "session",
             Answer::Always => "always",
             Answer::AlwaysUser => "always-user",
+            Answer::Grant => "grant",
+            Answer::Outside => "outside",
             Answer::Never { .. } => "never",
             Answer::No { .. } => "no",
         }

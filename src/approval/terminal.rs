@@ -167,6 +167,8 @@ pub(super) fn keys(choices: &[Choice]) -> String {
             Choice::Always => "[a]lways",
             Choice::AlwaysUser => "always for [u]ser",
             Choice::Never => "ne[v]er",
+            Choice::Grant => "[g]rant exactly this and run again",
+            Choice::Outside => "run [o]utside once",
         })
         .collect();
     words.push("[n]o");

@@ -47,6 +47,11 @@ impl Held {
         self.grants.iter().any(|(granted, reason)| *reason == why && path.starts_with(granted))
     }
 
+    /// Whether a person said no to it.
+    pub fn is_refused(&self, violation: &Violation) -> bool {
+        self.refused.contains(&violation.key())
+    }
+
     /// Keeps a call until its question is answered; false: it is not asked about.
     pub fn keep(&mut self, waiting: Waiting) -> bool {
         let key = waiting.violation.key();
@@ -114,6 +119,7 @@ mod tests {
             path: path.into(),
             why: Why::Outside,
             reason: String::new(),
+            refused_by_person: false,
         };
         Waiting {
             asked: Notification { id, thread: 1, call: 0, arguments: [0; 6] },

@@ -41,6 +41,9 @@ pub struct Violation {
     pub why: Why,
     /// More about it, in words.
     pub reason: String,
+    /// A person was asked and said no: that is final.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused_by_person: bool,
 }
 
 impl Violation {
@@ -149,6 +152,7 @@ mod tests {
             path: path.into(),
             why: Why::Outside,
             reason: String::new(),
+            refused_by_person: false,
         }
     }
 

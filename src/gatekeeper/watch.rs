@@ -328,7 +328,8 @@ impl<'a> Gatekeeper<'a> {
         if helps && self.held.keep(Waiting { asked, call, violation: violation.clone() }) {
             return None;
         }
-        self.record(&violation);
+        let refused_by_person = self.held.is_refused(&violation);
+        self.record(&Violation { refused_by_person, ..violation });
         Some(refusal)
     }
 
@@ -385,5 +386,6 @@ fn violation(asked: Notification, call: Call, path: &Path, why: Why, reason: &st
         path: path.to_string_lossy().into_owned(),
         why,
         reason: reason.into(),
+        refused_by_person: false,
     }
 }

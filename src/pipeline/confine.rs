@@ -56,14 +56,18 @@ pub struct Planned {
     pub files: FilePolicy,
 }
 
-/// Plans the boundary for one command.
+/// Plans the boundary for one command. `wanted` are files that its agent writes, `allowed` what a person granted.
 ///
 /// # Errors
 /// No backend; a glob that is too wide.
-pub fn plan(prepared: &Prepared, wanted: &[PathBuf]) -> Result<Planned, Stop> {
+pub fn plan(prepared: &Prepared, wanted: &[PathBuf], allowed: &[PathBuf]) -> Result<Planned, Stop> {
     let bubblewrap = find_bubblewrap(prepared)?;
     let granted = grants::prepare(wanted);
     let mut files = prepared.policy.files.clone();
+    files.writable.extend(allowed.iter().map(|path| PathRule {
+        pattern: PathPattern::Literal(path.clone()),
+        origin: Origin::BuiltIn("granted by a person for this run"),
+    }));
     files.writable.extend(granted.writable.iter().map(|path| PathRule {
         pattern: PathPattern::Literal(path.clone()),
         origin: Origin::BuiltIn("agents' own files"),

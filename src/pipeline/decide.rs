@@ -159,6 +159,8 @@ fn ask(
             Some(rules) => remember::write(&rules, prepared),
             None => Ok(()),
         },
+        // Not offered, so not given.
+        Answer::Grant | Answer::Outside => Err(refused(command.to_vec(), reason, Vec::new())),
         Answer::No { by } | Answer::Never { by } => {
             let mut reason = reason.clone();
             reason.text = format!("{}; {by}", reason.text);

@@ -135,6 +135,7 @@ fn settle_call(answer: Answer, asked: &AskedCall, prepared: &Prepared) -> Reply 
         Answer::Always => keep(Destination::ProjectPersonal, Reply::AlwaysHere),
         Answer::AlwaysUser => keep(Destination::User, Reply::AlwaysUser),
         Answer::Never { by } => Reply::Never(by),
+        Answer::Grant | Answer::Outside => Reply::No("no answer that was offered".into()),
         Answer::No { by } if nobodys => Reply::Nobody(by),
         Answer::No { by } => Reply::No(by),
     }
@@ -154,6 +155,7 @@ fn settle(answer: Answer, asked: &Asked, prepared: &Prepared) -> Reply {
         Answer::Always => kept(write(Destination::ProjectPersonal, false), Reply::AlwaysHere),
         Answer::AlwaysUser => kept(write(Destination::User, false), Reply::AlwaysUser),
         Answer::Never { by } => kept(write(Destination::ProjectPersonal, true), Reply::Never(by)),
+        Answer::Grant | Answer::Outside => Reply::No("no answer that was offered".into()),
         Answer::No { by } if nobodys => Reply::Nobody(by),
         Answer::No { by } => Reply::No(by),
     }

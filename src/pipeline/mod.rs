@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 pub mod account;
 #[cfg(target_os = "linux")]
+pub mod again;
+#[cfg(target_os = "linux")]
 pub mod confine;
 #[cfg(target_os = "linux")]
 pub mod decide;
@@ -23,7 +25,11 @@ use crate::caller::Caller;
 use crate::cli::ShellInvocation;
 use crate::report;
 #[cfg(target_os = "linux")]
-use crate::run;
+use crate::{run, system::signals};
+#[cfg(target_os = "linux")]
+use again::Again;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 
 /// A command, a script, stdin or a terminal: gives the exit status, or ends this process as the command ended.
 ///
@@ -50,7 +56,8 @@ fn confined_or_not(
     programs: &mut account::Account,
 ) -> Result<i32, Stop> {
     use decide::Place;
-    let early = confine::Early::start(run::inherited::occupy_closed());
+    let closed = run::inherited::occupy_closed();
+    let early = confine::Early::start(closed.clone());
     let prepared = prepare::policy(caller)?;
     prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
     let shell = shells::choose(shell, &prepared)?;
@@ -65,12 +72,30 @@ fn confined_or_not(
             shells::unconfined(&shell, caller)
         }
         Place::Inside => {
-            let plan = confine::plan(&prepared, &decision.grants)?;
-            let outcome = confine::run(&shell, plan, &prepared, caller, early)?;
+            let inside = |early, allowed: &[PathBuf]| {
+                let plan = confine::plan(&prepared, &decision.grants, allowed)?;
+                let outcome = confine::run(&shell, plan, &prepared, caller, early)?;
+                let mut refused =
+                    stop::refused(&outcome, &prepared.policy.ignored_violations, &decide::text_of(&shell));
+                refused.extend(again::hint(&outcome, &prepared, caller));
+                stop::report_outcome(&outcome, &refused, decision.note.as_deref());
+                Ok::<_, Stop>(outcome)
+            };
+            let mut outcome = inside(early, &[])?;
+            match again::offer(&outcome, &shell, &prepared, caller) {
+                Again::No => {}
+                Again::Inside(allowed) => {
+                    signals::restore(outcome.signals);
+                    outcome = inside(confine::Early::start(closed), &allowed)?;
+                }
+                Again::Outside => {
+                    programs.ended(&outcome);
+                    signals::restore(outcome.signals);
+                    return shells::unconfined(&shell, caller);
+                }
+            }
             programs.ended(&outcome);
-            let refused =
-                stop::refused(&outcome, &prepared.policy.ignored_violations, &decide::text_of(&shell));
-            Ok(stop::report_outcome(&outcome, &refused, decision.note.as_deref()))
+            Ok(run::front::end(outcome.ending))
         }
     }
 }

@@ -144,9 +144,9 @@ pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) 
     hosts.chain(calls).chain(more).map(line).collect()
 }
 
-/// Says what has to be said after a run, and ends as the command ended.
+/// Says what has to be said after a run.
 #[cfg(target_os = "linux")]
-pub fn report_outcome(outcome: &Outcome, refused: &[String], note: Option<&str>) -> i32 {
+pub fn report_outcome(outcome: &Outcome, refused: &[String], note: Option<&str>) {
     for swept in &outcome.swept {
         let path = swept.path.display();
         report::notice(&match &swept.moved {
@@ -160,5 +160,4 @@ pub fn report_outcome(outcome: &Outcome, refused: &[String], note: Option<&str>)
     if let Some(note) = note.filter(|_| outcome.ending != Ending::Exited(0)) {
         report::notice(note);
     }
-    crate::run::front::end(outcome.ending)
 }

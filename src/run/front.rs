@@ -69,8 +69,9 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
     let Ends { child, channel, complaints, link, .. } = ends;
     drop(link);
     let lines = [Line::new(line), Line::new(calls)];
-    let passed = record.passed;
-    let front = Front { channel, arrivals, passed, bubblewrap: child, watch, terminal, lines, speaker };
+    let (passed, signals) = (record.passed, record.signals);
+    let front =
+        Front { channel, arrivals, passed, bubblewrap: child, watch, terminal, lines, speaker, signals };
     front.attend(caretaker, complaints)
 }
 
@@ -84,6 +85,7 @@ struct Front<'a> {
     /// To the gateway and to the gatekeeper.
     lines: [Line; 2],
     speaker: Box<dyn Speaker + 'a>,
+    signals: CallerSignals,
 }
 
 impl Front<'_> {
@@ -192,10 +194,11 @@ impl Front<'_> {
         let [network, calls] = &mut self.lines;
         let blocked = network.hang_up(&*self.speaker).blocked;
         let violations = calls.hang_up(&*self.speaker).violations;
+        let signals = self.signals;
         if !jobs {
             self.clear(caretaker);
         }
-        Outcome { ending, swept, blocked, violations }
+        Outcome { ending, swept, blocked, violations, signals }
     }
 
     /// Nothing lives inside any more: collect what is ours.

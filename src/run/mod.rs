@@ -75,6 +75,8 @@ pub struct Outcome {
     pub blocked: Vec<Blocked>,
     /// Calls that were refused.
     pub violations: Vec<crate::gatekeeper::Violation>,
+    /// How the caller had left the signals: all are blocked now.
+    pub signals: crate::system::signals::CallerSignals,
     /// Protected names that appeared and were taken away, and what could not be.
     pub swept: Vec<Swept>,
 }

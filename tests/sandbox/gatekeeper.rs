@@ -592,3 +592,24 @@ print('end')
         assert_eq!(ran.stdout, "{30} 400\nend\n", "{}", ran.stderr);
     });
 }
+
+#[test]
+fn the_way_out_is_named_only_where_it_exists_and_a_person_can_be_asked() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.write(&world.outside.join("f"), "text");
+        // A call that is not made for the inside, so nobody is asked while it waits.
+        let text =
+            format!("python3 -c 'import os; os.setxattr(\"{outside}/f\", \"user.x\", b\"1\")' 2>/dev/null");
+        let word = "dangerouslyDisableSandbox COMMAND";
+        assert!(!world.run(&text).stderr.contains(word));
+        let (ran, _) = with_answer(world, "no", &text);
+        assert!(ran.stderr.contains(word), "{}", ran.stderr);
+        // Not for what a person refused.
+        let (ran, asked) = with_answer(world, "no", &format!("touch {outside}/n 2>/dev/null"));
+        assert!(asked.len() == 1 && !ran.stderr.contains(word), "{}", ran.stderr);
+        world.user_settings(r#"{"sandbox":{"allowUnsandboxedCommands":false}}"#);
+        let (ran, _) = with_answer(world, "no", &text);
+        assert!(ran.stderr.contains("may not setxattr") && !ran.stderr.contains(word), "{}", ran.stderr);
+    });
+}

@@ -573,3 +573,48 @@ fn a_write_outside_is_asked_about_on_the_terminal_while_the_call_waits() {
         assert!(!world.outside.join("f2").exists());
     });
 }
+
+#[test]
+fn what_could_not_be_asked_about_is_offered_once_the_command_has_failed() {
+    each(|world| {
+        let file = world.outside.join("f");
+        world.write(&file, "text");
+        let mut screen = Screen::outer(world, world.bin("sbsh").to_str().unwrap());
+        let answer = |screen: &mut Screen, key: &str, until: &str| {
+            screen.until("[n]o > ");
+            let end = Instant::now() + Duration::from_secs(30);
+            while !screen.seen.contains(until) {
+                assert!(Instant::now() < end, "no answer was taken");
+                screen.types(key);
+                screen.look();
+            }
+        };
+        // An attribute is changed by a call that nobody makes for the inside.
+        let set = format!(
+            "python3 -c 'import os; os.setxattr(\"{0}\", \"user.x\", b\"1\"); print(os.getxattr(\"{0}\", \"user.x\"))'",
+            file.display()
+        );
+        // What was typed too often for an answer is taken off the line first.
+        let text = format!("\u{15}$B -c {}; echo st$?\n", shlex::try_quote(&set).unwrap());
+        screen.types(&text);
+        let asked = screen.until("Run it again?");
+        assert!(asked.contains("may not setxattr"), "{asked}");
+        answer(&mut screen, "n", "st1\r\n");
+        screen.until("outer> ");
+        screen.types(&text);
+        answer(&mut screen, "g", "b'1'\r\n");
+        screen.until("st0\r\n");
+        screen.until("outer> ");
+        // Not where the way out does not exist.
+        world.user_settings(r#"{"sandbox":{"allowUnsandboxedCommands":false}}"#);
+        screen.types(&text.replace("user.x", "user.y"));
+        let asked = screen.until("[n]o > ");
+        assert!(!asked.contains("utside once"), "{asked}");
+        let end = Instant::now() + Duration::from_secs(30);
+        while !screen.seen.contains("st1\r\n") {
+            assert!(Instant::now() < end, "no answer was taken");
+            screen.types("n");
+            screen.look();
+        }
+    });
+}

@@ -37,7 +37,7 @@ fn words(question: &Question) -> Vec<String> {
     let summary = match question.kind {
         Kind::Network | Kind::Socket => "A command wants to connect",
         Kind::Write => "A command wants to write outside of its directories",
-        Kind::Command | Kind::Outside => "A command wants to run",
+        Kind::Command | Kind::Outside | Kind::Again => "A command wants to run",
         Kind::Trust => "Settings want to be trusted",
     };
     let mut words: Vec<String> = ["--app-name=sbsh", "--", summary].map(str::to_owned).to_vec();
