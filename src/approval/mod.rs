@@ -59,11 +59,15 @@ pub fn speaker(askpass: Option<PathBuf>, writable_roots: &[PathBuf], colours: bo
     speakers_beyond_terminal(askpass, writable_roots)
 }
 
+/// How long somebody at the console may be away: what waits for the answer, a call or a connection, is refused then.
+#[cfg(target_os = "linux")]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// The same without the caller's terminal, for a process that must not read it.
 #[cfg(target_os = "linux")]
 pub fn speakers_beyond_terminal(askpass: Option<PathBuf>, writable_roots: &[PathBuf]) -> Box<dyn Approver> {
     if let Some(console) = Console::reach(writable_roots) {
-        return Box::new(console);
+        return Box::new(console.with_patience(PATIENCE));
     }
     match askpass.filter(|path| !path.as_os_str().is_empty()) {
         None => Box::new(Nobody::default()),
