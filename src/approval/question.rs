@@ -16,6 +16,8 @@ pub enum Kind {
     Network,
     /// May this command (confined) change what stands at this path, outside of what it may write?
     Write,
+    /// May this command (confined) read this file, which must not be read?
+    Read,
     /// May this command (confined) connect to this Unix socket?
     Socket,
     /// The sandbox refused something, and the command failed: run it again, and how?
@@ -31,6 +33,7 @@ impl Kind {
             Kind::Trust => "trust",
             Kind::Network => "network",
             Kind::Write => "write",
+            Kind::Read => "read",
             Kind::Socket => "socket",
             Kind::Again => "again",
         }
@@ -43,6 +46,7 @@ impl Kind {
             Kind::Trust => "Trust these settings to widen the sandbox?",
             Kind::Network => "May this command connect?",
             Kind::Write => "May this command write outside of its directories?",
+            Kind::Read => "May this command read what must not be read?",
             Kind::Socket => "May this command speak to this server outside?",
             Kind::Again => "The sandbox refused what this command wanted. Run it again?",
         }

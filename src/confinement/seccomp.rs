@@ -30,6 +30,8 @@ pub enum Watched {
     Connects,
     /// That, and what changes files.
     Files,
+    /// That, and every opening of a file: settings have questions about reading.
+    Reads,
 }
 
 /// A test on the low 32 bits of an argument; every argument tested here is an `int` or flags below 2^32 for the
@@ -208,17 +210,21 @@ fn notifications(options: Options) -> Vec<Rule> {
     if options.watched != Watched::Nothing && !options.unix_sockets {
         all.push(notify(libc::SYS_connect, &[]));
     }
-    if options.watched != Watched::Files {
+    if !matches!(options.watched, Watched::Files | Watched::Reads) {
         return all;
     }
+    let opens = |flags| match options.watched {
+        Watched::Reads => Vec::new(),
+        _ => vec![HasAnyOf(flags, CHANGES)],
+    };
     all.extend(WATCHED.iter().map(|&call| notify(call, &[])));
-    all.push(notify(libc::SYS_openat, &[HasAnyOf(2, CHANGES)]));
+    all.push(notify(libc::SYS_openat, &opens(2)));
     // Without a path it changes an open file (utimensat(2)).
     all.push(notify(libc::SYS_utimensat, &[IsNot(1, 0)]));
     #[cfg(target_arch = "x86_64")]
     {
         all.extend(WATCHED_OLD.iter().map(|&call| notify(call, &[])));
-        all.push(notify(libc::SYS_open, &[HasAnyOf(1, CHANGES)]));
+        all.push(notify(libc::SYS_open, &opens(1)));
         all.push(notify(libc::SYS_futimesat, &[IsNot(1, 0)]));
     }
     all

@@ -76,7 +76,7 @@ impl Held {
         let violation = self.waiting.front()?.violation.clone();
         self.standing = Some(violation.key());
         self.asked += 1;
-        let can_last = matches!(violation.why, Why::Outside | Why::Socket);
+        let can_last = matches!(violation.why, Why::Outside | Why::Socket | Why::Asked);
         Some(AskedCall { violation, can_last })
     }
 

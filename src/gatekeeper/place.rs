@@ -46,6 +46,16 @@ impl Places {
         self.walk(path, follow)
     }
 
+    /// The same, looked up on the host: the names are the same ones, but nothing is masked. For what is only asked about.
+    ///
+    /// # Errors
+    /// What looking gives.
+    pub fn find_on_host(&self, thread: i32, name: Name) -> nix::Result<PathBuf> {
+        let text = stranger::path(thread, name.text)?;
+        let path = if text.is_absolute() { text } else { stranger::directory(thread, name.from)?.join(text) };
+        std::fs::canonicalize(path).map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))
+    }
+
     fn walk(&mut self, mut path: PathBuf, follow: bool) -> nix::Result<PathBuf> {
         for _ in 0..LINKS {
             let (Some(parent), Some(last)) = (path.parent(), path.file_name()) else {

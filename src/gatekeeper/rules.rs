@@ -50,6 +50,7 @@ pub struct Rules {
     denied_later: Vec<PathRule>,
     hidden_later: Option<FilePolicy>,
     allowed_later: Vec<PathRule>,
+    read_asked: Vec<PathRule>,
     sockets: Vec<(String, String)>,
     never: Vec<PathBuf>,
 }
@@ -111,6 +112,7 @@ impl Rules {
             PathPattern::Literal(path) => !rules.named.get(path).is_some_and(|n| n.writable),
         };
         rules.allowed_later = files.writable.iter().filter(missing).cloned().collect();
+        rules.read_asked = files.read_asked.clone();
         rules.sockets =
             network.unix_sockets.iter().map(|s| (s.value.clone(), s.origin.to_string())).collect();
         rules
@@ -132,6 +134,16 @@ impl Rules {
             Access::Read if self.is_on_the_way(path) => Judgement::OnTheWay,
             Access::Read => Judgement::Outside,
         }
+    }
+
+    /// Whether a person may open this for reading, though it must not be read.
+    pub fn asks_to_read(&self, path: &Path) -> bool {
+        self.read_asked.iter().any(|rule| covers(rule, path)) && self.access(path) == Access::None
+    }
+
+    /// Whether any reading is asked about.
+    pub fn asks_about_reading(&self) -> bool {
+        !self.read_asked.is_empty()
     }
 
     /// For a canonical path of a socket whose listener lives elsewhere.

@@ -16,6 +16,8 @@ pub enum Why {
     Outside,
     /// It must neither be read nor written.
     Hidden,
+    /// It must not be read unless a person says so.
+    Asked,
     /// A name that is always protected.
     Protected,
     /// A Unix socket whose listener is outside.
@@ -57,6 +59,7 @@ impl Violation {
         let (path, program) = (&self.path, &self.program);
         let verb = match self.call.as_str() {
             "connect" => "connect to",
+            "open" | "openat" if self.why == Why::Asked => "read",
             "open" | "openat" | "creat" => "write",
             call => call,
         };
@@ -68,6 +71,7 @@ impl Violation {
         match self.why {
             Why::Outside => "it is outside of what may be written",
             Why::Hidden => "it must not be read",
+            Why::Asked => "it must not be read unless a person says so",
             Why::Socket => "its server is outside",
             Why::Own => "it is sbsh's own",
             Why::Protected => self.reason.as_str(),
@@ -89,7 +93,7 @@ impl Violation {
         match self.why {
             Why::Outside => Some(format!("sbshctl allow write {quoted}")),
             Why::Socket => Some(format!("sbshctl allow socket {quoted}")),
-            Why::Hidden => Some(format!("sbshctl allow read {quoted}")),
+            Why::Hidden | Why::Asked => Some(format!("sbshctl allow read {quoted}")),
             Why::Protected | Why::Own => None,
         }
     }

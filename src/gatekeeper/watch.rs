@@ -50,6 +50,9 @@ pub struct Cost {
     pub longest: Duration,
 }
 
+/// The flags of an open that changes something.
+const CHANGES: i32 = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
+
 /// What becomes of a call, by one of its paths.
 enum Settled {
     /// The kernel goes on with it.
@@ -157,6 +160,11 @@ impl<'a> Gatekeeper<'a> {
 
     fn file(&mut self, asked: Notification, call: Call) -> Option<Reply> {
         let deed = call.deed;
+        if let Deed::Open { at, flags, .. } = deed
+            && flags & CHANGES == 0
+        {
+            return self.reading(asked, call, at);
+        }
         let Some(touched) = self.touched(asked.thread, deed) else { return Some(Reply::Continue) };
         if matches!(deed, Deed::Rename { .. } | Deed::Remove { directory: true, .. } | Deed::Make { .. })
             && let Some(places) = &mut self.places
@@ -191,6 +199,25 @@ impl<'a> Gatekeeper<'a> {
         }
         let paths: Vec<&Path> = touched.iter().map(|t| t.path.as_path()).collect();
         perform::perform(&self.listener, asked, deed, &paths).unwrap_or_else(|error| Some(Reply::Fail(error)))
+    }
+
+    /// Opening for reading: notified only where settings have questions about it.
+    fn reading(&mut self, asked: Notification, call: Call, at: Name) -> Option<Reply> {
+        // Below a masked directory nothing can be looked up inside; the host has the same names.
+        let places = self.places.as_mut()?;
+        let found = places.find(asked.thread, at).or_else(|_| places.find_on_host(asked.thread, at));
+        let Some(path) = found.ok().filter(|path| self.rules.asks_to_read(path)) else {
+            return Some(Reply::Continue);
+        };
+        if !self.held.is_granted(&path, Why::Asked) {
+            if nix::unistd::access(&path, AccessFlags::R_OK).is_err() {
+                return Some(Reply::Continue);
+            }
+            let violation = violation(asked, call, &path, Why::Asked, "");
+            return self.hold_or(asked, call, violation, Reply::Continue);
+        }
+        let made = perform::perform(&self.listener, asked, call.deed, &[path.as_path()]);
+        made.unwrap_or_else(|error| Some(Reply::Fail(error)))
     }
 
     /// What becomes of a call as far as one of its paths decides it.

@@ -255,7 +255,8 @@ pub fn run(
             unix_sockets: policy.network.all_unix_sockets.as_ref().is_some_and(|s| s.value),
             shared_group: front::shares_group(),
             watched: match policy.gatekeeper.value {
-                Gatekept::Full => Watched::Files,
+                Gatekept::Full if policy.files.read_asked.is_empty() => Watched::Files,
+                Gatekept::Full => Watched::Reads,
                 Gatekept::Network => Watched::Connects,
             },
         },

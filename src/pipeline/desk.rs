@@ -40,7 +40,11 @@ impl Command {
         let violation = &asked.violation;
         let lasting = [Choice::Always, Choice::AlwaysUser].into_iter().filter(|_| asked.can_last);
         Question {
-            kind: if violation.why == Why::Socket { Kind::Socket } else { Kind::Write },
+            kind: match violation.why {
+                Why::Socket => Kind::Socket,
+                Why::Asked => Kind::Read,
+                _ => Kind::Write,
+            },
             command: self.text.clone(),
             cwd: self.cwd.clone(),
             rule: None,
@@ -121,7 +125,11 @@ pub fn keep(kept: &Kept, command: &Command, prepared: &Prepared) {
 
 /// Puts an answer about a call into effect.
 fn settle_call(answer: Answer, asked: &AskedCall, prepared: &Prepared) -> Reply {
-    let list = if asked.violation.why == Why::Socket { PathList::Socket } else { PathList::Write };
+    let list = match asked.violation.why {
+        Why::Socket => PathList::Socket,
+        Why::Asked => PathList::Read,
+        _ => PathList::Write,
+    };
     let keep =
         |to, reply| match asked.violation.entry().map(|entry| remember::path(&entry, list, to, prepared)) {
             Some(Ok(_)) => reply,

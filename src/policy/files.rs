@@ -92,6 +92,9 @@ pub struct FilePolicy {
     pub read_denied: Vec<PathRule>,
     /// `allowRead`.
     pub read_allowed: Vec<PathRule>,
+    /// `Read(...)` ask: what must not be read is opened where these name it and a person says so. They decide nothing
+    /// about access themselves.
+    pub read_asked: Vec<PathRule>,
     /// `filesystem.allowGitConfig`.
     pub allow_git_config: bool,
 }

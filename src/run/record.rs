@@ -112,6 +112,7 @@ impl Record {
             Watched::Nothing => 0,
             Watched::Connects => 1,
             Watched::Files => 2,
+            Watched::Reads => 3,
         });
         let length = u32::try_from(to.0.len() - 4).ok().filter(|&l| l as usize <= LIMIT);
         let length = length.ok_or(io::ErrorKind::InvalidInput)?;
@@ -167,6 +168,7 @@ impl Record {
                     0 => Watched::Nothing,
                     1 => Watched::Connects,
                     2 => Watched::Files,
+                    3 => Watched::Reads,
                     _ => return None,
                 },
             },

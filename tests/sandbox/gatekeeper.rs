@@ -613,3 +613,33 @@ fn the_way_out_is_named_only_where_it_exists_and_a_person_can_be_asked() {
         assert!(ran.stderr.contains("may not setxattr") && !ran.stderr.contains(word), "{}", ran.stderr);
     });
 }
+
+#[test]
+fn a_denied_read_is_opened_where_an_ask_rule_says_so_and_a_person_does() {
+    each(|world| {
+        world.write(&world.home.join("vault/key"), "secret\n");
+        world.write(&world.home.join("vault/other"), "other\n");
+        world.write(&world.home.join(".netrc"), "login\n");
+        world.write(&world.home.join("plain"), "plain\n");
+        world.user_settings(
+            r#"{"sandbox":{"filesystem":{"denyRead":["~/vault"]}},
+                "permissions":{"ask":["Read(~/vault/key)", "Read(~/.netrc)", "Read(~/plain)"]}}"#,
+        );
+        let text = "cat ~/vault/key ~/.netrc ~/plain; cat ~/vault/other; ls ~/vault; cat < ~/vault/key";
+        let (ran, asked) = with_answer(world, "session", text);
+        assert_eq!(ran.stdout, "secret\nlogin\nplain\nsecret\n", "{}", ran.stderr);
+        let paths: Vec<&str> = asked.iter().map(|q| q["path"].as_str().unwrap()).collect();
+        assert!(asked.iter().all(|q| q["kind"] == "read"), "{asked:?}");
+        assert_eq!(
+            paths,
+            [world.home.join("vault/key"), world.home.join(".netrc")].map(|p| p.display().to_string())
+        );
+        let (ran, asked) = with_answer(world, "no", text);
+        assert_eq!((ran.stdout.as_str(), asked.len()), ("plain\n", 2), "{}", ran.stderr);
+        // What is granted is read, not written.
+        let (ran, _) = with_answer(world, "session", "cat ~/.netrc; echo x >> ~/.netrc; true");
+        assert_eq!(ran.stdout, "login\n");
+        assert_eq!(fs::read_to_string(world.home.join(".netrc")).unwrap(), "login\n");
+        assert_eq!(world.run("cat ~/.netrc; find /usr/bin -maxdepth 1 | wc -l").status, Some(0));
+    });
+}

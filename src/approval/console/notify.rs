@@ -36,6 +36,7 @@ impl Notifier {
 fn words(question: &Question) -> Vec<String> {
     let summary = match question.kind {
         Kind::Network | Kind::Socket => "A command wants to connect",
+        Kind::Read => "A command wants to read what must not be read",
         Kind::Write => "A command wants to write outside of its directories",
         Kind::Command | Kind::Outside | Kind::Again => "A command wants to run",
         Kind::Trust => "Settings want to be trusted",

@@ -38,13 +38,14 @@ struct Asked {
 /// The question of a line. A choice that is not known here is not offered; a kind that is not known is no question.
 pub(super) fn question(line: &[u8]) -> Option<Question> {
     let asked: Asked = serde_json::from_slice(line).ok()?;
-    let kinds = [Kind::Command, Kind::Outside, Kind::Trust, Kind::Network, Kind::Write, Kind::Socket];
+    let kinds =
+        [Kind::Command, Kind::Outside, Kind::Trust, Kind::Network, Kind::Write, Kind::Read, Kind::Socket];
     let kind = kinds.into_iter().find(|kind| kind.name() == asked.kind)?;
     let place = match (asked.path, asked.call, asked.program.clone()) {
         (Some(path), Some(call), Some(program)) => Some(PathTarget { call, path, program }),
         _ => None,
     };
-    if matches!(kind, Kind::Write | Kind::Socket) && place.is_none() {
+    if matches!(kind, Kind::Write | Kind::Read | Kind::Socket) && place.is_none() {
         return None;
     }
     let target = match (asked.host, asked.port) {

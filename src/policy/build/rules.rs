@@ -67,10 +67,11 @@ impl Builder<'_> {
             }
             Permission::Read(path) => {
                 let patterns = self.paths.permission(path, origin, true)?;
-                if effect == Effect::Deny {
-                    let rules =
-                        patterns.into_iter().map(|pattern| PathRule { pattern, origin: origin.clone() });
-                    self.files.read_denied.extend(rules);
+                let rules = patterns.into_iter().map(|pattern| PathRule { pattern, origin: origin.clone() });
+                match effect {
+                    Effect::Deny => self.files.read_denied.extend(rules),
+                    Effect::Ask => self.files.read_asked.extend(rules),
+                    Effect::Allow => {}
                 }
             }
             Permission::Domain(domain) => self.domain(domain, origin, effect, counts)?,
