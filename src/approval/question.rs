@@ -197,7 +197,7 @@ impl NetworkTarget {
 /// What a command wants to do outside of what it may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathTarget {
-    /// The call, as in section 2 of the manual.
+    /// What it does: "write", "connect to", or the call's name.
     pub call: String,
     /// The path, canonical.
     pub path: String,

@@ -56,14 +56,17 @@ impl Violation {
 
     /// One line: what was tried, by whom, and why it was refused. The texts in it are still as they came.
     pub fn what(&self) -> String {
-        let (path, program) = (&self.path, &self.program);
-        let verb = match self.call.as_str() {
+        format!("{} may not {} '{}': {}", self.program, self.verb(), self.path, self.because())
+    }
+
+    /// What the call does, in a word.
+    pub fn verb(&self) -> &str {
+        match self.call.as_str() {
             "connect" => "connect to",
             "open" | "openat" if self.why == Why::Asked => "read",
             "open" | "openat" | "creat" => "write",
             call => call,
-        };
-        format!("{program} may not {verb} '{path}': {}", self.because())
+        }
     }
 
     /// Why it was refused, as the end of a sentence.

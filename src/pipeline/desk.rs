@@ -53,7 +53,7 @@ impl Command {
             argv: None,
             target: None,
             place: Some(PathTarget {
-                call: violation.call.clone(),
+                call: violation.verb().to_owned(),
                 path: violation.path.clone(),
                 program: violation.program.clone(),
             }),

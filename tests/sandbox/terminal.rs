@@ -550,7 +550,7 @@ fn a_write_outside_is_asked_about_on_the_terminal_while_the_call_waits() {
         let end = Instant::now() + Duration::from_secs(30);
         // What is typed before the question stands completely is dropped: typed until it is taken.
         let asked = screen.until("[n]o > ");
-        assert!(asked.contains(&format!("openat '{}'", file.display())), "{asked}");
+        assert!(asked.contains(&format!("write '{}'", file.display())), "{asked}");
         while !screen.seen.contains("once") {
             assert!(Instant::now() < end, "no answer was taken");
             screen.types("o");
