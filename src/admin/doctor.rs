@@ -161,7 +161,7 @@ fn gatekeeper() -> Check {
     let finding = if can {
         "calls that would cross the boundary are seen one by one"
     } else {
-        "the kernel gives no notifications (Linux 5.19), or another supervisor has them: no Unix sockets, and protected names are swept afterwards"
+        "the kernel gives no notifications (Linux 5.0), or another supervisor has them: no Unix sockets, and protected names are swept afterwards"
     };
     Check { name: "gatekeeper", ok: can, finding: finding.into(), remedy: None }
 }

@@ -165,13 +165,17 @@ impl AsFd for Listener {
 
 /// Puts the calling thread under a filter whose notifications arrive at the descriptor that is given; closed on exec.
 /// Once a call was received, only a deadly signal ends its waiting (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19):
-/// a call that we perform is not interrupted half-way and then made again.
+/// a call that we perform is not interrupted half-way and then made again. Older kernels make it again.
 ///
 /// # Errors
-/// EBUSY: another supervisor listens already. EINVAL: a kernel before 5.19.
+/// EBUSY: another supervisor listens already. EINVAL: a kernel before 5.0.
 pub fn install(program: &[Instruction]) -> nix::Result<RawFd> {
     const NEW_LISTENER: u64 = 1 << 3;
     const WAIT_KILLABLE: u64 = 1 << 5;
-    super::seccomp::install_with(program, NEW_LISTENER | WAIT_KILLABLE)
-        .and_then(|number| RawFd::try_from(number).map_err(|_| Errno::EBADF))
+    let installed = super::seccomp::install_with(program, NEW_LISTENER | WAIT_KILLABLE);
+    let installed = match installed {
+        Err(Errno::EINVAL) => super::seccomp::install_with(program, NEW_LISTENER),
+        installed => installed,
+    };
+    installed.and_then(|number| RawFd::try_from(number).map_err(|_| Errno::EBADF))
 }
