@@ -81,9 +81,13 @@ mod tests {
 
     #[test]
     fn an_errand_leaves_its_namespaces_behind_and_brings_its_descriptors_home() {
+        let processors = || nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).unwrap();
+        let before = processors();
         let number = |of: OwnedFd| nix::sys::stat::fstat(of).unwrap().st_ino;
         let entered = process::errand(|| enter_new_network().and_then(|()| own_network())).unwrap();
         let (entered, own) = (number(entered.unwrap()), number(own_network().unwrap()));
         assert_ne!(entered, own);
+        assert_eq!(processors(), before);
+        assert_eq!(process::errand(processors), Ok(before));
     }
 }

@@ -3,7 +3,7 @@
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -58,18 +58,50 @@ pub fn errand<T>(work: impl FnOnce() -> T) -> nix::Result<T> {
 /// As vfork(2) does: the child goes on in this process's memory, here with its descriptors too, until it executes a
 /// program or ends with the status that `work` gives; so long this process stands still. Nothing is copied, and the
 /// child begins at once, on the same processor: a fork(2) costs three times as much, and its child waits for another
-/// processor to wake up. In the child every signal is blocked.
+/// processor to wake up or to become free. In the child every signal is blocked.
 fn borrow_process(work: &mut dyn FnMut() -> isize) -> nix::Result<Pid> {
     let mut stack = Stack::new()?;
+    let place = Place::stay();
+    let mut work = || {
+        place.leave();
+        work()
+    };
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
     // SAFETY: by CLONE_VFORK nothing of this thread runs while the child does, and what the child does is ordinary
     // code on a stack of its own that outlives it; what it allocates and opens belongs to this process as if the
     // process itself had done it. It has no thread of its own to confuse the C library with, no signal handler runs
     // in it, and it ends by exit(2) alone.
-    let child = unsafe { nix::sched::clone(Box::new(work), stack.bytes(), flags, Some(libc::SIGCHLD)) };
+    let child = unsafe { nix::sched::clone(Box::new(&mut work), stack.bytes(), flags, Some(libc::SIGCHLD)) };
     let _ = before.thread_set_mask();
+    place.leave();
     child
+}
+
+/// A process that stays on the processor that it is on, and those on which it may be.
+struct Place(Pid, Option<CpuSet>);
+
+impl Place {
+    /// This process stays where it is: the child that it makes begins there. Where that cannot be had, it begins
+    /// somewhere.
+    fn stay() -> Place {
+        let this = nix::unistd::getpid();
+        let all = sched_getaffinity(this);
+        let stay = || {
+            let mut here = CpuSet::new();
+            here.set(sched_getcpu()?)?;
+            sched_setaffinity(this, &here)
+        };
+        Place(this, all.ok().filter(|_| stay().is_ok()))
+    }
+
+    /// That process and the one that calls may go where they like again.
+    fn leave(&self) {
+        if let Place(process, Some(all)) = self {
+            let _ = sched_setaffinity(*process, all);
+            let _ = sched_setaffinity(Pid::from_raw(0), all);
+        }
+    }
 }
 
 /// Memory for a child's stack, with a page below it that ends a process that needs more.
