@@ -4,14 +4,12 @@ use super::agents::{self, Finding};
 use super::{print, print_json};
 use crate::caller::Caller;
 use crate::confinement::seccomp::{self, Watched};
-use crate::network::setup::{self, Entrances, Reach};
+use crate::network::setup::{Namespace, Reach};
 use crate::pipeline::{Stop, confine, prepare, stop_words};
 use crate::report;
 use crate::system::{notify, process};
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// One thing that was looked at.
@@ -168,20 +166,8 @@ fn gatekeeper() -> Check {
 
 /// Makes a network namespace as a command would get it, in a process of its own.
 fn network() -> Check {
-    let made = UnixStream::pair().map_err(|e| e.to_string()).and_then(|(near, far)| {
-        match process::fork().map_err(|e| e.desc().to_owned())? {
-            process::Fork::Child => {
-                setup::prepare(far.as_raw_fd());
-                process::exit_now(0)
-            }
-            process::Fork::Parent(child) => {
-                drop(far);
-                let made = Entrances::receive(near.as_raw_fd());
-                process::reap(child);
-                made
-            }
-        }
-    });
+    let entered = process::errand(Namespace::enter).map_err(|error| error.desc().to_owned());
+    let made = entered.and_then(|entered| entered).and_then(Namespace::furnish);
     let (ok, finding, remedy) = match made.map(|entrances| entrances.reach) {
         Ok(Reach::Every) => (true, "transparent: every TCP connection of every program arrives".into(), None),
         Ok(Reach::UsualPorts) => (

@@ -217,9 +217,9 @@ fn protect_name(root: &Path, name: &Path, places: &mut Places, resolver: &mut Re
     let full = root.join(name);
     match fs::symlink_metadata(&full) {
         Err(_) => {
-            if let Some((above, target)) =
-                name.parent().and_then(|p| Some((p, fs::read_link(root.join(p)).ok()?)))
-            {
+            // The root itself is no link.
+            let above = name.parent().filter(|above| !above.as_os_str().is_empty());
+            if let Some((above, target)) = above.and_then(|p| Some((p, fs::read_link(root.join(p)).ok()?))) {
                 places.guards.push(guard(root, above, Before::Link(target)));
             }
             places.guards.push(guard(root, name, Before::Missing));

@@ -1,7 +1,8 @@
 //! The sandbox's network namespace, made ready: from here on every TCP connection in it comes to our listeners.
 //!
-//! Owns addresses, routes, rules and listeners inside; runs before bubblewrap, in the process that becomes it. Must not
-//! know the policy. The namespace has nothing but `lo`: what is not carried by the gateway goes nowhere.
+//! Owns addresses, routes, rules and listeners inside. The process that becomes bubblewrap makes the namespace; the rest
+//! is done from outside, while bubblewrap builds the sandbox. Must not know the policy. The namespace has nothing but
+//! `lo`: what is not carried by the gateway goes nowhere.
 //!
 //! - A route makes every address a local one, so packets to anywhere come in again by `lo`.
 //! - A rule of nf_tables gives each TCP connection that is not for 127/8 or ::1 to a transparent listener, on which
@@ -12,12 +13,10 @@
 use super::rules;
 use crate::system::netlink::{Batch, CREATE};
 use crate::system::{namespaces, process, sockets};
+use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
-use std::fs::File;
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
 
 /// The port of the explicit HTTP proxy on the sandbox's 127.0.0.1. Each sandbox has its own loopback, so fixed numbers
 /// collide with nothing but a program inside that insists on them.
@@ -133,16 +132,43 @@ impl Entrances {
     }
 }
 
-/// In the process that becomes bubblewrap: enters a namespace, makes it ready and tells the other side. Whatever
-/// fails, this process goes on; the other side then lets bubblewrap make an empty network.
-pub fn prepare(over: RawFd) {
-    let told = namespaces::enter_new_network()
-        .map_err(|e| format!("cannot make a network namespace: {}", e.desc()))
-        .and_then(|()| ready().map_err(|e| format!("cannot set up the network namespace: {}", e.desc())))
-        .and_then(|entrances| entrances.send(over).map_err(|e| e.desc().to_owned()));
-    if let Err(why) = told {
-        say_why_not(over, &why);
+/// A network namespace that has nothing but `lo`.
+#[derive(Debug)]
+pub struct Namespace {
+    network: OwnedFd,
+    owner: Option<OwnedFd>,
+}
+
+impl Namespace {
+    /// In the process that becomes bubblewrap: enters a new one. `lo` is up when it returns, so that programs inside have
+    /// it even if no more can be done.
+    ///
+    /// # Errors
+    /// Why there is none: then bubblewrap has to make an empty one.
+    pub fn enter() -> Result<Namespace, String> {
+        namespaces::enter_new_network()
+            .map_err(|e| format!("cannot make a network namespace: {}", e.desc()))?;
+        let network = loopback_up().and_then(|()| namespaces::own_network()).map_err(not_set_up)?;
+        Ok(Namespace { network, owner: namespaces::own_user().ok() })
     }
+
+    /// Makes it ready, from outside.
+    ///
+    /// # Errors
+    /// Why not: then programs inside have nothing but `lo`.
+    pub fn furnish(self) -> Result<Entrances, String> {
+        let done = process::errand(|| self.join().and_then(|()| furniture()));
+        let entrances = done.and_then(|entrances| entrances).map_err(not_set_up)?;
+        Ok(Entrances { namespace: Some(self.network), owner: self.owner, ..entrances })
+    }
+
+    fn join(&self) -> nix::Result<()> {
+        namespaces::join(self.owner.as_ref().map(AsFd::as_fd), self.network.as_fd())
+    }
+}
+
+fn not_set_up(why: Errno) -> String {
+    format!("cannot set up the network namespace: {}", why.desc())
 }
 
 /// Tells the other side that there are no entrances.
@@ -150,8 +176,8 @@ pub fn say_why_not(over: RawFd, why: &str) {
     let _ = sockets::send_with_descriptors(over, format!("!{why}").as_bytes(), &[]);
 }
 
-fn ready() -> nix::Result<Entrances> {
-    loopback_up()?;
+/// In the namespace, with its capabilities.
+fn furniture() -> nix::Result<Entrances> {
     let route = everything_local(libc::AF_INET);
     let ipv6 = everything_local(libc::AF_INET6).is_ok();
     let any = |port: u16| {
@@ -159,9 +185,6 @@ fn ready() -> nix::Result<Entrances> {
         std::iter::once(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).chain(v6)
     };
     let mut all = explicit()?;
-    let open = |path: &str| File::open(path).ok().map(OwnedFd::from);
-    all.namespace = open("/proc/self/ns/net");
-    all.owner = open("/proc/self/ns/user");
     if route.is_err() {
         return Ok(all);
     }
@@ -248,43 +271,35 @@ pub fn join_loopback(entrances: &Entrances, joined: &Joined) -> Result<(), Strin
     let (Some(network), Reach::Every) = (&entrances.namespace, entrances.reach) else {
         return Err("the network is not transparent here".into());
     };
-    let (near, far) = UnixStream::pair().map_err(|e| e.to_string())?;
-    match process::fork().map_err(|e| e.desc().to_owned())? {
-        process::Fork::Child => {
-            let owner = entrances.owner.as_ref().map(AsFd::as_fd);
-            let divert = || {
-                let host = if joined.host { rules::divert_loopback() } else { Ok(()) };
-                host.and_then(|()| match &joined.session {
-                    None => Ok(()),
-                    Some(Others::Ports(ports)) => rules::divert_session(Some(ports)),
-                    Some(Others::Anywhere) => rules::divert_session(None),
-                })
-            };
-            let done = namespaces::join(owner, network.as_fd()).and_then(|()| divert());
-            let _ = (&far).write_all(done.map_or_else(|error| error.desc(), |()| "").as_bytes());
-            process::exit_now(0)
+    let owner = entrances.owner.as_ref().map(AsFd::as_fd);
+    let divert = || {
+        namespaces::join(owner, network.as_fd())?;
+        if joined.host {
+            rules::divert_loopback()?;
         }
-        process::Fork::Parent(child) => {
-            drop(far);
-            process::reap(child);
-            let mut why = String::new();
-            let _ = (&near).read_to_string(&mut why);
-            if why.is_empty() { Ok(()) } else { Err(why) }
+        match &joined.session {
+            None => Ok(()),
+            Some(Others::Ports(ports)) => rules::divert_session(Some(ports)),
+            Some(Others::Anywhere) => rules::divert_session(None),
         }
-    }
+    };
+    process::errand(divert).and_then(|done| done).map_err(|error| error.desc().to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn the_loopback_is_joined_from_outside() {
         let (near, far) = UnixStream::pair().unwrap();
         let child = match process::fork().unwrap() {
             process::Fork::Child => {
-                prepare(far.as_raw_fd());
+                let made = Namespace::enter().and_then(Namespace::furnish);
+                made.unwrap().send(far.as_raw_fd()).unwrap();
                 let mut go = [0];
                 let _ = (&far).read(&mut go);
                 let open = TcpStream::connect("127.0.0.1:4001").is_ok();
@@ -308,8 +323,7 @@ mod tests {
         let (near, far) = UnixStream::pair().unwrap();
         match crate::system::process::fork().unwrap() {
             crate::system::process::Fork::Child => {
-                prepare(far.as_raw_fd());
-                let told = Entrances::receive(near.as_raw_fd()).and_then(check);
+                let told = Namespace::enter().and_then(Namespace::furnish).and_then(check);
                 let _ = (&far).write_all(format!("{told:?}").as_bytes());
                 crate::system::process::exit_now(0);
             }

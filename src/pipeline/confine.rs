@@ -27,7 +27,7 @@ use crate::run::waiting::Waiting;
 use crate::run::{CONNECT_HELPER, Outcome, RunError, certificates, grants, inherited};
 use crate::settings::Origin;
 use crate::system::{inside, process};
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -211,8 +211,6 @@ pub fn run(
     let policy = &prepared.policy;
     let held = held(&planned.plan, prepared)?;
     let waiting = early.of(&planned.bubblewrap)?;
-    let entrances = waiting.entrances();
-    let seat = loopback(&entrances, prepared, caller);
     // Said here, where somebody reads it; the gateway has nobody to tell.
     if let Some(Err(error)) = desk::syslog(prepared) {
         report::notice(&format!(
@@ -226,30 +224,21 @@ pub fn run(
         Terminal::await_foreground();
     }
     let signals = front::block_signals()?;
-    let told = told_of_proxy(prepared, entrances.as_ref().ok());
-    let mut set: Vec<(&str, &OsStr)> = vec![("TMPDIR", prepared.places.tmpdir.as_os_str())];
-    set.extend(told.iter().map(|(name, value)| (*name, OsStr::new(value))));
     let authorities = match (&policy.network.extra_ca, prepared.places.tmpdir.parent()) {
         (Some(extra), Some(private)) => certificates::variables(&extra.value, private)?,
         _ => Vec::new(),
     };
-    set.extend(authorities.iter().map(|(name, path)| (*name, path.as_os_str())));
-    // The caller's own proxy is honoured outside; inside, its address leads nowhere and its password is a secret.
-    let removed = |name: &OsStr| {
-        name.to_str()
-            .is_some_and(|n| policy.environment.removes(n).is_some() || proxy_variables::CALLERS.contains(&n))
-    };
-    let record = Record {
+    let mut record = Record {
         shell: shell.file(),
         arguments: shell.arguments(),
-        environment: caller.environment_for(removed, &set),
+        environment: Vec::new(),
         directory: caller.directory.clone().map(PathBuf::into_os_string),
         scratch: prepared.places.tmpdir.clone().into_os_string(),
         held,
         passed: inherited.passed,
         alive: waiting.alive_inside,
         link: waiting.link_inside,
-        makes_doors: entrances.is_err(),
+        makes_doors: false,
         signals,
         filter: seccomp::Options {
             unix_sockets: policy.network.all_unix_sockets.as_ref().is_some_and(|s| s.value),
@@ -261,7 +250,7 @@ pub fn run(
             },
         },
     };
-    let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal, entrances.is_ok());
+    let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal, waiting.has_network());
     let command = Command { text: super::decide::text_of(shell), cwd: prepared.locations.cwd.clone() };
     let (line, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let serve = |network: &Network<'_>, alive: &OwnedFd| {
@@ -271,13 +260,19 @@ pub fn run(
             report::notice(&format!("the network's gateway failed: {error}"));
         }
     };
-    let network = Network {
-        entrances: entrances.unwrap_or_else(|_| Entrances::none()),
-        line: far,
-        at_once: seat.is_some() || policy.network.local_binding.value,
-        seat,
-        serve: Box::new(serve),
-    };
+    let connected = Box::new(|entrances: Result<Entrances, String>| {
+        let seat = loopback(&entrances, prepared, caller);
+        record.environment = environment(prepared, caller, entrances.as_ref().ok(), &authorities);
+        record.makes_doors = entrances.is_err();
+        let network = Network {
+            entrances: entrances.unwrap_or_else(|_| Entrances::none()),
+            line: far,
+            at_once: seat.is_some() || policy.network.local_binding.value,
+            seat,
+            serve: Box::new(serve),
+        };
+        (record, network)
+    });
     let speaker = Box::new(AtTerminal { prepared, caller, command: &command });
     let (places, guards, files) = (planned.facts.places, planned.plan.guards.clone(), planned.files);
     let rules = Box::new(|| Rules::new(&places, &guards, &files, &policy.network, own_sockets(prepared)));
@@ -295,8 +290,28 @@ pub fn run(
     let beyond = Box::new(|asked: &AskedCall| desk::ask_beyond(asked, caller, &command, prepared));
     let log = Box::new(|kept: &Kept| desk::keep(kept, &command, prepared));
     let keeping = Keeping { rules, beyond, log };
-    let launch = Launch { waiting, boundary, record, watch, keeping, network, line, speaker };
+    let launch = Launch { waiting, boundary, connected, watch, keeping, line, speaker };
     Ok(front::run(launch)?)
+}
+
+/// The environment of the inner shell.
+fn environment(
+    prepared: &Prepared,
+    caller: &Caller,
+    entrances: Option<&Entrances>,
+    authorities: &[(&'static str, PathBuf)],
+) -> Vec<CString> {
+    let told = told_of_proxy(prepared, entrances);
+    let mut set: Vec<(&str, &OsStr)> = vec![("TMPDIR", prepared.places.tmpdir.as_os_str())];
+    set.extend(told.iter().map(|(name, value)| (*name, OsStr::new(value))));
+    set.extend(authorities.iter().map(|(name, path)| (*name, path.as_os_str())));
+    // The caller's own proxy is honoured outside; inside, its address leads nowhere and its password is a secret.
+    let rules = &prepared.policy.environment;
+    let removed = |name: &OsStr| {
+        let is = |n| rules.removes(n).is_some() || proxy_variables::CALLERS.contains(&n);
+        name.to_str().is_some_and(is)
+    };
+    caller.environment_for(removed, &set)
 }
 
 /// Where sbsh listens itself. The gatekeeper connects from outside: whoever it connected there would be taken for a

@@ -28,37 +28,40 @@ pub struct Launch<'a> {
     pub waiting: Waiting,
     /// Its arguments up to the command.
     pub boundary: Vec<OsString>,
-    /// What the first process inside is told.
-    pub record: Record,
+    /// What depends on the network, which is made ready while bubblewrap works.
+    pub connected: Connected<'a>,
     /// What to look at afterwards.
     pub watch: Watch,
     /// What the gatekeeper goes by.
     pub keeping: Keeping<'a>,
-    /// The gateway-to-be, with its end of the line.
-    pub network: Network<'a>,
     /// Our end of the line.
     pub line: UnixStream,
     /// The person at the caller's terminal.
     pub speaker: Box<dyn Speaker + 'a>,
 }
 
+/// What the first process inside is told, and the gateway-to-be with its end of the line.
+pub type Connected<'a> = Box<dyn FnOnce(Result<Entrances, String>) -> (Record, Network<'a>) + 'a>;
+
 /// Runs one command to its end. Every signal must be blocked.
 ///
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
 pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
-    let Launch { waiting, boundary, record, watch, keeping, mut network, line, speaker } = launch;
+    let Launch { waiting, boundary, connected, watch, keeping, line, speaker } = launch;
+    // All that may fail comes before bubblewrap begins.
+    let (calls, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
     let terminal = Terminal::look();
-    let ends = waiting
+    let mut ends = waiting
         .go(&boundary)
         .ok_or(RunError::System { verb: "start bubblewrap", cause: "it was started twice".into() })?;
+    let (record, mut network) = connected(ends.entrances());
     let _ = record.send(&ends.channel);
     if record.makes_doors {
         // Made inside, before the shell starts. If they are not, the inside has no network at all.
         network.entrances = Entrances::receive(ends.link.as_raw_fd()).unwrap_or_else(|_| Entrances::none());
     }
-    let (calls, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let house = House { watch: &watch, alive: &ends.alive, network: &network, link: &ends.link };
     let caretaker = caretaker::start(&house, &far, &keeping).ok();
     if caretaker.is_none() {

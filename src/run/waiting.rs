@@ -4,12 +4,12 @@
 //! side by side. Nothing is decided by it: without arguments bubblewrap does nothing, and one that is not wanted is
 //! killed before its pipe is closed, because an end of file there would mean "no arguments".
 //!
-//! The process that becomes bubblewrap first makes the sandbox's network namespace and sends out its entrances: a
-//! helper inside could not, because bubblewrap leaves it no capabilities, and no process of the sandbox ever has any in
-//! the namespace that owns the network.
+//! The process that becomes bubblewrap first enters the sandbox's network namespace: so no process of the sandbox ever
+//! has capabilities in the namespace that owns the network. It enters and executes while this process stands still; what
+//! else the network needs is done from outside while bubblewrap works.
 
 use super::{FIRST_INSIDE, RunError};
-use crate::network::setup::{self, Entrances};
+use crate::network::setup::{Entrances, Namespace};
 use crate::system::{descriptors, process, signals};
 use nix::unistd::Pid;
 use std::ffi::{CString, OsString};
@@ -51,6 +51,17 @@ pub struct Ends {
     /// What bubblewrap says.
     pub complaints: OwnedFd,
     arguments: Option<OwnedFd>,
+    network: Result<Namespace, String>,
+}
+
+impl Ends {
+    /// Makes the network ready that bubblewrap was started in; once.
+    ///
+    /// # Errors
+    /// Why there are no entrances: then the first process inside has to make what it can.
+    pub fn entrances(&mut self) -> Result<Entrances, String> {
+        std::mem::replace(&mut self.network, Err("it was made ready already".into()))?.furnish()
+    }
 }
 
 impl Waiting {
@@ -93,9 +104,9 @@ impl Waiting {
         ];
         let file = CString::new(path.as_os_str().as_bytes()).map_err(RunError::system("start bubblewrap"))?;
         let standard = process::Standard { error: complaints_inside.as_raw_fd() };
-        let network = || setup::prepare(far.as_raw_fd());
-        let child = process::spawn_masked(&file, &command, standard, network)
+        let (child, network) = process::spawn_masked(&file, &command, standard, Namespace::enter)
             .map_err(RunError::system("start bubblewrap"))?;
+        let network = network.unwrap_or_else(|| Err("the process that prepares it ended".into()));
         Ok(Waiting {
             path: path.into(),
             extras,
@@ -103,17 +114,13 @@ impl Waiting {
             marker: marker.as_raw_fd(),
             alive_inside: alive_inside.as_raw_fd(),
             link_inside: far.as_raw_fd(),
-            ends: Some(Ends { link, child, channel, alive, complaints, arguments: Some(arguments) }),
+            ends: Some(Ends { link, child, channel, alive, complaints, arguments: Some(arguments), network }),
         })
     }
 
-    /// The entrances of the network that bubblewrap was started in.
-    ///
-    /// # Errors
-    /// Why there is none: then bubblewrap has to make an empty one.
-    pub fn entrances(&self) -> Result<Entrances, String> {
-        let ends = self.ends.as_ref().ok_or("it was started already")?;
-        Entrances::receive(ends.link.as_raw_fd())
+    /// Whether bubblewrap was started in the sandbox's network; if not, it has to make an empty one.
+    pub fn has_network(&self) -> bool {
+        self.ends.as_ref().is_some_and(|ends| ends.network.is_ok())
     }
 
     /// Hands over the arguments. From here on bubblewrap works beside us; a failure of it shows as the channel's end.

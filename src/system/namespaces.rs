@@ -1,9 +1,12 @@
 //! Namespaces of this process. Owns the calls and the order they need (user_namespaces(7)); decides nothing.
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::Mode;
+use std::ffi::CStr;
 use std::fs;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Gives this process a network namespace of its own in which it has every capability: by its own right where it has
 /// that (root), else by a user namespace in which its user and group keep their numbers.
@@ -29,6 +32,26 @@ pub fn enter_new_network() -> nix::Result<()> {
     write("gid_map", &format!("{group} {group} 1"))
 }
 
+/// A descriptor of this process's network namespace.
+///
+/// # Errors
+/// What open(2) gives.
+pub fn own_network() -> nix::Result<OwnedFd> {
+    own(c"/proc/self/ns/net")
+}
+
+/// A descriptor of this process's user namespace.
+///
+/// # Errors
+/// What open(2) gives; ENOENT where the kernel has none.
+pub fn own_user() -> nix::Result<OwnedFd> {
+    own(c"/proc/self/ns/user")
+}
+
+fn own(name: &CStr) -> nix::Result<OwnedFd> {
+    open(name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// Enters a network namespace and the user namespace that owns it, with every capability in it. For a process that does
 /// this and nothing else afterwards: there is no way back.
 ///
@@ -49,4 +72,22 @@ fn is_own(owner: BorrowedFd<'_>) -> bool {
     let own = fs::metadata("/proc/self/ns/user").map(|m| m.ino()).ok();
     let other = nix::sys::stat::fstat(owner).map(|s| s.st_ino).ok();
     own.is_some() && own == other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::process;
+
+    #[test]
+    fn an_errand_leaves_its_namespaces_behind_and_brings_its_descriptors_home() {
+        let processors = || nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).unwrap();
+        let before = processors();
+        let number = |of: OwnedFd| nix::sys::stat::fstat(of).unwrap().st_ino;
+        let entered = process::errand(|| enter_new_network().and_then(|()| own_network())).unwrap();
+        let (entered, own) = (number(entered.unwrap()), number(own_network().unwrap()));
+        assert_ne!(entered, own);
+        assert_eq!(processors(), before);
+        assert_eq!(process::errand(processors), Ok(before));
+    }
 }

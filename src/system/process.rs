@@ -3,7 +3,8 @@
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -17,33 +18,135 @@ pub struct Standard {
     pub error: RawFd,
 }
 
-/// Starts a program with every signal blocked and an empty environment, after `before` has run in its process.
+/// Starts a program with every signal blocked and an empty environment, after `before` has run in its process; gives
+/// what that returned, `None` if it did not. Descriptors that `before` opens are this process's too.
 ///
 /// # Errors
-/// What fork(2) gives. A program that cannot be executed ends with status 127 and says so on its standard error.
-pub fn spawn_masked(
+/// What clone(2) gives. A program that cannot be executed ends with status 127 and says so on its standard error.
+pub fn spawn_masked<T>(
     path: &CStr,
     arguments: &[CString],
     standard: Standard,
-    before: impl FnOnce(),
-) -> nix::Result<Pid> {
-    let child = match fork()? {
-        Fork::Parent(child) => return Ok(child),
-        Fork::Child => become_masked(path, arguments, standard, before),
+    before: impl FnOnce() -> T,
+) -> nix::Result<(Pid, Option<T>)> {
+    let (mut before, mut done) = (Some(before), None);
+    let child = borrow_process(&mut || {
+        done = before.take().map(|before| before());
+        let error = become_masked(path, arguments, standard);
+        let text = format!("cannot execute {}: {}\n", path.to_string_lossy(), error.desc());
+        let _ = nix::unistd::write(super::descriptors::borrow(2), text.as_bytes());
+        127
+    })?;
+    Ok((child, done))
+}
+
+/// Does `work` in a process of its own that shares memory and descriptors with this one, which waits for its end. What
+/// it enters, namespaces and the capabilities in them, it leaves with that process.
+///
+/// # Errors
+/// What clone(2) gives; ECHILD if the process was killed before it was done.
+pub fn errand<T>(work: impl FnOnce() -> T) -> nix::Result<T> {
+    let (mut work, mut done) = (Some(work), None);
+    let child = borrow_process(&mut || {
+        done = work.take().map(|work| work());
+        0
+    })?;
+    reap(child);
+    done.ok_or(Errno::ECHILD)
+}
+
+/// As vfork(2) does: the child goes on in this process's memory, here with its descriptors too, until it executes a
+/// program or ends with the status that `work` gives; so long this process stands still. Nothing is copied, and the
+/// child begins at once, on the same processor: a fork(2) costs three times as much, and its child waits for another
+/// processor to wake up or to become free. In the child every signal is blocked.
+fn borrow_process(work: &mut dyn FnMut() -> isize) -> nix::Result<Pid> {
+    let mut stack = Stack::new()?;
+    let place = Place::stay();
+    let mut work = || {
+        place.leave();
+        work()
     };
-    let text = format!("cannot execute {}: {}\n", path.to_string_lossy(), child.desc());
-    let _ = nix::unistd::write(super::descriptors::borrow(2), text.as_bytes());
-    exit_now(127)
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
+    // SAFETY: by CLONE_VFORK nothing of this thread runs while the child does, and what the child does is ordinary
+    // code on a stack of its own that outlives it; what it allocates and opens belongs to this process as if the
+    // process itself had done it. It has no thread of its own to confuse the C library with, no signal handler runs
+    // in it, and it ends by exit(2) alone.
+    let child = unsafe { nix::sched::clone(Box::new(&mut work), stack.bytes(), flags, Some(libc::SIGCHLD)) };
+    let _ = before.thread_set_mask();
+    place.leave();
+    child
+}
+
+/// A process that stays on the processor that it is on, and those on which it may be.
+struct Place(Pid, Option<CpuSet>);
+
+impl Place {
+    /// This process stays where it is: the child that it makes begins there. Where that cannot be had, it begins
+    /// somewhere.
+    fn stay() -> Place {
+        let this = nix::unistd::getpid();
+        let all = sched_getaffinity(this);
+        let stay = || {
+            let mut here = CpuSet::new();
+            here.set(sched_getcpu()?)?;
+            sched_setaffinity(this, &here)
+        };
+        Place(this, all.ok().filter(|_| stay().is_ok()))
+    }
+
+    /// That process and the one that calls may go where they like again.
+    fn leave(&self) {
+        if let Place(process, Some(all)) = self {
+            let _ = sched_setaffinity(*process, all);
+            let _ = sched_setaffinity(Pid::from_raw(0), all);
+        }
+    }
+}
+
+/// Memory for a child's stack, with a page below it that ends a process that needs more.
+struct Stack(std::ptr::NonNull<libc::c_void>);
+
+impl Stack {
+    const GUARD: usize = 64 << 10; // the largest page there is
+    const SIZE: usize = (512 << 10) + Stack::GUARD;
+
+    fn new() -> nix::Result<Stack> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping; nothing else is touched.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), Stack::SIZE, protection, flags, -1, 0) };
+        let start = std::ptr::NonNull::new(start).filter(|at| at.as_ptr() != libc::MAP_FAILED);
+        let stack = Stack(start.ok_or_else(Errno::last)?);
+        // SAFETY: the lowest part of our own mapping.
+        Errno::result(unsafe { libc::mprotect(stack.0.as_ptr(), Stack::GUARD, libc::PROT_NONE) })?;
+        Ok(stack)
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the part of our own mapping that is readable, writable and zeroed; borrowed from its owner.
+        unsafe {
+            let lowest = self.0.as_ptr().cast::<u8>().add(Stack::GUARD);
+            std::slice::from_raw_parts_mut(lowest, Stack::SIZE - Stack::GUARD)
+        }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, which nobody uses any more.
+        let _ = unsafe { libc::munmap(self.0.as_ptr(), Stack::SIZE) };
+    }
 }
 
 /// In the child; returns only what went wrong.
-fn become_masked(path: &CStr, arguments: &[CString], standard: Standard, before: impl FnOnce()) -> Errno {
-    // A caller that ignores SIGCHLD would keep it from waiting.
-    reset(Signal::SIGCHLD);
-    if let Err(error) = SigSet::all().thread_set_mask() {
+fn become_masked(path: &CStr, arguments: &[CString], standard: Standard) -> Errno {
+    // From here on the descriptors are its own.
+    if let Err(error) = nix::sched::unshare(CloneFlags::CLONE_FILES) {
         return error;
     }
-    before();
+    // A caller that ignores SIGCHLD would keep it from waiting.
+    reset(Signal::SIGCHLD);
     let null = match nix::fcntl::open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
         Ok(null) => null,
         Err(error) => return error,

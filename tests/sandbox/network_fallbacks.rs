@@ -7,10 +7,11 @@ use crate::world::{Ran, World, has};
 use std::fs;
 
 /// Puts itself under a filter and becomes the rest of its arguments. The first says what there is not to be: "tables"
-/// (no netlink socket of netfilter), "own" (unshare(2) makes no network namespace), "any" (nor does clone(2)).
+/// (no netlink socket of netfilter), "own" (unshare(2) makes no network namespace), "any" (nor does clone(2)), "joined" (none is
+/// entered from outside).
 const WITHOUT: &str = r#"
 import ctypes, os, platform, struct, sys
-call = {"x86_64": dict(socket=41, unshare=272, clone=56, clone3=435), "aarch64": dict(socket=198, unshare=97, clone=220, clone3=435)}[platform.machine()]
+call = {"x86_64": dict(socket=41, unshare=272, clone=56, clone3=435, setns=308), "aarch64": dict(socket=198, unshare=97, clone=220, clone3=435, setns=268)}[platform.machine()]
 NEW_NET = 0x40000000
 def op(code, jt, jf, k): return struct.pack("HBBI", code, jt, jf, k)
 def refuse(number, tests, errno):
@@ -21,6 +22,7 @@ def refuse(number, tests, errno):
 IS, HAS = 0x15, 0x45
 program = {
     "tables": lambda: refuse(call["socket"], [(0, IS, 16), (2, IS, 12)], 93),
+    "joined": lambda: refuse(call["setns"], [], 1),
     "own": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1),
     "any": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone3"], [], 38),
 }[sys.argv[1]]() + op(6, 0, 0, 0x7fff0000)
@@ -101,12 +103,19 @@ fn without_nf_tables_the_usual_ports_arrive_by_themselves_and_variables_tell_the
 
 #[test]
 fn without_a_namespace_of_our_own_the_first_process_inside_makes_the_doors() {
-    online(GOOD, |world, outside| {
-        variables_tell_the_way("own", world, outside);
-        let ran = without("own", outside, world, &format!("{BARE}; curl -sS -m 5 http://good.test/1; echo $?; python3 -m http.server 3000 >/dev/null 2>&1 &
-            for i in $(seq 200); do curl -s http://127.0.0.1:3000 >/dev/null && break; sleep 0.05; done; echo up; kill $!"));
-        assert_eq!(ran.stdout, "6\nup\n", "{ran:?}");
-    });
+    online(GOOD, |world, outside| first_inside_makes_the_doors("own", world, outside));
+}
+
+#[test]
+fn a_namespace_that_cannot_be_entered_from_outside_has_a_loopback_and_those_doors() {
+    online(GOOD, |world, outside| first_inside_makes_the_doors("joined", world, outside));
+}
+
+fn first_inside_makes_the_doors(what: &str, world: &World, outside: &Outside) {
+    variables_tell_the_way(what, world, outside);
+    let ran = without(what, outside, world, &format!("{BARE}; curl -sS -m 5 http://good.test/1; echo $?; python3 -m http.server 3000 >/dev/null 2>&1 &
+        for i in $(seq 200); do curl -s http://127.0.0.1:3000 >/dev/null && break; sleep 0.05; done; echo up; kill $!"));
+    assert_eq!(ran.stdout, "6\nup\n", "{what}: {ran:?}");
 }
 
 #[test]
