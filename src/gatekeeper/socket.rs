@@ -96,8 +96,11 @@ fn attempt(
             reachable => reachable,
         };
         unix(wanted, socket, address, places, &may, diag)
-    } else {
+    } else if diag.is_none_or(|diag| connecting::share_network(&socket, diag)) {
         Ok(made(socket, address, None))
+    } else {
+        // It came in from outside, and would reach what is there.
+        Err(Errno::ENETUNREACH)
     }
 }
 
