@@ -12,6 +12,7 @@ use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
 use crate::system::notify::{Listener, Notification, Reply};
 use crate::system::{process, stranger};
 use nix::errno::Errno;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,6 +27,9 @@ pub enum News {
     /// A repository was born at this name: what git would obey of it is looked at afterwards.
     Repository(PathBuf),
 }
+
+/// Calls that are answered before anything else is looked at.
+const MOST_AT_ONCE: usize = 64;
 
 /// The gatekeeper of one sandbox.
 pub struct Gatekeeper<'a> {
@@ -98,10 +102,24 @@ impl<'a> Gatekeeper<'a> {
         self.listener.as_fd()
     }
 
-    /// Answers one call that waits.
+    /// Answers calls that wait. All are received before the first is answered: until then a signal interrupts them, and
+    /// few programs expect that of unlink(2).
     pub fn attend(&mut self) {
-        let Ok(Some(asked)) = self.listener.receive() else { return };
-        let begun = Instant::now();
+        let mut received = VecDeque::new();
+        let Ok(first) = self.listener.receive() else { return };
+        received.extend(first.map(|asked| (Instant::now(), asked)));
+        for _ in 0..MOST_AT_ONCE {
+            while received.len() < MOST_AT_ONCE && self.listener.has_more() {
+                let Ok(next) = self.listener.receive() else { break };
+                received.extend(next.map(|asked| (Instant::now(), asked)));
+            }
+            let Some((begun, asked)) = received.pop_front() else { return };
+            self.answer(begun, asked);
+        }
+        received.into_iter().for_each(|(begun, asked)| self.answer(begun, asked));
+    }
+
+    fn answer(&mut self, begun: Instant, asked: Notification) {
         let reply = match call::read(asked.call, asked.arguments) {
             // Nobody knows what it would do: it fails.
             None => Some(Reply::Fail(Errno::ENOSYS)),
