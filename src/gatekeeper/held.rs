@@ -13,6 +13,9 @@ const MOST_QUESTIONS: usize = 24;
 /// Calls that wait at the same time.
 const MOST_WAITING: usize = 256;
 
+/// A path, and for which reason it was refused before.
+pub type Grant = (PathBuf, Why);
+
 /// A call whose answer is not given yet.
 #[derive(Debug, Clone)]
 pub struct Waiting {
@@ -22,14 +25,16 @@ pub struct Waiting {
     pub call: Call,
     /// Why it may not.
     pub violation: Violation,
+    /// What a person granted to this call alone.
+    pub once: Vec<Grant>,
 }
 
 /// The calls that wait and the answers that hold.
 #[derive(Debug, Default)]
 pub struct Held {
     waiting: VecDeque<Waiting>,
-    standing: Option<(String, Why)>,
-    grants: Vec<(PathBuf, Why)>,
+    standing: Option<Violation>,
+    grants: Vec<Grant>,
     refused: HashSet<(String, Why)>,
     asked: usize,
     /// Somebody could be asked, as far as is known.
@@ -42,8 +47,13 @@ impl Held {
         Held { heard, ..Held::default() }
     }
 
-    /// Whether a person allowed it: this path, or a directory above it.
+    /// Whether a person allowed exactly this path, for longer than one call.
     pub fn is_granted(&self, path: &Path, why: Why) -> bool {
+        self.grants.iter().any(|(granted, reason)| *reason == why && path == granted)
+    }
+
+    /// Whether a person allowed a directory above it.
+    pub fn is_below_granted(&self, path: &Path, why: Why) -> bool {
         self.grants.iter().any(|(granted, reason)| *reason == why && path.starts_with(granted))
     }
 
@@ -59,6 +69,8 @@ impl Held {
         let may = self.heard
             && !matches!(waiting.violation.why, Why::Hidden | Why::Own)
             && !is_trifle(&waiting.violation.path)
+            // A path that is no text would be shown as another one, and the answer would be about that.
+            && !waiting.violation.path.contains(char::REPLACEMENT_CHARACTER)
             && !self.refused.contains(&key)
             && self.waiting.len() < MOST_WAITING
             && (stands || self.asked < MOST_QUESTIONS);
@@ -74,7 +86,7 @@ impl Held {
             return None;
         }
         let violation = self.waiting.front()?.violation.clone();
-        self.standing = Some(violation.key());
+        self.standing = Some(violation.clone());
         self.asked += 1;
         let can_last = matches!(violation.why, Why::Outside | Why::Socket | Why::Asked);
         Some(AskedCall { violation, can_last })
@@ -82,9 +94,12 @@ impl Held {
 
     /// The calls that waited for the question that stands. They are judged again, with what was answered.
     pub fn answered(&mut self, answer: Answered) -> Vec<Waiting> {
-        let Some(key) = self.standing.take() else { return Vec::new() };
+        let Some(shown) = self.standing.take() else { return Vec::new() };
+        let key = shown.key();
+        let grant = (PathBuf::from(&key.0), key.1);
         match answer {
-            Answered::Once | Answered::Session => self.grants.push((PathBuf::from(&key.0), key.1)),
+            Answered::Once => {}
+            Answered::Session => self.grants.push(grant.clone()),
             Answered::No => drop(self.refused.insert(key.clone())),
             Answered::Nobody => {
                 // No person was troubled; and nobody will be there for the other calls either.
@@ -93,14 +108,15 @@ impl Held {
                 return self.waiting.drain(..).collect();
             }
         }
-        let (of_it, others) = self.waiting.drain(..).partition(|waiting| waiting.violation.key() == key);
+        // What else waits for the same path was not shown, so "once" is not said of it.
+        let once = answer == Answered::Once;
+        let of_it = |w: &Waiting| w.violation.key() == key && (!once || w.violation.call == shown.call);
+        let (mut of_it, others): (VecDeque<_>, _) = self.waiting.drain(..).partition(of_it);
         self.waiting = others;
+        if once {
+            of_it.iter_mut().for_each(|waiting| waiting.once.push(grant.clone()));
+        }
         of_it.into()
-    }
-
-    /// After the calls of a question that was answered with "once".
-    pub fn take_back_last_grant(&mut self) {
-        self.grants.pop();
     }
 }
 
@@ -125,6 +141,7 @@ mod tests {
             asked: Notification { id, thread: 1, call: 0, arguments: [0; 6] },
             call: Call { name: "unlink", deed: Deed::Remove { at, directory: false } },
             violation,
+            once: Vec::new(),
         }
     }
 
@@ -136,12 +153,30 @@ mod tests {
         assert!(held.question().is_none());
         let ids: Vec<u64> = held.answered(Answered::Session).iter().map(|w| w.asked.id).collect();
         assert_eq!(ids, [1, 3]);
-        assert!(held.is_granted(Path::new("/a/x"), Why::Outside));
-        assert!(!held.is_granted(Path::new("/ab"), Why::Outside));
-        assert!(!held.is_granted(Path::new("/a/x"), Why::Socket));
+        assert!(held.is_granted(Path::new("/a"), Why::Outside));
+        assert!(held.is_below_granted(Path::new("/a/x"), Why::Outside));
+        assert!(!held.is_granted(Path::new("/a/x"), Why::Outside));
+        assert!(!held.is_below_granted(Path::new("/ab"), Why::Outside));
+        assert!(!held.is_below_granted(Path::new("/a/x"), Why::Socket));
         assert_eq!(held.question().unwrap().violation.path, "/b");
         assert_eq!(held.answered(Answered::No).len(), 1);
         assert!(!held.keep(waiting("/b", 4)), "a refusal is final");
+    }
+
+    #[test]
+    fn once_is_for_what_was_shown() {
+        let mut held = Held::new(true);
+        let mut other = waiting("/a", 2);
+        other.violation.call = "chmod".into();
+        assert!(held.keep(waiting("/a", 1)) && held.keep(other) && held.keep(waiting("/a", 3)));
+        let _ = held.question();
+        let answered = held.answered(Answered::Once);
+        let ids: Vec<u64> = answered.iter().map(|w| w.asked.id).collect();
+        assert_eq!(ids, [1, 3]);
+        assert_eq!(answered[0].once, [(PathBuf::from("/a"), Why::Outside)]);
+        assert!(!held.is_granted(Path::new("/a"), Why::Outside));
+        assert_eq!(held.question().unwrap().violation.call, "chmod");
+        assert!(!held.keep(waiting("/a\u{fffd}", 4)), "it is not what it seems");
     }
 
     #[test]

@@ -13,6 +13,8 @@
 //! ```
 
 #[cfg(target_os = "linux")]
+mod births;
+#[cfg(target_os = "linux")]
 pub mod call;
 #[cfg(target_os = "linux")]
 pub mod held;
@@ -21,6 +23,8 @@ pub mod perform;
 #[cfg(target_os = "linux")]
 pub mod place;
 pub mod rules;
+#[cfg(target_os = "linux")]
+mod settle;
 #[cfg(target_os = "linux")]
 pub mod socket;
 pub mod violation;

@@ -1,25 +1,28 @@
 //! Where a name in a confined process's memory leads: a canonical path in the tree that the sandbox sees.
 //!
-//! Owns the walk and what is remembered of it. What is found is true of the moment when it was looked at; a call that is
+//! Owns the walk. No answer is remembered: a rename that was let through happens after it was seen, and those of other
+//! sandboxes are not seen at all. What is found is true of the moment when it was looked at; a call that is
 //! let through afterwards is held by the mounts, whatever has become of it.
 
 use super::call::Name;
 use crate::system::stranger::{self, Tree};
 use nix::errno::Errno;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// As many symlinks as the kernel follows (path_resolution(7)).
 const LINKS: usize = 40;
-/// Directories that are remembered.
-const MOST: usize = 4096;
+/// Directories that are kept open.
+const MOST: usize = 64;
 
 /// The tree of one sandbox. All its processes have the same root: none of them may change it.
 #[derive(Debug)]
 pub struct Places {
     tree: Tree,
-    /// Directories as they were called, and what they are. Forgotten when anything is renamed or linked inside.
-    known: HashMap<PathBuf, PathBuf>,
+    /// Directories that were looked up lately by their canonical paths.
+    open: RefCell<HashMap<PathBuf, OwnedFd>>,
 }
 
 impl Places {
@@ -28,22 +31,36 @@ impl Places {
     /// # Errors
     /// What open(2) gives.
     pub fn of(thread: i32) -> nix::Result<Places> {
-        Ok(Places { tree: Tree::of(thread)?, known: HashMap::new() })
+        Ok(Places { tree: Tree::of(thread)?, open: RefCell::default() })
     }
 
     /// The canonical path that a name leads to; its last part need not exist.
     ///
     /// # Errors
     /// Whatever keeps it from being found: then it is the kernel's to answer.
-    pub fn find(&mut self, thread: i32, name: Name) -> nix::Result<PathBuf> {
+    pub fn find(&self, thread: i32, name: Name) -> nix::Result<PathBuf> {
         let text = stranger::path(thread, name.text)?;
         if text.as_os_str().is_empty() {
             return Err(Errno::ENOENT);
         }
         // A slash at the end follows like a slash within.
         let follow = name.follow || text.as_os_str().as_encoded_bytes().ends_with(b"/");
-        let path = if text.is_absolute() { text } else { stranger::directory(thread, name.from)?.join(text) };
-        self.walk(path, follow)
+        if text.is_absolute() {
+            return self.walk(text, follow);
+        }
+        let here = stranger::directory(thread, name.from)?;
+        let path = here.join(&text);
+        if Path::new(text.file_name().unwrap_or_default()) != text {
+            return self.walk(path, follow);
+        }
+        // A name in a directory of the caller's, of which the kernel has just told the canonical path.
+        if !follow {
+            return Ok(path);
+        }
+        match self.tree.link(&path) {
+            Ok(target) => self.walk(here.join(target), follow),
+            Err(_) => Ok(path),
+        }
     }
 
     /// The same, looked up on the host: the names are the same ones, but nothing is masked. For what is only asked about.
@@ -56,7 +73,7 @@ impl Places {
         std::fs::canonicalize(path).map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))
     }
 
-    fn walk(&mut self, mut path: PathBuf, follow: bool) -> nix::Result<PathBuf> {
+    fn walk(&self, mut path: PathBuf, follow: bool) -> nix::Result<PathBuf> {
         for _ in 0..LINKS {
             let (Some(parent), Some(last)) = (path.parent(), path.file_name()) else {
                 // `/`, or something that ends in `..`.
@@ -74,21 +91,24 @@ impl Places {
         Err(Errno::ELOOP)
     }
 
-    fn directory(&mut self, path: &Path) -> nix::Result<PathBuf> {
-        if let Some(known) = self.known.get(path) {
-            return Ok(known.clone());
+    fn directory(&self, path: &Path) -> nix::Result<PathBuf> {
+        let mut open = self.open.borrow_mut();
+        if let Some(place) = open.get(path) {
+            // No part of its path is a link, so while it is called so, the path leads to it.
+            if stranger::path_of(place).is_ok_and(|now| now == path) {
+                return Ok(path.into());
+            }
+            open.remove(path);
         }
-        let canonical = stranger::path_of(&self.tree.look(path, true)?)?;
-        if self.known.len() >= MOST {
-            self.known.clear();
+        let place = self.tree.look(path, true)?;
+        let canonical = stranger::path_of(&place)?;
+        if canonical.as_os_str() == path.as_os_str() {
+            if open.len() >= MOST {
+                open.clear();
+            }
+            open.insert(path.into(), place);
         }
-        self.known.insert(path.into(), canonical.clone());
         Ok(canonical)
-    }
-
-    /// Something was renamed, linked or taken away: what was remembered may be wrong.
-    pub fn forget(&mut self) {
-        self.known.clear();
     }
 
     /// Whether anything stands at a canonical path.
@@ -100,7 +120,7 @@ impl Places {
     ///
     /// # Errors
     /// What openat2(2) gives.
-    pub fn look(&self, path: &Path) -> nix::Result<std::os::fd::OwnedFd> {
+    pub fn look(&self, path: &Path) -> nix::Result<OwnedFd> {
         self.tree.look(path, false)
     }
 
@@ -108,7 +128,7 @@ impl Places {
     ///
     /// # Errors
     /// What openat2(2) gives.
-    pub fn open(&self, path: &Path) -> nix::Result<std::os::fd::OwnedFd> {
+    pub fn open(&self, path: &Path) -> nix::Result<OwnedFd> {
         self.tree.look(path, true)
     }
 }

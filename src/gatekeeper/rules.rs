@@ -201,12 +201,19 @@ impl Rules {
     }
 
     fn is_allowed_later(&self, path: &Path) -> bool {
-        let denied = || {
-            path.ancestors().any(|step| self.named.get(step).is_some_and(|n| n.write_denied))
-                || self.denied_later.iter().any(|rule| covers(rule, path))
-                || self.protected(path).is_some()
-        };
-        self.allowed_later.iter().any(|rule| covers(rule, path)) && !denied()
+        self.allowed_later.iter().any(|rule| covers(rule, path)) && !self.keeps(path)
+    }
+
+    /// Whether a path is denied or protected by its own name, wherever it is.
+    pub fn keeps(&self, path: &Path) -> bool {
+        path.ancestors().any(|step| self.named.get(step).is_some_and(|n| n.write_denied))
+            || self.denied_later.iter().any(|rule| covers(rule, path))
+            || self.protected(path).is_some()
+    }
+
+    /// Whether a mount inside stands at a path or below it.
+    pub fn is_held(&self, path: &Path) -> bool {
+        self.named.keys().any(|named| named.starts_with(path))
     }
 }
 

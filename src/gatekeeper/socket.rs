@@ -65,7 +65,7 @@ const LONGEST: u64 = 128;
 /// Makes the connection, if it may be made.
 pub fn connect(
     wanted: Wanted,
-    places: &mut Places,
+    places: &Places,
     rules: &Rules,
     granted: &dyn Fn(&Path) -> bool,
     diag: Option<&OwnedFd>,
@@ -78,7 +78,7 @@ pub fn connect(
 
 fn attempt(
     wanted: Wanted,
-    places: &mut Places,
+    places: &Places,
     rules: &Rules,
     granted: &dyn Fn(&Path) -> bool,
     diag: Option<&OwnedFd>,
@@ -96,8 +96,11 @@ fn attempt(
             reachable => reachable,
         };
         unix(wanted, socket, address, places, &may, diag)
-    } else {
+    } else if diag.is_none_or(|diag| connecting::share_network(&socket, diag)) {
         Ok(made(socket, address, None))
+    } else {
+        // It came in from outside, and would reach what is there.
+        Err(Errno::ENETUNREACH)
     }
 }
 
@@ -113,7 +116,7 @@ fn unix(
     wanted: Wanted,
     socket: OwnedFd,
     address: Vec<u8>,
-    places: &mut Places,
+    places: &Places,
     may: &dyn Fn(&Path) -> Reachable,
     diag: Option<&OwnedFd>,
 ) -> nix::Result<Connect> {

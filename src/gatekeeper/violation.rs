@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
-/// Different violations that one command may leave; what comes after is only counted.
+/// Different violations of one kind that one command may leave; what comes after is only counted. Of each kind, so that
+/// nobody hides a knock at a server behind many files.
 const MOST: usize = 200;
 
 /// Why a call was refused.
@@ -142,7 +143,8 @@ impl Ledger {
     /// Whether this one is new and is to be told.
     pub fn enter(&mut self, violation: &Violation) -> bool {
         self.count += 1;
-        self.seen.len() < MOST && self.seen.insert(violation.key())
+        let of_its_kind = self.seen.iter().filter(|(_, why)| *why == violation.why).count();
+        of_its_kind < MOST && self.seen.insert(violation.key())
     }
 }
 
@@ -172,6 +174,7 @@ mod tests {
         let told = (0..1000).filter(|n| ledger.enter(&at(&format!("/x{n}")))).count();
         assert_eq!(told, MOST - 2);
         assert_eq!(ledger.count, 1003);
+        assert!(ledger.enter(&Violation { why: Why::Socket, ..at("/s") }), "it is of another kind");
     }
 
     #[test]

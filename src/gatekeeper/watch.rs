@@ -1,17 +1,18 @@
 //! One call after the other: received, judged, answered.
 
-use super::call::{self, Call, Changed, Deed, Made, Name};
-use super::held::{Held, Waiting};
+use super::births::{Births, Entered};
+use super::call::{self, Call, Deed, Name};
+use super::held::{Grant, Held, Waiting};
 use super::perform;
 use super::place::Places;
 use super::rules::{self, Judgement, Reachable, Rules};
+use super::settle::{Settled, Touched};
 use super::socket::{self, Connect, Unfinished, Wanted};
 use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
 use crate::system::notify::{Listener, Notification, Reply};
 use crate::system::{process, stranger};
 use nix::errno::Errno;
-use nix::sys::stat::SFlag;
-use nix::unistd::AccessFlags;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -27,16 +28,22 @@ pub enum News {
     Repository(PathBuf),
 }
 
+/// Calls that are answered before anything else is looked at.
+const MOST_AT_ONCE: usize = 64;
+
 /// The gatekeeper of one sandbox.
 pub struct Gatekeeper<'a> {
     listener: Listener,
     diag: Option<OwnedFd>,
-    rules: &'a Rules,
-    places: Option<Places>,
+    pub(super) rules: &'a Rules,
+    pub(super) places: Option<Places>,
     ledger: Ledger,
-    held: Held,
+    pub(super) held: Held,
+    /// What was granted "once" to the call that is judged.
+    pub(super) once: Vec<Grant>,
+    births: Births,
     cost: Cost,
-    tell: Box<dyn FnMut(News) + 'a>,
+    pub(super) tell: Box<dyn FnMut(News) -> bool + 'a>,
 }
 
 /// What watching cost.
@@ -53,35 +60,15 @@ pub struct Cost {
 /// The flags of an open that changes something.
 const CHANGES: i32 = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
 
-/// What becomes of a call, by one of its paths.
-enum Settled {
-    /// The kernel goes on with it.
-    LetThrough,
-    /// It is made here.
-    MadeHere,
-    /// It fails in the kernel, for reasons of its own.
-    Fails,
-    /// It is refused like this, unless a person allows it.
-    Refused { why: Why, reason: &'static str, reply: Reply },
-}
-
-/// What a call touches, as far as it can be known.
-struct Touched {
-    path: PathBuf,
-    judgement: Judgement,
-    /// It is there before the call and is taken from there by it.
-    source: bool,
-}
-
 impl<'a> Gatekeeper<'a> {
     /// For the sandbox whose calls come to this descriptor; `diag` asks about its Unix sockets. `heard`: there may be
-    /// somebody to ask.
+    /// somebody to ask. `tell` says whether it was heard.
     pub fn new(
         listener: OwnedFd,
         diag: Option<OwnedFd>,
         rules: &'a Rules,
         heard: bool,
-        tell: Box<dyn FnMut(News) + 'a>,
+        tell: Box<dyn FnMut(News) -> bool + 'a>,
     ) -> Gatekeeper<'a> {
         let (listener, held) = (Listener::new(listener), Held::new(heard));
         Gatekeeper {
@@ -91,6 +78,8 @@ impl<'a> Gatekeeper<'a> {
             places: None,
             ledger: Ledger::default(),
             held,
+            once: Vec::new(),
+            births: Births::default(),
             cost: Cost::default(),
             tell,
         }
@@ -104,12 +93,11 @@ impl<'a> Gatekeeper<'a> {
     /// The question that stood was answered: the calls that waited for it are judged again.
     pub fn answered(&mut self, answer: Answered) {
         for waiting in self.held.answered(answer) {
+            self.once = waiting.once;
             let reply = self.judge(waiting.asked, waiting.call);
             self.reply(waiting.asked, reply);
         }
-        if answer == Answered::Once {
-            self.held.take_back_last_grant();
-        }
+        self.once.clear();
     }
 
     /// What to poll: readable when a call waits, hung up when nothing lives inside any more.
@@ -117,10 +105,24 @@ impl<'a> Gatekeeper<'a> {
         self.listener.as_fd()
     }
 
-    /// Answers one call that waits.
+    /// Answers calls that wait. All are received before the first is answered: until then a signal interrupts them, and
+    /// few programs expect that of unlink(2).
     pub fn attend(&mut self) {
-        let Ok(Some(asked)) = self.listener.receive() else { return };
-        let begun = Instant::now();
+        let mut received = VecDeque::new();
+        let Ok(first) = self.listener.receive() else { return };
+        received.extend(first.map(|asked| (Instant::now(), asked)));
+        for _ in 0..MOST_AT_ONCE {
+            while received.len() < MOST_AT_ONCE && self.listener.has_more() {
+                let Ok(next) = self.listener.receive() else { break };
+                received.extend(next.map(|asked| (Instant::now(), asked)));
+            }
+            let Some((begun, asked)) = received.pop_front() else { return };
+            self.answer(begun, asked);
+        }
+        received.into_iter().for_each(|(begun, asked)| self.answer(begun, asked));
+    }
+
+    fn answer(&mut self, begun: Instant, asked: Notification) {
         let reply = match call::read(asked.call, asked.arguments) {
             // Nobody knows what it would do: it fails.
             None => Some(Reply::Fail(Errno::ENOSYS)),
@@ -165,12 +167,12 @@ impl<'a> Gatekeeper<'a> {
         {
             return self.reading(asked, call, at);
         }
-        let Some(touched) = self.touched(asked.thread, deed) else { return Some(Reply::Continue) };
-        if matches!(deed, Deed::Rename { .. } | Deed::Remove { directory: true, .. } | Deed::Make { .. })
-            && let Some(places) = &mut self.places
-        {
-            places.forget();
-        }
+        let touched = match self.touched(asked.thread, deed) {
+            Ok(touched) => touched,
+            // Where it would be cannot be known; but what is born there is to be looked at.
+            Err(error) if self.may_bear(asked.thread, deed) => return Some(Reply::Fail(error)),
+            Err(_) => return Some(Reply::Continue),
+        };
         let may = |one: &Touched| {
             use Judgement::{Allowed, Own, Passes, Single};
             matches!(one.judgement, Passes | Own | Allowed | Single)
@@ -179,6 +181,7 @@ impl<'a> Gatekeeper<'a> {
             // It fails anyway, as the kernel will say.
             return Some(Reply::Continue);
         }
+        let apart = self.lies_apart(deed, &touched);
         let mut made_here = false;
         for one in &touched {
             match self.settle(deed, one) {
@@ -186,13 +189,24 @@ impl<'a> Gatekeeper<'a> {
                 Settled::MadeHere => made_here = true,
                 Settled::Refused { why, reason, reply } => {
                     let violation = violation(asked, call, &one.path, why, reason);
+                    if apart {
+                        // No grant could help.
+                        self.record(&violation);
+                        return Some(Reply::Fail(Errno::EXDEV));
+                    }
                     return self.hold_or(asked, call, violation, reply);
                 }
                 Settled::Fails => return Some(Reply::Continue),
             }
         }
-        if let Some(born) = touched.iter().find(|t| !t.source && rules::is_repository(&t.path)) {
-            (self.tell)(News::Repository(born.path.clone()));
+        if made_here && apart {
+            return Some(Reply::Fail(Errno::EXDEV));
+        }
+        if made_here && self.carries_a_mount(deed, &touched) {
+            return Some(Reply::Fail(Errno::EBUSY));
+        }
+        if !self.note_births(deed, &touched) {
+            return Some(Reply::Fail(Errno::EAGAIN));
         }
         if !made_here {
             return Some(Reply::Continue);
@@ -210,7 +224,7 @@ impl<'a> Gatekeeper<'a> {
             return Some(Reply::Continue);
         };
         if !self.held.is_granted(&path, Why::Asked) {
-            if nix::unistd::access(&path, AccessFlags::R_OK).is_err() {
+            if nix::unistd::access(&path, nix::unistd::AccessFlags::R_OK).is_err() {
                 return Some(Reply::Continue);
             }
             let violation = violation(asked, call, &path, Why::Asked, "");
@@ -220,125 +234,57 @@ impl<'a> Gatekeeper<'a> {
         made.unwrap_or_else(|error| Some(Reply::Fail(error)))
     }
 
-    /// What becomes of a call as far as one of its paths decides it.
-    fn settle(&mut self, deed: Deed, one: &Touched) -> Settled {
-        match one.judgement {
-            Judgement::Passes | Judgement::Own => Settled::LetThrough,
-            Judgement::Single if matches!(deed, Deed::Remove { .. } | Deed::Rename { .. }) => {
-                Settled::MadeHere
+    /// Notes repositories that a call brings into being or carries elsewhere; false: they could not be looked at
+    /// afterwards.
+    fn note_births(&mut self, deed: Deed, touched: &[Touched]) -> bool {
+        let mut born: Vec<PathBuf> = touched
+            .iter()
+            .filter(|one| !one.source && rules::is_repository(&one.path))
+            .map(|one| one.path.clone())
+            .collect();
+        if let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) {
+            born.extend(self.births.carried(&from.path, &to.path));
+            if flags & libc::RENAME_EXCHANGE != 0 {
+                born.extend(self.births.carried(&to.path, &from.path));
+                born.extend(rules::is_repository(&from.path).then(|| from.path.clone()));
             }
-            Judgement::Single => Settled::LetThrough,
-            Judgement::Allowed => Settled::MadeHere,
-            Judgement::OnTheWay
-                if matches!(deed, Deed::Make { what: Made::Directory(_), .. })
-                    && !self.is_there(&one.path) =>
-            {
-                Settled::MadeHere
-            }
-            Judgement::Protected(_) if self.held.is_granted(&one.path, Why::Protected) => {
-                (self.tell)(News::Granted(one.path.clone()));
-                Settled::MadeHere
-            }
-            // As a mount would answer that held the name.
-            Judgement::Protected(reason) if self.would_put(deed, one) => {
-                Settled::Refused { why: Why::Protected, reason, reply: Reply::Fail(Errno::EROFS) }
-            }
-            Judgement::Protected(_) => Settled::LetThrough,
-            Judgement::Outside | Judgement::Hidden | Judgement::OnTheWay => self.settle_outside(deed, one),
         }
+        let stands = |path: &Path| self.places.as_ref().is_some_and(|places| places.is_there(path));
+        born.into_iter().all(|entry| match self.births.enter(&entry, stands) {
+            Entered::Known => true,
+            Entered::New => (self.tell)(News::Repository(entry.clone())) || self.births.forget(&entry),
+            Entered::TooMany => false,
+        })
     }
 
-    fn settle_outside(&self, deed: Deed, one: &Touched) -> Settled {
-        let why = if one.judgement == Judgement::Hidden { Why::Hidden } else { Why::Outside };
-        if self.held.is_granted(&one.path, why) {
-            return Settled::MadeHere;
-        }
-        if !self.would_change(deed, one) {
-            return Settled::Fails;
-        }
-        // The mounts refuse it, with the very error that the kernel has for it; but no mount holds those who are written
-        // to by name, FIFOs.
-        let is_fifo = self.kind(&one.path) == Some(SFlag::S_IFIFO);
-        let reply = if is_fifo { Reply::Fail(Errno::EACCES) } else { Reply::Continue };
-        Settled::Refused { why, reason: "", reply }
+    /// Whether a call whose place is unknown would make a repository there.
+    fn may_bear(&self, thread: i32, deed: Deed) -> bool {
+        let name = match deed {
+            Deed::Open { at, flags, .. } if flags & libc::O_CREAT != 0 => at,
+            Deed::Make { at, .. } | Deed::Link { to: at } | Deed::Rename { to: at, .. } => at,
+            _ => return false,
+        };
+        stranger::path(thread, name.text).is_ok_and(|path| rules::is_repository(&path))
     }
 
-    /// `None`: something cannot be found out, and the kernel answers.
-    fn touched(&mut self, thread: i32, deed: Deed) -> Option<Vec<Touched>> {
+    /// What a call touches; an error is whatever keeps that from being found out.
+    fn touched(&mut self, thread: i32, deed: Deed) -> nix::Result<Vec<Touched>> {
         let names: &[(Name, bool)] = &match deed {
             Deed::Open { at, .. } | Deed::Make { at, .. } | Deed::Link { to: at } => {
                 [(at, false); 1].to_vec()
             }
             Deed::Remove { at, .. } | Deed::Change { at, .. } => vec![(at, true)],
             Deed::Rename { from, to, .. } => vec![(from, true), (to, false)],
-            Deed::Connect { .. } => return None,
+            Deed::Connect { .. } => return Err(Errno::EINVAL),
         };
-        let places = self.places.as_mut()?;
+        let places = self.places.as_ref().ok_or(Errno::EACCES)?;
         let mut all = Vec::with_capacity(names.len());
         for &(name, source) in names {
-            let path = places.find(thread, name).ok()?;
+            let path = places.find(thread, name)?;
             let judgement = self.rules.judge(&path);
             all.push(Touched { path, judgement, source });
         }
-        Some(all)
-    }
-
-    fn is_there(&self, path: &Path) -> bool {
-        self.places.as_ref().is_some_and(|places| places.is_there(path))
-    }
-
-    /// Whether what a call takes away or renames is there, and of the kind that it takes.
-    fn has_its_object(&self, deed: Deed, touched: &[Touched]) -> bool {
-        let Some(source) = touched.iter().find(|one| one.source) else { return true };
-        match deed {
-            Deed::Remove { directory, .. } => {
-                self.kind(&source.path).is_some_and(|kind| (kind == SFlag::S_IFDIR) == directory)
-            }
-            _ => self.is_there(&source.path),
-        }
-    }
-
-    /// What stands at a canonical path.
-    fn kind(&self, path: &Path) -> Option<SFlag> {
-        let place = self.places.as_ref()?.look(path).ok()?;
-        let stat = nix::sys::stat::fstat(&place).ok()?;
-        Some(SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()))
-    }
-
-    /// Whether a call would put something at a protected name, or take a protected link away.
-    fn would_put(&self, deed: Deed, one: &Touched) -> bool {
-        match deed {
-            _ if one.source => self.is_there(&one.path),
-            Deed::Open { flags, .. } => flags & libc::O_CREAT != 0 || self.is_there(&one.path),
-            _ => true,
-        }
-    }
-
-    /// Whether a call that the mounts refuse would be made without them: what fails anyway is no violation.
-    fn would_change(&self, deed: Deed, one: &Touched) -> bool {
-        let there = self.is_there(&one.path);
-        let writes = |path: &Path| nix::unistd::access(path, AccessFlags::W_OK).is_ok();
-        let holder = || one.path.parent().is_some_and(writes);
-        match deed {
-            Deed::Open { flags, .. } if there => {
-                let exclusive = flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL;
-                let changes = flags & (libc::O_WRONLY | libc::O_RDWR | libc::O_TRUNC) != 0;
-                let directory = nix::sys::stat::stat(&one.path)
-                    .is_ok_and(|s| s.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits());
-                !exclusive && changes && !directory && writes(&one.path)
-            }
-            Deed::Open { flags, .. } => flags & libc::O_CREAT != 0 && holder(),
-            Deed::Make { .. } | Deed::Link { .. } => !there && holder(),
-            Deed::Remove { .. } => there && holder(),
-            Deed::Rename { .. } => (there || !one.source) && holder(),
-            Deed::Change { what: Changed::Length(_), .. } => there && writes(&one.path),
-            Deed::Change { .. } => {
-                let user = nix::unistd::geteuid();
-                let owner = nix::sys::stat::lstat(&one.path).map(|s| s.st_uid);
-                there && (user.is_root() || owner.is_ok_and(|owner| owner == user.as_raw()))
-            }
-            Deed::Connect { .. } => false,
-        }
+        Ok(all)
     }
 
     /// Lets a call wait for a person, or records and refuses it where nobody is to be asked.
@@ -349,10 +295,11 @@ impl<'a> Gatekeeper<'a> {
         violation: Violation,
         refusal: Reply,
     ) -> Option<Reply> {
-        // What a grant could not help is not asked about: calls that are not made here, and FIFOs.
-        let helps = matches!(call.deed, Deed::Connect { .. })
-            || perform::can(call.deed) && refusal != Reply::Fail(Errno::EACCES);
-        if helps && self.held.keep(Waiting { asked, call, violation: violation.clone() }) {
+        // What a grant could not help is not asked about: calls that are not made here, FIFOs, first links.
+        let hopeless = violation.why != Why::Protected && matches!(refusal, Reply::Fail(_));
+        let helps = matches!(call.deed, Deed::Connect { .. }) || perform::can(call.deed) && !hopeless;
+        let waiting = || Waiting { asked, call, violation: violation.clone(), once: self.once.clone() };
+        if helps && self.held.keep(waiting()) {
             return None;
         }
         let refused_by_person = self.held.is_refused(&violation);
@@ -362,12 +309,14 @@ impl<'a> Gatekeeper<'a> {
 
     fn connect(&mut self, asked: Notification, call: Call, wanted: Wanted) -> Option<Reply> {
         // Without a tree nothing can be looked at, and nothing is connected.
-        let Some(places) = &mut self.places else { return Some(Reply::Fail(Errno::EACCES)) };
+        let Some(places) = &self.places else { return Some(Reply::Fail(Errno::EACCES)) };
         if !self.listener.still_waits(asked.id) {
             return None;
         }
-        let held = &self.held;
-        let granted = |path: &Path| held.is_granted(path, Why::Socket);
+        let (held, once) = (&self.held, &self.once);
+        let granted = |path: &Path| {
+            held.is_granted(path, Why::Socket) || once.iter().any(|(p, why)| p == path && *why == Why::Socket)
+        };
         match socket::connect(wanted, places, self.rules, &granted, self.diag.as_ref()) {
             Connect::Done(Ok(())) => Some(Reply::Value(0)),
             Connect::Done(Err(error)) | Connect::Failed(error) => Some(Reply::Fail(error)),
@@ -399,7 +348,7 @@ impl<'a> Gatekeeper<'a> {
 
     fn record(&mut self, violation: &Violation) {
         if self.ledger.enter(violation) {
-            (self.tell)(News::Violation(violation.clone()));
+            let _ = (self.tell)(News::Violation(violation.clone()));
         }
     }
 }

@@ -123,7 +123,9 @@ pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) 
     let failed = outcome.ending != Ending::Exited(0);
     let told =
         |v: &&Violation| (failed || matches!(v.why, Why::Socket | Why::Own)) && !silent(&v.program, &v.path);
-    let calls: Vec<&Violation> = outcome.violations.iter().filter(told).collect();
+    let mut calls: Vec<&Violation> = outcome.violations.iter().filter(told).collect();
+    // A knock at a server is not to be lost behind files without end.
+    calls.sort_by_key(|v| !matches!(v.why, Why::Socket | Why::Own));
     let more = calls.len().saturating_sub(MOST_LINES);
     let more = (more > 0).then(|| (format!("and {more} more"), None));
     let calls = calls

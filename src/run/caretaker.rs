@@ -20,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use std::cell::RefCell;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -225,34 +225,32 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// A front that does not read has a full socket: then it is not told, and what holds holds all the same.
-    fn tell(self, news: News) {
+    /// A front that does not read has a full socket: then it is not told, and what holds holds all the same. Whether it
+    /// was told of what it is to look at afterwards.
+    fn tell(self, news: News) -> bool {
         let mut seen = self.seen.borrow_mut();
         let news = match news {
             News::Violation(violation) => {
                 (self.log)(&Kept::Violation(violation.clone()));
                 ToFront::Violation(violation)
             }
-            News::Repository(entry) if seen.born.len() < MOST_BORN && !seen.born.contains(&entry) => {
+            News::Repository(entry) => {
                 seen.born.push(entry.clone());
                 ToFront::Repository(entry)
             }
-            News::Repository(_) => return,
+            News::Granted(path) if seen.granted.contains(&path) => return true,
             News::Granted(path) => {
                 seen.granted.push(path.clone());
                 ToFront::Granted(path)
             }
         };
-        if let Ok(mut text) = serde_json::to_vec(&news) {
-            text.push(b'\n');
-            let mut line = self.line;
-            let _ = line.write_all(&text);
-        }
+        let Ok(mut text) = serde_json::to_vec(&news) else { return false };
+        text.push(b'\n');
+        let mut line = self.line;
+        // A front that is gone looks at nothing; this process does then.
+        !line.write_all(&text).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }
-
-/// Repositories of one run that are looked at afterwards.
-const MOST_BORN: usize = 1000;
 
 impl Care<'_> {
     fn attend(&mut self, watch: &Watch, leash: &OwnedFd) {

@@ -87,6 +87,13 @@ impl Inherited {
                     cause: "it is a device or a handle that leads past the sandbox".into(),
                 });
             }
+            (Kind::Socket, _) if !descriptors::has_its_partner(number) => {
+                return Err(RunError::Descriptor {
+                    name: standard_name(number).into(),
+                    cause: "it is a socket without a partner, which would reach others past the sandbox"
+                        .into(),
+                });
+            }
             _ => {
                 if descriptor.kind == Kind::Terminal && self.terminal.is_none() {
                     self.terminal = descriptors::terminal_path(number);

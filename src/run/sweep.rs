@@ -66,7 +66,27 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
             sweeper.worktrees(base);
         }
     }
+    sweep_elsewhere(watch, &mut all);
     all
+}
+
+/// Repositories that were born where no writable tree was at the start: settings or a person opened a name that did not
+/// exist. The directory of the outermost takes the tree's part.
+fn sweep_elsewhere(watch: &Watch, all: &mut Vec<Swept>) {
+    let elsewhere = |entry: &&PathBuf| !watch.roots.iter().any(|root| entry.starts_with(root));
+    let mut born: Vec<&PathBuf> = watch.born.iter().filter(elsewhere).collect();
+    born.sort_by_key(|entry| entry.components().count());
+    let mut tops: Vec<&Path> = Vec::new();
+    for entry in born {
+        let top = tops.iter().copied().find(|top| entry.starts_with(top)).or_else(|| entry.parent());
+        let Some(root) = top else { continue };
+        if !tops.contains(&root) {
+            tops.push(root);
+        }
+        let (Ok(top), Ok(name)) = (Beneath::open(root), entry.strip_prefix(root)) else { continue };
+        let (quarantine, known) = (watch.quarantine.as_path(), watch.repositories.as_slice());
+        Sweeper { top, root, watch, quarantine, known, links: Vec::new(), swept: all }.newborn(name);
+    }
 }
 
 struct Sweeper<'a> {

@@ -33,6 +33,29 @@ pub fn is_unix(socket: &OwnedFd) -> nix::Result<bool> {
     Ok(family == libc::AF_UNIX)
 }
 
+/// Whether two sockets are of the same network namespace (SO_NETNS_COOKIE, Linux 5.14). What cannot be found out is no.
+pub fn share_network(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let cookies = [one, other].map(network);
+    matches!(cookies, [Some(one), Some(other)] if one == other)
+}
+
+fn network(socket: &OwnedFd) -> Option<u64> {
+    const NETNS_COOKIE: libc::c_int = 71;
+    let mut cookie = 0u64;
+    let mut length = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
+    // SAFETY: both pointers are to a number of eight bytes and its length, which live through the call.
+    let status = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    (status == 0).then_some(cookie)
+}
+
 /// The address of an open place of a socket (socket(7): a path through `/proc/self/fd` leads to exactly that file).
 pub fn address_of(place: &OwnedFd) -> Vec<u8> {
     let mut address = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();

@@ -80,6 +80,15 @@ fn is_plain_device(device: libc::dev_t) -> bool {
     libc::major(device) == 1 && matches!(libc::minor(device), 3 | 5 | 7 | 8 | 9)
 }
 
+/// Whether a socket has the one partner that it was given: what is not connected, or says in each message where it goes,
+/// reaches others too, in the network namespace that it was made in.
+pub fn has_its_partner(socket: RawFd) -> bool {
+    use nix::sys::socket::{SockType, SockaddrStorage, getpeername, getsockopt, sockopt};
+    let kind = getsockopt(&borrow(socket), sockopt::SockType);
+    matches!(kind, Ok(SockType::Stream | SockType::SeqPacket))
+        && getpeername::<SockaddrStorage>(socket).is_ok()
+}
+
 /// Numbers of all open descriptors above 2.
 ///
 /// # Errors

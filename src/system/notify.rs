@@ -4,6 +4,7 @@
 
 use super::seccomp::Instruction;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// A call that waits.
@@ -117,6 +118,13 @@ impl Listener {
             Err(Errno::ENOENT | Errno::EINTR) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether another call waits to be received.
+    pub fn has_more(&self) -> bool {
+        let mut events = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut events, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+            && events.iter().filter_map(PollFd::revents).any(|event| event.contains(PollFlags::POLLIN))
     }
 
     /// Answers.

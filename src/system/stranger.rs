@@ -76,8 +76,10 @@ pub fn directory(thread: i32, descriptor: RawFd) -> nix::Result<PathBuf> {
     } else {
         format!("/proc/{thread}/fd/{descriptor}")
     };
-    let path = fs::read_link(link).map_err(as_errno)?;
-    let gone = path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
+    let path = fs::read_link(&link).map_err(as_errno)?;
+    // What the kernel appends could be its name as well.
+    let gone = path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")
+        && nix::sys::stat::stat(link.as_str())?.st_nlink == 0;
     if path.is_absolute() && !gone { Ok(path) } else { Err(Errno::ENOENT) }
 }
 

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A server outside that counts who comes, and greets.
-struct Host {
-    path: PathBuf,
+pub struct Host {
+    pub path: PathBuf,
     came: Arc<AtomicUsize>,
 }
 
 impl Host {
-    fn start(world: &World, name: &str) -> Host {
+    pub fn start(world: &World, name: &str) -> Host {
         let path = world.outside.join(name);
         let listener = UnixListener::bind(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
@@ -33,13 +33,13 @@ impl Host {
         Host { path, came }
     }
 
-    fn came(&self) -> usize {
+    pub fn came(&self) -> usize {
         self.came.load(Ordering::SeqCst)
     }
 }
 
 /// A python program inside, given on standard input.
-fn python(world: &World, program: &str) -> Ran {
+pub fn python(world: &World, program: &str) -> Ran {
     let mut child = world
         .command(world.bin("sbsh"))
         .args(["-c", "exec python3 -"])
@@ -52,7 +52,7 @@ fn python(world: &World, program: &str) -> Ran {
     child.wait_with_output().unwrap().into()
 }
 
-const CONNECT: &str = r#"
+pub const CONNECT: &str = r#"
 import os, socket, sys
 def tried(kind, address):
     s = socket.socket(socket.AF_UNIX, kind)
@@ -409,7 +409,7 @@ stop = True
 }
 
 /// An askpass program of the caller's that notes what it was asked and answers as told.
-fn with_answer(world: &World, answer: &str, text: &str) -> (Ran, Vec<serde_json::Value>) {
+pub fn with_answer(world: &World, answer: &str, text: &str) -> (Ran, Vec<serde_json::Value>) {
     let (program, notes) = (world.home.join("answer.sh"), world.home.join("notes"));
     world.write(&notes, "");
     world.write(&program, &format!("#!/bin/sh\ncat >> {}\necho >> {0}\necho {answer}\n", notes.display()));

@@ -1,0 +1,199 @@
+//! What becomes of a call that changes files, by what it touches: let through, refused, or made here.
+//!
+//! Owns the answers that need a look at the file system or at what was granted. Must not change anything.
+
+use super::call::{Changed, Deed, Made};
+use super::rules::Judgement;
+use super::violation::Why;
+use super::watch::{Gatekeeper, News};
+use crate::system::notify::Reply;
+use nix::errno::Errno;
+use nix::sys::stat::SFlag;
+use nix::unistd::AccessFlags;
+use std::path::{Path, PathBuf};
+
+/// What becomes of a call, by one of its paths.
+pub(super) enum Settled {
+    /// The kernel goes on with it.
+    LetThrough,
+    /// It is made here.
+    MadeHere,
+    /// It fails in the kernel, for reasons of its own.
+    Fails,
+    /// It is refused like this, unless a person allows it.
+    Refused { why: Why, reason: &'static str, reply: Reply },
+}
+
+/// By what a path is held.
+#[derive(PartialEq, Eq)]
+enum Side {
+    /// By a mount that can be written.
+    Inside,
+    /// By a mount that cannot.
+    Outside,
+    /// By a file system of the sandbox's own.
+    Own,
+}
+
+/// What a call touches, as far as it can be known.
+pub(super) struct Touched {
+    pub path: PathBuf,
+    pub judgement: Judgement,
+    /// It is there before the call and is taken from there by it.
+    pub source: bool,
+}
+
+impl Gatekeeper<'_> {
+    /// What becomes of a call as far as one of its paths decides it.
+    pub(super) fn settle(&mut self, deed: Deed, one: &Touched) -> Settled {
+        match one.judgement {
+            Judgement::Passes | Judgement::Own => Settled::LetThrough,
+            Judgement::Single if matches!(deed, Deed::Remove { .. } | Deed::Rename { .. }) => {
+                Settled::MadeHere
+            }
+            Judgement::Single => Settled::LetThrough,
+            Judgement::Allowed if self.is_first_link(deed, one) => {
+                Settled::Refused { why: Why::Outside, reason: "", reply: Reply::Fail(Errno::EROFS) }
+            }
+            Judgement::Allowed => Settled::MadeHere,
+            Judgement::OnTheWay
+                if matches!(deed, Deed::Make { what: Made::Directory(_), .. })
+                    && !self.is_there(&one.path) =>
+            {
+                Settled::MadeHere
+            }
+            Judgement::Protected(_) if self.is_granted(&one.path, Why::Protected) => {
+                let _ = (self.tell)(News::Granted(one.path.clone()));
+                Settled::MadeHere
+            }
+            // As a mount would answer that held the name.
+            Judgement::Protected(reason) if self.would_put(deed, one) => {
+                Settled::Refused { why: Why::Protected, reason, reply: Reply::Fail(Errno::EROFS) }
+            }
+            Judgement::Protected(_) => Settled::LetThrough,
+            Judgement::Outside | Judgement::Hidden | Judgement::OnTheWay => self.settle_outside(deed, one),
+        }
+    }
+
+    fn settle_outside(&self, deed: Deed, one: &Touched) -> Settled {
+        let why = if one.judgement == Judgement::Hidden { Why::Hidden } else { Why::Outside };
+        if self.is_granted(&one.path, why) && !self.is_first_link(deed, one) {
+            return Settled::MadeHere;
+        }
+        if !self.would_change(deed, one) {
+            return Settled::Fails;
+        }
+        // The mounts refuse it, with the very error that the kernel has for it; but no mount holds those who are written
+        // to by name, FIFOs.
+        let is_fifo = self.kind(&one.path) == Some(SFlag::S_IFIFO);
+        let reply = match deed {
+            _ if is_fifo => Reply::Fail(Errno::EACCES),
+            _ if self.is_first_link(deed, one) => Reply::Fail(Errno::EROFS),
+            _ => Reply::Continue,
+        };
+        Settled::Refused { why, reason: "", reply }
+    }
+
+    /// Whether a person allowed it: this path, or a directory above it in which nothing is kept from it.
+    fn is_granted(&self, path: &Path, why: Why) -> bool {
+        self.once.iter().any(|(granted, reason)| granted == path && *reason == why)
+            || self.held.is_granted(path, why)
+            || self.held.is_below_granted(path, why) && (why == Why::Protected || !self.rules.keeps(path))
+    }
+
+    /// Whether a call makes a link of a name that settings or a person opened. Whatever the next command finds at that
+    /// name it may write: a link would choose it.
+    fn is_first_link(&self, deed: Deed, one: &Touched) -> bool {
+        matches!(deed, Deed::Make { what: Made::Symlink(_), .. }) && !self.is_below_opened(&one.path)
+    }
+
+    /// Whether not only this name is open outside, but the directory that holds it.
+    fn is_below_opened(&self, path: &Path) -> bool {
+        path.parent().is_some_and(|parent| {
+            self.rules.judge(parent) == Judgement::Allowed
+                || [Why::Outside, Why::Hidden].iter().any(|why| self.is_granted(parent, *why))
+        })
+    }
+
+    /// Whether a rename is one between two file systems, to which programs answer by copying. What the mounts hold is
+    /// nothing special on the host, so nothing is taken from there by calls that are made here, nor out of the file
+    /// systems that the sandbox has for itself; and a name that is opened alone takes only what its neighbours are: a
+    /// link could come from elsewhere.
+    pub(super) fn lies_apart(&self, deed: Deed, touched: &[Touched]) -> bool {
+        let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) else { return false };
+        let side = |one: &Touched| match one.judgement {
+            Judgement::Passes | Judgement::Protected(_) => Side::Inside,
+            Judgement::Own => Side::Own,
+            _ => Side::Outside,
+        };
+        let alone = |one: &Touched| side(one) == Side::Outside && !self.is_below_opened(&one.path);
+        let exchange = flags & libc::RENAME_EXCHANGE != 0;
+        side(from) != side(to)
+            || from.path.parent() != to.path.parent() && (alone(to) || exchange && alone(from))
+    }
+
+    /// Whether what a call that is made here would rename is a mount inside, or has one below: there the kernel refuses
+    /// it.
+    pub(super) fn carries_a_mount(&self, deed: Deed, touched: &[Touched]) -> bool {
+        let held = |one: &Touched| one.judgement != Judgement::Single && self.rules.is_held(&one.path);
+        matches!(deed, Deed::Rename { .. }) && touched.iter().any(held)
+    }
+
+    pub(super) fn is_there(&self, path: &Path) -> bool {
+        self.places.as_ref().is_some_and(|places| places.is_there(path))
+    }
+
+    /// Whether what a call takes away or renames is there, and of the kind that it takes.
+    pub(super) fn has_its_object(&self, deed: Deed, touched: &[Touched]) -> bool {
+        let Some(source) = touched.iter().find(|one| one.source) else { return true };
+        match deed {
+            Deed::Remove { directory, .. } => {
+                self.kind(&source.path).is_some_and(|kind| (kind == SFlag::S_IFDIR) == directory)
+            }
+            _ => self.is_there(&source.path),
+        }
+    }
+
+    /// What stands at a canonical path.
+    fn kind(&self, path: &Path) -> Option<SFlag> {
+        let place = self.places.as_ref()?.look(path).ok()?;
+        let stat = nix::sys::stat::fstat(&place).ok()?;
+        Some(SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()))
+    }
+
+    /// Whether a call would put something at a protected name, or take a protected link away.
+    fn would_put(&self, deed: Deed, one: &Touched) -> bool {
+        match deed {
+            _ if one.source => self.is_there(&one.path),
+            Deed::Open { flags, .. } => flags & libc::O_CREAT != 0 || self.is_there(&one.path),
+            _ => true,
+        }
+    }
+
+    /// Whether a call that the mounts refuse would be made without them: what fails anyway is no violation.
+    fn would_change(&self, deed: Deed, one: &Touched) -> bool {
+        let there = self.is_there(&one.path);
+        let writes = |path: &Path| nix::unistd::access(path, AccessFlags::W_OK).is_ok();
+        let holder = || one.path.parent().is_some_and(writes);
+        match deed {
+            Deed::Open { flags, .. } if there => {
+                let exclusive = flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL;
+                let changes = flags & (libc::O_WRONLY | libc::O_RDWR | libc::O_TRUNC) != 0;
+                let directory = nix::sys::stat::stat(&one.path)
+                    .is_ok_and(|s| s.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits());
+                !exclusive && changes && !directory && writes(&one.path)
+            }
+            Deed::Open { flags, .. } => flags & libc::O_CREAT != 0 && holder(),
+            Deed::Make { .. } | Deed::Link { .. } => !there && holder(),
+            Deed::Remove { .. } => there && holder(),
+            Deed::Rename { .. } => (there || !one.source) && holder(),
+            Deed::Change { what: Changed::Length(_), .. } => there && writes(&one.path),
+            Deed::Change { .. } => {
+                let user = nix::unistd::geteuid();
+                let owner = nix::sys::stat::lstat(&one.path).map(|s| s.st_uid);
+                there && (user.is_root() || owner.is_ok_and(|owner| owner == user.as_raw()))
+            }
+            Deed::Connect { .. } => false,
+        }
+    }
+}

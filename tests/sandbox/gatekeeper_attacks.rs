@@ -1,0 +1,429 @@
+//! Attacks on the gatekeeper: what it makes on the host, what it takes for known, and what it is asked. Each was tried
+//! against the built binary and looks at the host's state; the comment in front says what came of it at first.
+
+use crate::gatekeeper::{CONNECT, Host, python, with_answer};
+use crate::world::{Ran, World, each};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+/// A shell text that makes a repository in `name` whose config names a program.
+fn evil_repository(name: &str) -> String {
+    format!(
+        "mkdir -p {name}/objects {name}/refs {name}/hooks; echo 'ref: refs/heads/main' > {name}/HEAD; \
+         printf '[core]\\n\\trepositoryformatversion = 0\\n\\tfsmonitor = touch evil\\n' > {name}/config; "
+    )
+}
+
+/// No git config below a directory names a program.
+fn no_config_names_a_program(world: &World, below: &Path, ran: &Ran) {
+    let evil = |(path, content): &(std::path::PathBuf, String)| {
+        let text = if content.ends_with("fsmonitor = touch evil\n") { Some(path.clone()) } else { None };
+        text.filter(|path| path.ends_with(".git/config"))
+    };
+    let left: Vec<_> = world.state(below).iter().filter_map(evil).collect();
+    assert!(left.is_empty(), "as {}: {left:?} {}", world.user, ran.stderr);
+}
+
+/// So many directories that the sweep's search ends before it comes to what is deep.
+const CROWD: &str = "for n in $(seq 60); do mkdir -p a$n/b a$n/c; done; mkdir -p deep/er/and/deeper; ";
+
+// Succeeded: on the host a directory is no mount, so a rename that was made there took the existing repository away
+// with the mounts on it, and its config was built anew.
+#[test]
+fn what_the_mounts_hold_is_not_carried_away_by_a_rename_to_an_allowed_name() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.user_settings(&format!(
+            r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{outside}/*.log","{outside}/new/x","{outside}/one"]}}}}}}"#
+        ));
+        world.write(&world.outside.join("one"), "one");
+        let made = world.command("git").args(["init", "-q"]).status().unwrap();
+        assert!(made.success());
+        let config = || fs::read_to_string(world.project.join(".git/config")).unwrap();
+        let before = config();
+        let evil =
+            evil_repository(".git").replace("mkdir -p .git/objects .git/refs .git/hooks", "mkdir .git");
+        let program = format!(
+            r#"
+import ctypes, os
+libc = ctypes.CDLL(None)
+os.mkdir('{outside}/new')
+for old, new in (('.git', '{outside}/a.log'), ('.git', '{outside}/new/x'), ('.claude', '{outside}/b.log')):
+    try: os.rename(old, new); print('moved', new)
+    except OSError as error: print(error)
+if libc.renameat2(-100, b'.git', -100, b'{outside}/one', 2) == 0: print('moved by exchange')
+os.system(r"""{evil}""")
+"#
+        );
+        let ran = python(world, &program);
+        assert!(!ran.stdout.contains("moved"), "{} {}", ran.stdout, ran.stderr);
+        assert_eq!(config(), before, "{}", ran.stderr);
+        assert!(!world.outside.join("a.log").exists() && world.project.join(".claude").exists());
+    });
+}
+
+// Succeeded: a name that settings open was made a link, and the next command could write what it leads to.
+#[test]
+fn a_name_that_settings_open_never_becomes_a_link() {
+    each(|world| {
+        let (outside, home) = (world.outside.display(), world.home.display());
+        world.write(&world.home.join("mine"), "mine");
+        world.write(&world.outside.join("single"), "single");
+        world.user_settings(&format!(
+            r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{outside}/*.log","{outside}/new","{outside}/single"]}}}}}}"#
+        ));
+        let ran = world.run(&format!(
+            "ln -s {home}/mine {outside}/a.log; ln -s {home} {outside}/new; ln -s {home}/mine l; mv -T l {outside}/b.log; \
+             ln -sfT {home}/mine {outside}/single; ln -s {home}/mine l; mv -fT l {outside}/single; ln -sfn {home}/mine l; \
+             python3 -c 'import os; os.rename(\"l\", \"{outside}/c.log\")'; python3 -c 'import os; os.rename(\"l\", \"{outside}/single\")'; true"
+        ));
+        for name in ["a.log", "b.log", "c.log", "new", "single"] {
+            assert!(!world.outside.join(name).is_symlink(), "as {}: {name} {}", world.user, ran.stderr);
+        }
+        world.run(&format!("for n in a.log b.log c.log single; do echo evil > {outside}/$n; done; echo evil > {outside}/new/made"));
+        assert_eq!(fs::read_to_string(world.home.join("mine")).unwrap(), "mine");
+        assert!(!world.home.join("made").exists());
+    });
+}
+
+// Succeeded: an answer of "always" about a file, and a link in its place before the command ended.
+#[test]
+fn a_path_that_was_allowed_always_never_becomes_a_link() {
+    each(|world| {
+        let (outside, home) = (world.outside.display(), world.home.display());
+        world.write(&world.home.join("mine"), "mine");
+        let (ran, asked) = with_answer(
+            world,
+            "always",
+            &format!(
+                "echo x > {outside}/f; rm {outside}/f; ln -s {home}/mine {outside}/f; ln -s {home}/mine {outside}/g"
+            ),
+        );
+        assert!(!world.outside.join("f").is_symlink(), "{} {asked:?}", ran.stderr);
+        assert!(!world.outside.join("g").is_symlink(), "{} {asked:?}", ran.stderr);
+        world.run(&format!("echo evil > {outside}/f; echo evil > {outside}/g"));
+        assert_eq!(fs::read_to_string(world.home.join("mine")).unwrap(), "mine");
+    });
+}
+
+// Succeeded, each of them: a repository whose birth was seen and that was then carried elsewhere with the directory
+// above it, or whose birth was not seen because the name could not be followed.
+#[test]
+fn a_repository_cannot_be_born_unseen() {
+    let (carried, called, long) = (
+        format!("{} mv p deep/er/and/deeper/q", evil_repository("p/.git")),
+        format!(
+            "{} cd deep/er/and/deeper; python3 -c 'import os; os.rename(\"/proc/self/cwd/git\", \"/proc/self/cwd/.git\")'",
+            evil_repository("deep/er/and/deeper/git")
+        ),
+        format!(
+            "{} mkdir long; python3 - <<'END'\nimport os\nname = 'n' * 200; top = os.getcwd(); os.chdir('long')\n\
+             for n in range(30): os.mkdir(name); os.chdir(name)\n\
+             os.rename(top + '/git', 'git')\n\
+             try: os.rename('git', '.git')\nexcept OSError: pass\n\
+             for n in range(15): os.chdir('..')\nos.rename(name, top + '/deep/x')\nEND",
+            evil_repository("git")
+        ),
+    );
+    let twice = format!(
+        "{} mv p deep/q; mv deep/q/.git deep/er/and/deeper/git; mv deep/er/and/deeper/git deep/er/and/deeper/.git; mv deep/er moved; \
+         python3 -c 'import ctypes, os; os.mkdir(\"z\"); ctypes.CDLL(None).renameat2(-100, b\"moved\", -100, b\"z\", 2)'; mv z a50/c/z",
+        evil_repository("p/.git")
+    );
+    let gone = format!(
+        "mkdir -p 'deep/er/y (deleted)'; {} mv git 'deep/er/y (deleted)/'; cd 'deep/er/y (deleted)'; mv git .git",
+        evil_repository("git")
+    );
+    let flood = format!(
+        "for n in $(seq 1100); do mkdir -p f/$n; done; cd f; for n in $(seq 1100); do echo $n/.git; done | xargs mkdir; cd ..; {}",
+        evil_repository("deep/er/and/deeper/.git")
+    );
+    each(|world| {
+        for text in [&carried, &called, &twice, &gone, &flood, &long] {
+            let ran = world.run(&format!("{CROWD}{text}"));
+            no_config_names_a_program(world, &world.project, &ran);
+            for entry in fs::read_dir(&world.project).unwrap().flatten() {
+                if entry.file_name() != ".claude" {
+                    fs::remove_dir_all(entry.path()).unwrap();
+                }
+            }
+        }
+    });
+}
+
+// Succeeded: directories were remembered by the names that led to them, and somebody else, such as a second sandbox in
+// the same project, led the name elsewhere.
+#[test]
+fn a_name_that_leads_elsewhere_by_now_is_looked_up_again() {
+    each(|world| {
+        let top = world.project.display();
+        let program = format!(
+            r#"
+import os, sys
+os.chdir('/')
+open('{top}/way/x', 'w').close(); open('{top}/way/y', 'w').close()
+print('ready', flush=True); sys.stdin.readline()
+os.rename('{top}/git', '{top}/way/.git')
+"#
+        );
+        world.write(&world.project.join("p.py"), &program);
+        world.run(&format!("{CROWD} mkdir plain; ln -s plain way; {}", evil_repository("git")));
+        let mut child = world
+            .command(world.bin("sbsh"))
+            .args(["-c", "exec python3 p.py"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(&mut out, &mut ready).unwrap();
+        world.run("ln -sfn deep/er/and/deeper way");
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
+        child.wait().unwrap();
+        assert!(world.project.join("deep/er/and/deeper/.git/HEAD").exists());
+        assert!(!world.project.join("deep/er/and/deeper/.git/config").exists());
+    });
+}
+
+// Succeeded: what came after many other refusals was neither told nor logged.
+#[test]
+fn a_flood_of_refused_files_hides_no_knock_at_a_server() {
+    each(|world| {
+        let host = Host::start(world, "daemon.sock");
+        let program = format!(
+            r#"{CONNECT}
+for n in range(300):
+    try: open('{outside}/%d' % n, 'w')
+    except OSError: pass
+tried(socket.SOCK_STREAM, '{path}'); sys.exit(1)
+"#,
+            outside = world.outside.display(),
+            path = host.path.display()
+        );
+        let ran = python(world, &program);
+        assert_eq!(host.came(), 0);
+        assert!(ran.stderr.contains(&format!("connect to '{}'", host.path.display())), "{}", ran.stderr);
+        assert!(ran.stderr.lines().count() < 20);
+        let log = fs::read_to_string(world.home.join(".local/state/sbsh/audit.jsonl")).unwrap();
+        assert!(log.contains(&format!("{}", host.path.display())));
+    });
+}
+
+// Succeeded: a tree that did not exist at the start is no writable root, and nobody looked at what was born in it.
+#[test]
+fn a_repository_in_a_tree_that_was_made_later_is_looked_at_too() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.user_settings(&format!(r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{outside}/new"]}}}}}}"#));
+        let ran =
+            world.run(&format!("mkdir {outside}/new; cd {outside}/new; {}", evil_repository("sub/.git")));
+        assert!(world.outside.join("new/sub/.git/HEAD").exists(), "{}", ran.stderr);
+        no_config_names_a_program(world, &world.outside, &ran);
+    });
+}
+
+// Succeeded: "for this session" on a directory counted for hooks in it, and for what settings deny below it.
+#[test]
+fn a_grant_of_a_directory_does_not_cover_what_is_denied_in_it() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.user_settings(&format!(
+            r#"{{"sandbox":{{"filesystem":{{"denyWrite":["{outside}/s/kept","{outside}/s/*.key"]}}}}}}"#
+        ));
+        let (ran, asked) = with_answer(
+            world,
+            "session",
+            &format!(
+                "mkdir {outside}/s; echo x > {outside}/s/free; echo x > {outside}/s/kept; echo x > {outside}/s/a.key; \
+                 mkdir -p {outside}/s/.git/hooks; echo x > {outside}/s/.git/hooks/pre-commit"
+            ),
+        );
+        let paths: Vec<&str> = asked.iter().map(|q| q["path"].as_str().unwrap()).collect();
+        let expected = ["s", "s/kept", "s/a.key", "s/.git/hooks/pre-commit"];
+        assert_eq!(paths, expected.map(|name| format!("{outside}/{name}")), "{}", ran.stderr);
+    });
+}
+
+// Succeeded: "once" for one call let through whatever else waited for the same path, or a path below it.
+#[test]
+fn once_is_for_the_call_that_was_shown() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.write(&world.outside.join("f"), "mine");
+        world.write(&world.home.join("answers"), "once\nno\nno\nno\n");
+        // The first question is answered when both calls wait.
+        let program = format!(
+            r#"
+import os, threading, time
+def attempt(call):
+    try: call()
+    except OSError: pass
+one = threading.Thread(target=attempt, args=(lambda: os.chmod('{outside}/f', 0o640),))
+two = threading.Thread(target=attempt, args=(lambda: os.unlink('{outside}/f'),))
+one.start(); time.sleep(0.3); two.start()
+one.join(); two.join()
+"#
+        );
+        world.write(&world.project.join("p.py"), &program);
+        let answer =
+            format!("$(sleep 0.6; head -n 1 {0}/answers; sed -i 1d {0}/answers)", world.home.display());
+        let (ran, asked) = with_answer(world, &answer, "python3 p.py");
+        assert!(world.outside.join("f").exists(), "{asked:?} {}", ran.stderr);
+        assert_eq!(fs::metadata(world.outside.join("f")).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(asked.len(), 2, "{asked:?}");
+    });
+}
+
+// Failed to work: each side of a rename was forgotten while the other was asked about.
+#[test]
+fn a_rename_outside_is_made_once_both_its_names_were_granted() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.write(&world.outside.join("a"), "mine");
+        let (ran, asked) = with_answer(world, "once", &format!("mv {outside}/a {outside}/b"));
+        assert!(world.outside.join("b").exists(), "{asked:?} {}", ran.stderr);
+        assert_eq!(asked.len(), 2, "{asked:?}");
+    });
+}
+
+// Succeeded in part: the grant was of the path as it was shown, which is another file.
+#[test]
+fn a_path_that_cannot_be_shown_is_not_asked_about() {
+    each(|world| {
+        let outside = world.outside.display();
+        let (ran, asked) = with_answer(
+            world,
+            "session",
+            &format!(
+                "echo x > \"$(printf '{outside}/\\377')\"; echo x > \"$(printf '{outside}/\\357\\277\\275')\""
+            ),
+        );
+        assert!(asked.is_empty(), "{asked:?}");
+        assert_eq!(fs::read_dir(&world.outside).unwrap().count(), 0, "{}", ran.stderr);
+    });
+}
+
+// Succeeded: a socket that came in from outside belongs to the host's network, wherever its descriptor is used.
+#[test]
+fn a_socket_from_outside_connects_nowhere() {
+    each(|world| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let outer = format!(
+            r#"
+import os, socket, subprocess, sys
+got = os.path.join('{outside}', 'd'); d = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); d.bind(got); os.chmod(got, 0o777); d.setblocking(False)
+inner = r'''
+import socket, sys
+s = socket.socket(fileno=0)
+try: s.connect(('127.0.0.1', {port})); print('connected')
+except OSError as error: print(error)
+'''
+datagram = r'''
+import socket
+s = socket.socket(fileno=0)
+for go in (lambda: s.sendto(b'x', '{outside}/d'), lambda: (s.connect('{outside}/d'), s.send(b'x')), lambda: s.sendmsg([b'x'], [], 0, '{outside}/d')):
+    try: go(); print('sent')
+    except OSError as error: print(error)
+'''
+for program, given in ((inner, socket.socket()), (datagram, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))):
+    ran = subprocess.run(['{sbsh}', '-c', 'python3 -c "$0"', program], stdin=given, capture_output=True, text=True)
+    print(ran.stdout, ran.stderr)
+try: print('host got', d.recv(10))
+except BlockingIOError: pass
+"#,
+            outside = world.outside.display(),
+            sbsh = world.bin("sbsh").display()
+        );
+        let ran: Ran = world.command("/usr/bin/python3").args(["-c", &outer]).output().unwrap().into();
+        assert!(listener.accept().is_err(), "{} {}", ran.stdout, ran.stderr);
+        assert!(!ran.stdout.contains("host got"), "{} {}", ran.stdout, ran.stderr);
+    });
+}
+
+// Held: what stands at an allowed name is opened only if it is a file, and nothing waits for it.
+#[test]
+fn fifos_links_and_directories_at_allowed_names_neither_open_nor_wait() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.user_settings(&format!(
+            r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{outside}/later"]}}}}}}"#
+        ));
+        world.write(&world.home.join("mine"), "mine");
+        let (later, mine) = (world.outside.join("later"), world.home.join("mine"));
+        world.write(&world.project.join("p.py"), &format!(
+            r#"
+import os, sys
+print('ready', flush=True); sys.stdin.readline()
+for name in ('fifo', 'link', 'dir', 'way/f'):
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, os.O_RDWR | os.O_TMPFILE, os.O_WRONLY | os.O_DIRECTORY):
+        try: os.open('{later}/' + name, flags, 0o600); print('open', name, flags)
+        except OSError: pass
+    for go in (lambda p: os.truncate(p, 0), lambda p: os.chmod(p, 0o777)):
+        try: go('{later}/' + name); print('changed', name)
+        except OSError: pass
+print(os.open('{later}/new', os.O_CREAT | os.O_WRONLY) > 0)
+"#,
+            later = later.display()
+        ));
+        let mut child = world
+            .command(world.bin("sbsh"))
+            .args(["-c", "exec python3 p.py"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(&mut out, &mut ready).unwrap();
+        // Somebody outside puts things there meanwhile.
+        fs::create_dir_all(later.join("dir")).unwrap();
+        nix::unistd::mkfifo(&later.join("fifo"), nix::sys::stat::Mode::from_bits_truncate(0o666)).unwrap();
+        symlink(&mine, later.join("link")).unwrap();
+        symlink(&world.home, later.join("way")).unwrap();
+        [&later, &later.join("dir"), &later.join("fifo")].into_iter().for_each(|p| world.give(p));
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
+        child.wait().unwrap();
+        assert_eq!(rest, "changed fifo\nchanged dir\nTrue\n");
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+    });
+}
+
+// Held: a listener inside under the very name of a server outside is not that server.
+#[test]
+fn a_name_taken_inside_does_not_make_a_server_outside_the_commands_own() {
+    each(|world| {
+        let program = format!(
+            r#"{CONNECT}
+own = socket.socket(socket.AF_UNIX); own.bind('s'); own.listen()
+print('ready', flush=True); sys.stdin.readline()
+print(tried(socket.SOCK_STREAM, 's'), tried(socket.SOCK_STREAM, os.getcwd() + '/s'), tried(socket.SOCK_STREAM, '/proc/self/cwd/s'))
+"#
+        );
+        world.write(&world.project.join("p.py"), &program);
+        let mut child = world
+            .command(world.bin("sbsh"))
+            .args(["-c", "exec python3 p.py"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(&mut out, &mut ready).unwrap();
+        let host = Host::start(world, "s");
+        fs::remove_file(world.project.join("s")).unwrap();
+        fs::rename(&host.path, world.project.join("s")).unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
+        child.wait().unwrap();
+        assert!(!rest.contains("open"), "{rest}");
+        assert_eq!(host.came(), 0);
+    });
+}
