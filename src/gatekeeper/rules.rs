@@ -5,7 +5,7 @@
 
 use crate::confinement::plan::{Before, Guard, Places};
 use crate::policy::files::{FilePolicy, PathPattern, PathRule};
-use crate::policy::{Access, NetworkPolicy};
+use crate::policy::{Access, NetworkPolicy, protected};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -52,6 +52,8 @@ pub struct Rules {
     allowed_later: Vec<PathRule>,
     sockets: Vec<(String, String)>,
     never: Vec<PathBuf>,
+    /// Repositories that the mounts were made for.
+    known: HashSet<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -114,6 +116,28 @@ impl Rules {
         rules.sockets =
             network.unix_sockets.iter().map(|s| (s.value.clone(), s.origin.to_string())).collect();
         rules
+    }
+
+    /// With the repositories that were found at the start: the mounts hold what is protected in them.
+    #[must_use]
+    pub fn knowing(self, repositories: impl IntoIterator<Item = PathBuf>) -> Rules {
+        Rules { known: repositories.into_iter().collect(), ..self }
+    }
+
+    /// The `.git` entry that a path configures, unless it is of a known repository.
+    pub fn configured<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        let name = path.file_name()?;
+        let configures = |part: &str| part != "hooks" && name.eq_ignore_ascii_case(part);
+        let entry = path.ancestors().skip(1).find(|step| is_repository(step))?;
+        let mut parts = path.strip_prefix(entry).ok()?.components().map(|c| c.as_os_str());
+        // Of itself, of a submodule, of a worktree; a branch may be called so, too.
+        let alone = parts.clone().count() == 1;
+        let nested = parts.next().is_some_and(|first| first == "modules" || first == "worktrees")
+            && !parts.any(|part| part == "refs" || part == "logs");
+        if !(alone || nested) || !protected::IN_REPOSITORY.iter().any(|part| configures(part)) {
+            return None;
+        }
+        (!path.ancestors().any(|step| self.known.contains(step))).then_some(entry)
     }
 
     /// For a canonical path that a call would change, make or take away.
@@ -304,6 +328,23 @@ mod tests {
             ("/proc/self/comm", Judgement::Own),
         ] {
             assert_eq!(rules.judge(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn configurations() {
+        let rules = rules().knowing(["/w/known/.git".into()]);
+        for (path, entry) in [
+            ("/w/a/.git/config", Some("/w/a/.git")),
+            ("/w/a/.GIT/Config.worktree", Some("/w/a/.GIT")),
+            ("/w/a/.git/modules/m/config", Some("/w/a/.git")),
+            ("/w/a/.git/refs/heads/config", None),
+            ("/w/a/.git/modules/m/refs/heads/config", None),
+            ("/w/a/.git/hooks", None),
+            ("/w/a/config", None),
+            ("/w/known/.git/config", None),
+        ] {
+            assert_eq!(rules.configured(Path::new(path)), entry.map(Path::new), "{path}");
         }
     }
 

@@ -152,6 +152,54 @@ fn a_repository_cannot_be_born_unseen() {
     });
 }
 
+// Succeeded: the mounts hold the repositories that are found within a budget, and nothing held the config of the others.
+#[test]
+fn the_config_of_a_repository_that_was_there_before_is_not_written_however_deep_it_is() {
+    each(|world| {
+        let line = format!("{CROWD} git init -q deep/er/and/deeper");
+        assert!(world.command("/bin/sh").args(["-c", &line]).status().unwrap().success());
+        let config = world.project.join("deep/er/and/deeper/.git/config");
+        let before = fs::read_to_string(&config).unwrap();
+        let program = r#"
+import os
+top = os.getcwd() + '/deep/er/and/deeper'
+def attempt(what, go):
+    try: go(); print(what)
+    except OSError: pass
+def write(path, flags=os.O_WRONLY | os.O_APPEND):
+    fd = os.open(path, flags); os.write(fd, b'[core]\n\tfsmonitor = touch evil\n'); os.close(fd)
+open('evil', 'w').write('[core]\n\tfsmonitor = touch evil\n')
+config = top + '/.git/config'
+fd = os.open(config, os.O_RDONLY); os.symlink(config, 'link'); os.symlink('/proc/self/fd/%d' % fd, 'magic')
+def other(name): os.rename('evil', name)
+for path in (config, 'link', '/proc/self/cwd/deep/er/and/deeper/.git/config', '/proc/thread-self/root' + config,
+             '/proc/self/fd/%d' % fd, '/dev/fd/%d' % fd, '/proc/%d/fd/%d' % (os.getpid(), fd), 'magic'):
+    attempt('wrote ' + path, lambda: write(path))
+attempt('renamed', lambda: other(config))
+attempt('renamed by proc', lambda: other('/proc/self/cwd/deep/er/and/deeper/.git/config'))
+attempt('linked', lambda: (os.link(config, 'alias'), write('alias')))
+attempt('linked by descriptor', lambda: (os.link('/proc/self/fd/%d' % fd, 'alias', follow_symlinks=True), write('alias')))
+attempt('more', lambda: other(top + '/.git/config.worktree'))
+attempt('common', lambda: os.symlink('/tmp', top + '/.git/commondir'))
+# What is in order.
+open(top + '/.git/description', 'w').close(); open('/dev/fd/%d' % os.pipe()[1], 'w').close()
+os.system('git init -q born; git -C born config user.name x; git init -q gone && rm -rf gone; cd deep/er/and/deeper; git checkout -q -b other')
+os.rename(top, 'moved')
+attempt('after a move', lambda: write('moved/.git/config'))
+os.rename('moved', top)
+"#;
+        let ran = python(world, program);
+        assert_eq!(ran.stdout, "", "{}", ran.stderr);
+        assert!(!ran.stderr.contains("Traceback") && !ran.stderr.contains("fatal"), "{}", ran.stderr);
+        assert_eq!(fs::read_to_string(&config).unwrap(), before, "{}", ran.stderr);
+        assert!(!config.with_file_name("config.worktree").exists());
+        assert!(fs::read_to_string(world.project.join("born/.git/config")).unwrap().contains("name = x"));
+        // It may go as a whole.
+        assert_eq!(world.run("rm -rf deep").stderr, "");
+        assert!(!world.project.join("deep").exists());
+    });
+}
+
 // Succeeded: directories were remembered by the names that led to them, and somebody else, such as a second sandbox in
 // the same project, led the name elsewhere.
 #[test]
