@@ -132,8 +132,12 @@ impl Rules {
         let mut parts = path.strip_prefix(entry).ok()?.components().map(|c| c.as_os_str());
         // Of itself, of a submodule, of a worktree; a branch may be called so, too.
         let alone = parts.clone().count() == 1;
-        let nested = parts.next().is_some_and(|first| first == "modules" || first == "worktrees")
-            && !parts.any(|part| part == "refs" || part == "logs");
+        let nested = match parts.next()?.as_encoded_bytes() {
+            // git writes it for every new one.
+            b"worktrees" => !name.eq_ignore_ascii_case("commondir"),
+            b"modules" => !parts.any(|part| part == "refs" || part == "logs"),
+            _ => false,
+        };
         if !(alone || nested) || !protected::IN_REPOSITORY.iter().any(|part| configures(part)) {
             return None;
         }
@@ -255,6 +259,17 @@ pub fn is_repository(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().eq_ignore_ascii_case(b".git"))
 }
 
+/// What is born by a path: a repository, or the administrative directory of a linked worktree whose way back this is.
+pub fn born_by(path: &Path) -> Option<&Path> {
+    if is_repository(path) {
+        return Some(path);
+    }
+    let is_way = path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("commondir"));
+    let holder = path.parent().filter(|_| is_way)?;
+    let worktrees = holder.parent()?;
+    (worktrees.ends_with("worktrees") && worktrees.parent().is_some_and(is_repository)).then_some(holder)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,6 +355,8 @@ mod tests {
             ("/w/a/.git/modules/m/config", Some("/w/a/.git")),
             ("/w/a/.git/refs/heads/config", None),
             ("/w/a/.git/modules/m/refs/heads/config", None),
+            ("/w/a/.git/worktrees/w/config.worktree", Some("/w/a/.git")),
+            ("/w/a/.git/worktrees/w/commondir", None),
             ("/w/a/.git/hooks", None),
             ("/w/a/config", None),
             ("/w/known/.git/config", None),

@@ -216,8 +216,8 @@ impl<'a> Gatekeeper<'a> {
     fn note_births(&mut self, deed: Deed, touched: &[Touched]) -> bool {
         let mut born: Vec<PathBuf> = touched
             .iter()
-            .filter(|one| !one.source && rules::is_repository(&one.path))
-            .map(|one| one.path.clone())
+            .filter(|one| !one.source)
+            .filter_map(|one| rules::born_by(&one.path).map(Path::to_path_buf))
             .collect();
         if let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) {
             born.extend(self.births.carried(&from.path, &to.path));

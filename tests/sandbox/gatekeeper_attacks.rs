@@ -200,6 +200,26 @@ os.rename('moved', top)
     });
 }
 
+// Would have been the price of that: a new worktree of such a repository; but one that leads elsewhere is taken away.
+#[test]
+fn a_repository_that_was_there_before_takes_worktrees_that_lead_to_itself() {
+    each(|world| {
+        let line = format!(
+            "{CROWD} git init -q deep/er/and/deeper && cd deep/er/and/deeper && \
+             git -c user.name=x -c user.email=x@x commit -q --allow-empty -m x"
+        );
+        assert!(world.command("/bin/sh").args(["-c", &line]).status().unwrap().success());
+        let ran = world.run(
+            "cd deep/er/and/deeper && git worktree add -q tree 2>&1 && git -C tree status -s && \
+             git worktree add -q other && rm .git/worktrees/other/commondir && echo ../../../evil > .git/worktrees/other/commondir",
+        );
+        let trees = world.project.join("deep/er/and/deeper/.git/worktrees");
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""), "{}", ran.stderr);
+        assert_eq!(fs::read_to_string(trees.join("tree/commondir")).unwrap(), "../..\n");
+        assert!(!trees.join("other/commondir").exists(), "{}", ran.stderr);
+    });
+}
+
 // Succeeded: directories were remembered by the names that led to them, and somebody else, such as a second sandbox in
 // the same project, led the name elsewhere.
 #[test]
