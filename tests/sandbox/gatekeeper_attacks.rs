@@ -462,6 +462,40 @@ print(os.open('{later}/new', os.O_CREAT | os.O_WRONLY) > 0)
     });
 }
 
+// Succeeded: the caller's time limit for its socket is what ended a connect that was made for it, and it could set
+// another one meanwhile; then nobody answered any more.
+#[test]
+fn a_connect_that_never_ends_keeps_no_other_call_waiting() {
+    each(|world| {
+        let program = r#"
+import os, signal, socket, struct
+top = socket.socket(socket.AF_UNIX); top.bind('full'); top.listen(0)
+filler = socket.socket(socket.AF_UNIX); filler.connect('full')
+children = []
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        try: work()
+        finally: os._exit(0)
+    children.append(pid)
+never = struct.pack('ll', 0, 0)
+for n in range(6):
+    s = socket.socket(socket.AF_UNIX)
+    def change():
+        while True: s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, never)
+    child(change)
+    child(lambda: s.connect('full'))
+for n in range(1500):
+    open('f', 'w').close(); os.unlink('f')
+print('end', flush=True)
+for pid in children: os.kill(pid, signal.SIGKILL)
+"#;
+        world.write(&world.project.join("p.py"), program);
+        let ran = world.run("timeout -s KILL 40 python3 p.py");
+        assert_eq!(ran.stdout, "end\n", "{}", ran.stderr);
+    });
+}
+
 // Held: a listener inside under the very name of a server outside is not that server.
 #[test]
 fn a_name_taken_inside_does_not_make_a_server_outside_the_commands_own() {
