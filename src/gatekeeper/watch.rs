@@ -1,8 +1,8 @@
 //! One call after the other: received, judged, answered.
 
 use super::births::{Births, Entered};
-use super::call::{self, Call, Deed, Name};
-use super::held::{Grant, Held, Waiting};
+use super::call::{self, Call, Deed, Made, Name};
+use super::held::{Below, Grant, Held, Waiting};
 use super::perform;
 use super::place::Places;
 use super::rules::{self, Judgement, Reachable, Rules};
@@ -12,6 +12,7 @@ use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
 use crate::system::notify::{Listener, Notification, Reply};
 use crate::system::{process, stranger};
 use nix::errno::Errno;
+use nix::sys::stat::SFlag;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -308,12 +309,21 @@ impl<'a> Gatekeeper<'a> {
         // What a grant could not help is not asked about: calls that are not made here, FIFOs, first links.
         let hopeless = violation.why != Why::Protected && matches!(refusal, Reply::Fail(_));
         let helps = matches!(call.deed, Deed::Connect { .. }) || perform::can(call.deed) && !hopeless;
-        let waiting = || Waiting { asked, call, violation: violation.clone(), once: self.once.clone() };
+        let (once, below) = (self.once.clone(), self.below(call.deed, Path::new(&violation.path)));
+        let waiting = || Waiting { asked, call, violation: violation.clone(), once, below };
         if helps && self.held.keep(waiting()) {
             return None;
         }
         self.record(&violation);
         Some(refusal)
+    }
+
+    fn below(&self, deed: Deed, path: &Path) -> Below {
+        match deed {
+            Deed::Make { what: Made::Directory(_), .. } if !self.is_there(path) => Below::New,
+            _ if self.kind(path) == Some(SFlag::S_IFDIR) => Below::Others,
+            _ => Below::Nothing,
+        }
     }
 
     fn connect(&mut self, asked: Notification, call: Call, wanted: Wanted) -> Option<Reply> {

@@ -314,6 +314,23 @@ fn a_grant_of_a_directory_does_not_cover_what_is_denied_in_it() {
     });
 }
 
+// Succeeded: who was asked about the times or the mode of a directory opened all that was in it, for good.
+#[test]
+fn an_answer_about_a_directory_is_not_about_what_was_in_it() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.write(&world.outside.join("d/f"), "mine");
+        let (ran, asked) = with_answer(
+            world,
+            "session",
+            &format!("touch -d @7 {outside}/d; chmod 700 {outside}/d; echo evil > {outside}/d/f"),
+        );
+        let paths: Vec<&str> = asked.iter().map(|q| q["path"].as_str().unwrap()).collect();
+        assert_eq!(paths, ["d", "d/f"].map(|name| format!("{outside}/{name}")), "{}", ran.stderr);
+        assert_eq!(asked[0]["choices"].to_string(), r#"["once","session","no"]"#);
+    });
+}
+
 // Succeeded: "once" for one call let through whatever else waited for the same path, or a path below it.
 #[test]
 fn once_is_for_the_call_that_was_shown() {
