@@ -479,6 +479,60 @@ print(os.open('{later}/new', os.O_CREAT | os.O_WRONLY) > 0)
     });
 }
 
+// Succeeded in one part (a whiteout is a device node): nothing but files, directories and links is made outside, without
+// the modes that make somebody else of who runs it; pointers, lengths and numbers that make no sense give errors.
+#[test]
+fn nothing_strange_is_made_at_allowed_names() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.user_settings(&format!(r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{outside}/new"]}}}}}}"#));
+        let program = format!(
+            r#"
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+new = b'{outside}/new'; os.mkdir(new, 0o2755)
+def tried(name, *words):
+    result = getattr(libc, name)(*words)
+    print(name, 'done' if result >= 0 else os.strerror(ctypes.get_errno()))
+bad = ctypes.c_void_p(8)
+tried('utimensat', -100, new, bad, 0); tried('openat', -100, bad, 0o101, 0o600); tried('openat', -100, b'a' * 5000, 0o101, 0o600)
+tried('openat', 99, b'x', 0o101, 0o600); tried('rename', new + b'/x', bad); tried('chroot', b'.')
+tried('openat', -100, new + b'/f', 0o101, 0o2755); tried('openat', -100, new + b'/f', 0o301, 0o600)
+tried('mknod', new + b'/fifo', 0o10600, 0); tried('mknod', new + b'/device', 0o20600, 0x103)
+tried('renameat2', -100, new + b'/f', -100, new + b'/g', 4)
+tried('renameat2', -100, new + b'/f', -100, new + b'/g', 1); tried('renameat2', -100, new + b'/g', -100, new + b'/g', 1)
+tried('chmod', new + b'/g', 0o2755); tried('chmod', new + b'/g', 0o4755)
+try: socket.socket(socket.AF_UNIX).bind(new + b'/s')
+except OSError as error: print('bind', error.strerror)
+"#
+        );
+        let ran = python(world, &program);
+        let expected = [
+            "utimensat Bad address",
+            "openat Bad address",
+            "openat File name too long",
+            "openat Bad file descriptor",
+            "rename Bad address",
+            "chroot Operation not permitted",
+            "openat done",
+            "openat File exists",
+            "mknod Read-only file system",
+            "mknod Read-only file system",
+            "renameat2 Invalid argument",
+            "renameat2 done",
+            "renameat2 File exists",
+            "chmod done",
+            "chmod Operation not permitted",
+            "bind Read-only file system",
+        ];
+        assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), expected, "{}", ran.stderr);
+        let modes = ["new", "new/g"]
+            .map(|name| fs::metadata(world.outside.join(name)).unwrap().permissions().mode() & 0o7777);
+        assert_eq!(modes, [0o755, 0o755]);
+        assert_eq!(fs::read_dir(world.outside.join("new")).unwrap().count(), 1);
+    });
+}
+
 // Succeeded: the caller's time limit for its socket is what ended a connect that was made for it, and it could set
 // another one meanwhile; then nobody answered any more.
 #[test]
