@@ -41,6 +41,11 @@ impl Births {
         Entered::New
     }
 
+    /// Whether an entry is in the list.
+    pub fn holds(&self, entry: &Path) -> bool {
+        self.all.contains(entry)
+    }
+
     /// Takes it out again; false, for whoever goes on with a refusal.
     pub fn forget(&mut self, entry: &Path) -> bool {
         self.all.remove(entry);

@@ -52,6 +52,8 @@ pub enum Deed {
     },
     /// Give a file one more name.
     Link {
+        /// One that it has.
+        from: Name,
         /// The new one.
         to: Name,
     },
@@ -133,7 +135,9 @@ pub fn read(number: i64, arguments: [u64; 6]) -> Option<Call> {
         libc::SYS_mkdirat => ("mkdirat", Deed::Make { at: at(a, b, false), what: Made::Directory(c as u32) }),
         libc::SYS_mknodat => ("mknodat", Deed::Make { at: at(a, b, false), what: Made::Node }),
         libc::SYS_symlinkat => ("symlinkat", Deed::Make { at: at(b, c, false), what: Made::Symlink(a) }),
-        libc::SYS_linkat => ("linkat", Deed::Link { to: at(c, d, false) }),
+        libc::SYS_linkat => {
+            ("linkat", Deed::Link { from: at(a, b, flag(e, libc::AT_SYMLINK_FOLLOW)), to: at(c, d, false) })
+        }
         libc::SYS_unlinkat => {
             ("unlinkat", Deed::Remove { at: at(a, b, false), directory: flag(c, libc::AT_REMOVEDIR) })
         }
@@ -177,7 +181,7 @@ fn old(number: i64, [a, b, c, ..]: [u64; 6]) -> Option<Call> {
         libc::SYS_mkdir => ("mkdir", Deed::Make { at: here(a, false), what: Made::Directory(b as u32) }),
         libc::SYS_mknod => ("mknod", Deed::Make { at: here(a, false), what: Made::Node }),
         libc::SYS_symlink => ("symlink", Deed::Make { at: here(b, false), what: Made::Symlink(a) }),
-        libc::SYS_link => ("link", Deed::Link { to: here(b, false) }),
+        libc::SYS_link => ("link", Deed::Link { from: here(a, false), to: here(b, false) }),
         libc::SYS_unlink => ("unlink", Deed::Remove { at: here(a, false), directory: false }),
         libc::SYS_rmdir => ("rmdir", Deed::Remove { at: here(a, false), directory: true }),
         libc::SYS_rename => ("rename", Deed::Rename { from: here(a, false), to: here(b, false), flags: 0 }),

@@ -27,14 +27,29 @@ pub struct Waiting {
     pub violation: Violation,
     /// What a person granted to this call alone.
     pub once: Vec<Grant>,
+    /// What lies below its path.
+    pub below: Below,
+}
+
+/// What lies below the path of a call: an answer that lasts is about that too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// Nothing can.
+    Nothing,
+    /// What is put there afterwards: the call makes the directory.
+    New,
+    /// Other things than what was shown.
+    Others,
 }
 
 /// The calls that wait and the answers that hold.
 #[derive(Debug, Default)]
 pub struct Held {
     waiting: VecDeque<Waiting>,
-    standing: Option<Violation>,
+    standing: Option<(Violation, Below)>,
     grants: Vec<Grant>,
+    /// Directories that were granted with all below.
+    trees: Vec<Grant>,
     refused: HashSet<(String, Why)>,
     asked: usize,
     /// Somebody could be asked, as far as is known.
@@ -54,7 +69,7 @@ impl Held {
 
     /// Whether a person allowed a directory above it.
     pub fn is_below_granted(&self, path: &Path, why: Why) -> bool {
-        self.grants.iter().any(|(granted, reason)| *reason == why && path.starts_with(granted))
+        self.trees.iter().any(|(granted, reason)| *reason == why && path.starts_with(granted))
     }
 
     /// Whether a person said no to it.
@@ -85,21 +100,26 @@ impl Held {
         if self.standing.is_some() {
             return None;
         }
-        let violation = self.waiting.front()?.violation.clone();
-        self.standing = Some(violation.clone());
+        let first = self.waiting.front()?;
+        let (violation, below) = (first.violation.clone(), first.below);
+        self.standing = Some((violation.clone(), below));
         self.asked += 1;
-        let can_last = matches!(violation.why, Why::Outside | Why::Socket | Why::Asked);
+        let by_settings = matches!(violation.why, Why::Outside | Why::Socket | Why::Asked);
+        let can_last = by_settings && below != Below::Others;
         Some(AskedCall { violation, can_last })
     }
 
     /// The calls that waited for the question that stands. They are judged again, with what was answered.
     pub fn answered(&mut self, answer: Answered) -> Vec<Waiting> {
-        let Some(shown) = self.standing.take() else { return Vec::new() };
+        let Some((shown, below)) = self.standing.take() else { return Vec::new() };
         let key = shown.key();
         let grant = (PathBuf::from(&key.0), key.1);
         match answer {
             Answered::Once => {}
-            Answered::Session => self.grants.push(grant.clone()),
+            Answered::Session => {
+                self.grants.push(grant.clone());
+                self.trees.extend((below == Below::New).then(|| grant.clone()));
+            }
             Answered::No => drop(self.refused.insert(key.clone())),
             Answered::Nobody => {
                 // No person was troubled; and nobody will be there for the other calls either.
@@ -142,6 +162,7 @@ mod tests {
             call: Call { name: "unlink", deed: Deed::Remove { at, directory: false } },
             violation,
             once: Vec::new(),
+            below: Below::New,
         }
     }
 
@@ -177,6 +198,16 @@ mod tests {
         assert!(!held.is_granted(Path::new("/a"), Why::Outside));
         assert_eq!(held.question().unwrap().violation.call, "chmod");
         assert!(!held.keep(waiting("/a\u{fffd}", 4)), "it is not what it seems");
+    }
+
+    #[test]
+    fn an_answer_about_a_directory_is_not_about_what_is_in_it() {
+        let mut held = Held::new(true);
+        held.keep(Waiting { below: Below::Others, ..waiting("/home/u", 1) });
+        assert!(!held.question().unwrap().can_last);
+        held.answered(Answered::Session);
+        assert!(held.is_granted(Path::new("/home/u"), Why::Outside));
+        assert!(!held.is_below_granted(Path::new("/home/u/x"), Why::Outside));
     }
 
     #[test]

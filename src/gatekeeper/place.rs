@@ -8,7 +8,8 @@ use super::call::Name;
 use crate::system::stranger::{self, Tree};
 use nix::errno::Errno;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +90,45 @@ impl Places {
             }
         }
         Err(Errno::ELOOP)
+    }
+
+    /// The path that a name leads to through links of `/proc` that are true for the caller alone: `self`, working
+    /// directories, open files. `None` where it passes through none of them, or leads to nothing that has a path.
+    pub fn find_through_magic(&self, thread: i32, name: Name) -> Option<PathBuf> {
+        let text = stranger::path(thread, name.text).ok()?;
+        let start =
+            if text.is_absolute() { text } else { stranger::directory(thread, name.from).ok()?.join(text) };
+        let mut rest: VecDeque<OsString> = start.components().map(|c| c.as_os_str().into()).collect();
+        let (mut here, mut links, mut magic) = (PathBuf::from("/"), 0, false);
+        while let Some(part) = rest.pop_front() {
+            if part == ".." {
+                here.pop();
+                continue;
+            }
+            let next = here.join(&part);
+            let target = match stranger::own_name(thread, &next) {
+                Some(own) => own,
+                None if rest.is_empty() && !name.follow => return magic.then_some(next),
+                None => match self.tree.link(&next) {
+                    Ok(target) => target,
+                    Err(_) => {
+                        here = next;
+                        continue;
+                    }
+                },
+            };
+            links += 1;
+            if links > LINKS {
+                return None;
+            }
+            if next.starts_with("/proc") {
+                magic = true;
+            }
+            for component in target.components().rev() {
+                rest.push_front(component.as_os_str().into());
+            }
+        }
+        magic.then_some(here)
     }
 
     fn directory(&self, path: &Path) -> nix::Result<PathBuf> {

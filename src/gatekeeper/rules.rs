@@ -5,7 +5,7 @@
 
 use crate::confinement::plan::{Before, Guard, Places};
 use crate::policy::files::{FilePolicy, PathPattern, PathRule};
-use crate::policy::{Access, NetworkPolicy};
+use crate::policy::{Access, NetworkPolicy, protected};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,8 @@ pub struct Rules {
     read_asked: Vec<PathRule>,
     sockets: Vec<(String, String)>,
     never: Vec<PathBuf>,
+    /// Repositories that the mounts were made for.
+    known: HashSet<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,6 +118,32 @@ impl Rules {
         rules.sockets =
             network.unix_sockets.iter().map(|s| (s.value.clone(), s.origin.to_string())).collect();
         rules
+    }
+
+    /// With the repositories that were found at the start: the mounts hold what is protected in them.
+    #[must_use]
+    pub fn knowing(self, repositories: impl IntoIterator<Item = PathBuf>) -> Rules {
+        Rules { known: repositories.into_iter().collect(), ..self }
+    }
+
+    /// The `.git` entry that a path configures, unless it is of a known repository.
+    pub fn configured<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        let name = path.file_name()?;
+        let configures = |part: &str| part != "hooks" && name.eq_ignore_ascii_case(part);
+        let entry = path.ancestors().skip(1).find(|step| is_repository(step))?;
+        let mut parts = path.strip_prefix(entry).ok()?.components().map(|c| c.as_os_str());
+        // Of itself, of a submodule, of a worktree; a branch may be called so, too.
+        let alone = parts.clone().count() == 1;
+        let nested = match parts.next()?.as_encoded_bytes() {
+            // git writes it for every new one.
+            b"worktrees" => !name.eq_ignore_ascii_case("commondir"),
+            b"modules" => !parts.any(|part| part == "refs" || part == "logs"),
+            _ => false,
+        };
+        if !(alone || nested) || !protected::IN_REPOSITORY.iter().any(|part| configures(part)) {
+            return None;
+        }
+        (!path.ancestors().any(|step| self.known.contains(step))).then_some(entry)
     }
 
     /// For a canonical path that a call would change, make or take away.
@@ -243,6 +271,17 @@ pub fn is_repository(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().eq_ignore_ascii_case(b".git"))
 }
 
+/// What is born by a path: a repository, or the administrative directory of a linked worktree whose way back this is.
+pub fn born_by(path: &Path) -> Option<&Path> {
+    if is_repository(path) {
+        return Some(path);
+    }
+    let is_way = path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("commondir"));
+    let holder = path.parent().filter(|_| is_way)?;
+    let worktrees = holder.parent()?;
+    (worktrees.ends_with("worktrees") && worktrees.parent().is_some_and(is_repository)).then_some(holder)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +355,25 @@ mod tests {
             ("/proc/self/comm", Judgement::Own),
         ] {
             assert_eq!(rules.judge(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn configurations() {
+        let rules = rules().knowing(["/w/known/.git".into()]);
+        for (path, entry) in [
+            ("/w/a/.git/config", Some("/w/a/.git")),
+            ("/w/a/.GIT/Config.worktree", Some("/w/a/.GIT")),
+            ("/w/a/.git/modules/m/config", Some("/w/a/.git")),
+            ("/w/a/.git/refs/heads/config", None),
+            ("/w/a/.git/modules/m/refs/heads/config", None),
+            ("/w/a/.git/worktrees/w/config.worktree", Some("/w/a/.git")),
+            ("/w/a/.git/worktrees/w/commondir", None),
+            ("/w/a/.git/hooks", None),
+            ("/w/a/config", None),
+            ("/w/known/.git/config", None),
+        ] {
+            assert_eq!(rules.configured(Path::new(path)), entry.map(Path::new), "{path}");
         }
     }
 

@@ -155,7 +155,7 @@ impl Gatekeeper<'_> {
     }
 
     /// What stands at a canonical path.
-    fn kind(&self, path: &Path) -> Option<SFlag> {
+    pub(super) fn kind(&self, path: &Path) -> Option<SFlag> {
         let place = self.places.as_ref()?.look(path).ok()?;
         let stat = nix::sys::stat::fstat(&place).ok()?;
         Some(SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()))

@@ -1,8 +1,8 @@
 //! One call after the other: received, judged, answered.
 
 use super::births::{Births, Entered};
-use super::call::{self, Call, Deed, Name};
-use super::held::{Grant, Held, Waiting};
+use super::call::{self, Call, Deed, Made, Name};
+use super::held::{Below, Grant, Held, Waiting};
 use super::perform;
 use super::place::Places;
 use super::rules::{self, Judgement, Reachable, Rules};
@@ -12,6 +12,7 @@ use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
 use crate::system::notify::{Listener, Notification, Reply};
 use crate::system::{process, stranger};
 use nix::errno::Errno;
+use nix::sys::stat::SFlag;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,10 @@ pub enum News {
     /// A repository was born at this name: what git would obey of it is looked at afterwards.
     Repository(PathBuf),
 }
+
+/// Of the configuration of a repository that was there before.
+const SETTLED: Judgement =
+    Judgement::Protected("the configuration of a git repository that was there before");
 
 /// Calls that are answered before anything else is looked at.
 const MOST_AT_ONCE: usize = 64;
@@ -239,8 +244,8 @@ impl<'a> Gatekeeper<'a> {
     fn note_births(&mut self, deed: Deed, touched: &[Touched]) -> bool {
         let mut born: Vec<PathBuf> = touched
             .iter()
-            .filter(|one| !one.source && rules::is_repository(&one.path))
-            .map(|one| one.path.clone())
+            .filter(|one| !one.source)
+            .filter_map(|one| rules::born_by(&one.path).map(Path::to_path_buf))
             .collect();
         if let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) {
             born.extend(self.births.carried(&from.path, &to.path));
@@ -257,11 +262,30 @@ impl<'a> Gatekeeper<'a> {
         })
     }
 
+    /// As the rules judge it; and git's configuration in a repository that was there before is not written, however deep
+    /// it is: the mounts hold those that were found within a budget.
+    fn judge_path(&self, path: &Path) -> Judgement {
+        let judgement = self.rules.judge(path);
+        let settled = || {
+            let entry = self.rules.configured(path)?;
+            (!self.births.holds(entry) && self.is_there(entry)).then_some(SETTLED)
+        };
+        if judgement == Judgement::Passes { settled().unwrap_or(judgement) } else { judgement }
+    }
+
+    /// For a name that only the caller's own view of `/proc` leads to, where it leads to something writable inside: other
+    /// open files are the kernel's business.
+    fn through_magic(&self, thread: i32, name: Name) -> Option<(PathBuf, Judgement)> {
+        let path = self.places.as_ref()?.find_through_magic(thread, name)?;
+        let judgement = self.judge_path(&path);
+        matches!(judgement, Judgement::Passes | Judgement::Protected(_)).then_some((path, judgement))
+    }
+
     /// Whether a call whose place is unknown would make a repository there.
     fn may_bear(&self, thread: i32, deed: Deed) -> bool {
         let name = match deed {
             Deed::Open { at, flags, .. } if flags & libc::O_CREAT != 0 => at,
-            Deed::Make { at, .. } | Deed::Link { to: at } | Deed::Rename { to: at, .. } => at,
+            Deed::Make { at, .. } | Deed::Link { to: at, .. } | Deed::Rename { to: at, .. } => at,
             _ => return false,
         };
         stranger::path(thread, name.text).is_ok_and(|path| rules::is_repository(&path))
@@ -270,9 +294,7 @@ impl<'a> Gatekeeper<'a> {
     /// What a call touches; an error is whatever keeps that from being found out.
     fn touched(&mut self, thread: i32, deed: Deed) -> nix::Result<Vec<Touched>> {
         let names: &[(Name, bool)] = &match deed {
-            Deed::Open { at, .. } | Deed::Make { at, .. } | Deed::Link { to: at } => {
-                [(at, false); 1].to_vec()
-            }
+            Deed::Open { at, .. } | Deed::Make { at, .. } | Deed::Link { to: at, .. } => vec![(at, false)],
             Deed::Remove { at, .. } | Deed::Change { at, .. } => vec![(at, true)],
             Deed::Rename { from, to, .. } => vec![(from, true), (to, false)],
             Deed::Connect { .. } => return Err(Errno::EINVAL),
@@ -280,9 +302,25 @@ impl<'a> Gatekeeper<'a> {
         let places = self.places.as_ref().ok_or(Errno::EACCES)?;
         let mut all = Vec::with_capacity(names.len());
         for &(name, source) in names {
-            let path = places.find(thread, name)?;
-            let judgement = self.rules.judge(&path);
+            let (path, judgement) = match places.find(thread, name) {
+                Ok(path) => (path.clone(), self.judge_path(&path)),
+                Err(error) => self.through_magic(thread, name).ok_or(error)?,
+            };
+            // It may be taken away, and what it says may be lost.
+            let judgement = if source && judgement == SETTLED { Judgement::Passes } else { judgement };
             all.push(Touched { path, judgement, source });
+        }
+        // By another name it could be written.
+        if let Deed::Link { from, .. } = deed {
+            let found = places.find(thread, from).map(|path| (path.clone(), self.judge_path(&path)));
+            let found = found.ok().or_else(|| self.through_magic(thread, from));
+            all.extend(
+                found.filter(|(_, judgement)| *judgement == SETTLED).map(|(path, judgement)| Touched {
+                    path,
+                    judgement,
+                    source: false,
+                }),
+            );
         }
         Ok(all)
     }
@@ -298,13 +336,22 @@ impl<'a> Gatekeeper<'a> {
         // What a grant could not help is not asked about: calls that are not made here, FIFOs, first links.
         let hopeless = violation.why != Why::Protected && matches!(refusal, Reply::Fail(_));
         let helps = matches!(call.deed, Deed::Connect { .. }) || perform::can(call.deed) && !hopeless;
-        let waiting = || Waiting { asked, call, violation: violation.clone(), once: self.once.clone() };
+        let (once, below) = (self.once.clone(), self.below(call.deed, Path::new(&violation.path)));
+        let waiting = || Waiting { asked, call, violation: violation.clone(), once, below };
         if helps && self.held.keep(waiting()) {
             return None;
         }
         let refused_by_person = self.held.is_refused(&violation);
         self.record(&Violation { refused_by_person, ..violation });
         Some(refusal)
+    }
+
+    fn below(&self, deed: Deed, path: &Path) -> Below {
+        match deed {
+            Deed::Make { what: Made::Directory(_), .. } if !self.is_there(path) => Below::New,
+            _ if self.kind(path) == Some(SFlag::S_IFDIR) => Below::Others,
+            _ => Below::Nothing,
+        }
     }
 
     fn connect(&mut self, asked: Notification, call: Call, wanted: Wanted) -> Option<Reply> {

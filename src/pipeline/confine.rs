@@ -275,7 +275,11 @@ pub fn run(
     });
     let speaker = Box::new(AtTerminal { prepared, caller, command: &command });
     let (places, guards, files) = (planned.facts.places, planned.plan.guards.clone(), planned.files);
-    let rules = Box::new(|| Rules::new(&places, &guards, &files, &policy.network, own_sockets(prepared)));
+    let repositories = planned.facts.repositories.clone();
+    let rules = Box::new(|| {
+        let rules = Rules::new(&places, &guards, &files, &policy.network, own_sockets(prepared));
+        rules.knowing(repositories.iter().cloned())
+    });
     let watch = Watch {
         guards: planned.plan.guards,
         roots: planned.facts.roots,

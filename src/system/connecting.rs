@@ -2,6 +2,7 @@
 //! nothing.
 #![allow(unsafe_code)]
 
+use super::signals;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
@@ -70,7 +71,11 @@ pub fn address_of(place: &OwnedFd) -> Vec<u8> {
 pub fn try_connect(socket: &OwnedFd, address: &[u8]) -> nix::Result<bool> {
     let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
     if flags.contains(OFlag::O_NONBLOCK) {
-        return connect(socket, address).map(|()| true);
+        return match signals::interrupted_after(MOMENT, || connect(socket, address)) {
+            // Somebody made it one that waits.
+            Err(Errno::EINTR) => Ok(false),
+            done => done.map(|()| true),
+        };
     }
     within(socket, address, MOMENT)
 }
@@ -101,12 +106,13 @@ pub fn finish(socket: &OwnedFd, address: &[u8], wanted: impl Fn() -> bool) -> ni
 fn within(socket: &OwnedFd, address: &[u8], microseconds: i64) -> nix::Result<bool> {
     let before = getsockopt(socket, sockopt::SendTimeout)?;
     setsockopt(socket, sockopt::SendTimeout, &TimeVal::new(0, microseconds))?;
-    let done = connect(socket, address);
+    // The caller has the same socket and could take the limit away meanwhile.
+    let done = signals::interrupted_after(microseconds + MOMENT, || connect(socket, address));
     let _ = setsockopt(socket, sockopt::SendTimeout, &before);
     match done {
         Ok(()) => Ok(true),
         // In time for TCP, for a Unix listener whose queue is full, and for the second call after the first.
-        Err(Errno::EINPROGRESS | Errno::EAGAIN | Errno::EALREADY) => Ok(false),
+        Err(Errno::EINPROGRESS | Errno::EAGAIN | Errno::EALREADY | Errno::EINTR) => Ok(false),
         Err(error) => Err(error),
     }
 }

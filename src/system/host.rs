@@ -101,11 +101,14 @@ impl Holder {
         unlinkat(&self.directory, self.name.as_os_str(), flag)
     }
 
-    /// renameat2(2).
+    /// renameat2(2), but for leaving a whiteout, which is a device.
     ///
     /// # Errors
     /// What it gives.
     pub fn rename(&self, to: &Holder, flags: u32) -> nix::Result<()> {
+        if flags & !(libc::RENAME_NOREPLACE | libc::RENAME_EXCHANGE) != 0 {
+            return Err(Errno::EINVAL);
+        }
         let (old, new) = (text(&self.name)?, text(&to.name)?);
         // SAFETY: both descriptors are open and both names are NUL-terminated for the length of the call.
         let status = unsafe {

@@ -1,7 +1,7 @@
 //! Signals: masks, dispositions, and signals as readable events. Owns the calls; decides nothing.
 #![allow(unsafe_code)]
 
-use nix::sys::signal::{SigHandler, SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -35,6 +35,31 @@ pub fn restore(signals: CallerSignals) {
         set.add(signal);
     }
     let _ = set.thread_set_mask();
+}
+
+/// Makes a call that is interrupted (EINTR) again and again once so many microseconds are over: for calls whose own time
+/// limit others could change. All signals must be blocked, and nobody else may use the alarm.
+pub fn interrupted_after<T>(microseconds: i64, call: impl FnOnce() -> T) -> T {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // Without SA_RESTART; again and again, because the first could come before the call waits.
+    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing, which is safe wherever it interrupts.
+    let _ = unsafe { sigaction(Signal::SIGALRM, &action) };
+    let mut alarm = SigSet::empty();
+    alarm.add(Signal::SIGALRM);
+    set_alarm(microseconds);
+    let _ = alarm.thread_unblock();
+    let done = call();
+    set_alarm(0);
+    let _ = alarm.thread_block();
+    done
+}
+
+fn set_alarm(microseconds: i64) {
+    let time = libc::timeval { tv_sec: microseconds / 1_000_000, tv_usec: microseconds % 1_000_000 };
+    let every = libc::itimerval { it_interval: time, it_value: time };
+    // SAFETY: the kernel reads one structure, which lives through the call; nothing is written back.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const every, std::ptr::null_mut()) };
 }
 
 fn bit(signal: Signal) -> u64 {

@@ -159,6 +159,22 @@ pub fn leader(thread: i32) -> Option<i32> {
     status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
 }
 
+/// What `/proc/self` or `/proc/thread-self` is for a process, in its own numbers.
+pub fn own_name(thread: i32, path: &Path) -> Option<PathBuf> {
+    let numbers: &[&str] = match path.to_str()? {
+        "/proc/self" => &["NStgid:"],
+        "/proc/thread-self" => &["NStgid:", "NSpid:"],
+        _ => return None,
+    };
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let number = |name: &&str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().last().map(str::to_owned)
+    };
+    let numbers: Option<Vec<String>> = numbers.iter().map(number).collect();
+    Some(PathBuf::from(numbers?.join("/task/")))
+}
+
 /// The mode bits that it leaves out of what it makes.
 pub fn umask(thread: i32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;

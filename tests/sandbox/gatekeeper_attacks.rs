@@ -152,6 +152,74 @@ fn a_repository_cannot_be_born_unseen() {
     });
 }
 
+// Succeeded: the mounts hold the repositories that are found within a budget, and nothing held the config of the others.
+#[test]
+fn the_config_of_a_repository_that_was_there_before_is_not_written_however_deep_it_is() {
+    each(|world| {
+        let line = format!("{CROWD} git init -q deep/er/and/deeper");
+        assert!(world.command("/bin/sh").args(["-c", &line]).status().unwrap().success());
+        let config = world.project.join("deep/er/and/deeper/.git/config");
+        let before = fs::read_to_string(&config).unwrap();
+        let program = r#"
+import os
+top = os.getcwd() + '/deep/er/and/deeper'
+def attempt(what, go):
+    try: go(); print(what)
+    except OSError: pass
+def write(path, flags=os.O_WRONLY | os.O_APPEND):
+    fd = os.open(path, flags); os.write(fd, b'[core]\n\tfsmonitor = touch evil\n'); os.close(fd)
+open('evil', 'w').write('[core]\n\tfsmonitor = touch evil\n')
+config = top + '/.git/config'
+fd = os.open(config, os.O_RDONLY); os.symlink(config, 'link'); os.symlink('/proc/self/fd/%d' % fd, 'magic')
+def other(name): os.rename('evil', name)
+for path in (config, 'link', '/proc/self/cwd/deep/er/and/deeper/.git/config', '/proc/thread-self/root' + config,
+             '/proc/self/fd/%d' % fd, '/dev/fd/%d' % fd, '/proc/%d/fd/%d' % (os.getpid(), fd), 'magic'):
+    attempt('wrote ' + path, lambda: write(path))
+attempt('renamed', lambda: other(config))
+attempt('renamed by proc', lambda: other('/proc/self/cwd/deep/er/and/deeper/.git/config'))
+attempt('linked', lambda: (os.link(config, 'alias'), write('alias')))
+attempt('linked by descriptor', lambda: (os.link('/proc/self/fd/%d' % fd, 'alias', follow_symlinks=True), write('alias')))
+attempt('more', lambda: other(top + '/.git/config.worktree'))
+attempt('common', lambda: os.symlink('/tmp', top + '/.git/commondir'))
+# What is in order.
+open(top + '/.git/description', 'w').close(); open('/dev/fd/%d' % os.pipe()[1], 'w').close()
+os.system('git init -q born; git -C born config user.name x; git init -q gone && rm -rf gone; cd deep/er/and/deeper; git checkout -q -b other')
+os.rename(top, 'moved')
+attempt('after a move', lambda: write('moved/.git/config'))
+os.rename('moved', top)
+"#;
+        let ran = python(world, program);
+        assert_eq!(ran.stdout, "", "{}", ran.stderr);
+        assert!(!ran.stderr.contains("Traceback") && !ran.stderr.contains("fatal"), "{}", ran.stderr);
+        assert_eq!(fs::read_to_string(&config).unwrap(), before, "{}", ran.stderr);
+        assert!(!config.with_file_name("config.worktree").exists());
+        assert!(fs::read_to_string(world.project.join("born/.git/config")).unwrap().contains("name = x"));
+        // It may go as a whole.
+        assert_eq!(world.run("rm -rf deep").stderr, "");
+        assert!(!world.project.join("deep").exists());
+    });
+}
+
+// Would have been the price of that: a new worktree of such a repository; but one that leads elsewhere is taken away.
+#[test]
+fn a_repository_that_was_there_before_takes_worktrees_that_lead_to_itself() {
+    each(|world| {
+        let line = format!(
+            "{CROWD} git init -q deep/er/and/deeper && cd deep/er/and/deeper && \
+             git -c user.name=x -c user.email=x@x commit -q --allow-empty -m x"
+        );
+        assert!(world.command("/bin/sh").args(["-c", &line]).status().unwrap().success());
+        let ran = world.run(
+            "cd deep/er/and/deeper && git worktree add -q tree 2>&1 && git -C tree status -s && \
+             git worktree add -q other && rm .git/worktrees/other/commondir && echo ../../../evil > .git/worktrees/other/commondir",
+        );
+        let trees = world.project.join("deep/er/and/deeper/.git/worktrees");
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""), "{}", ran.stderr);
+        assert_eq!(fs::read_to_string(trees.join("tree/commondir")).unwrap(), "../..\n");
+        assert!(!trees.join("other/commondir").exists(), "{}", ran.stderr);
+    });
+}
+
 // Succeeded: directories were remembered by the names that led to them, and somebody else, such as a second sandbox in
 // the same project, led the name elsewhere.
 #[test]
@@ -243,6 +311,23 @@ fn a_grant_of_a_directory_does_not_cover_what_is_denied_in_it() {
         let paths: Vec<&str> = asked.iter().map(|q| q["path"].as_str().unwrap()).collect();
         let expected = ["s", "s/kept", "s/a.key", "s/.git/hooks/pre-commit"];
         assert_eq!(paths, expected.map(|name| format!("{outside}/{name}")), "{}", ran.stderr);
+    });
+}
+
+// Succeeded: who was asked about the times or the mode of a directory opened all that was in it, for good.
+#[test]
+fn an_answer_about_a_directory_is_not_about_what_was_in_it() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.write(&world.outside.join("d/f"), "mine");
+        let (ran, asked) = with_answer(
+            world,
+            "session",
+            &format!("touch -d @7 {outside}/d; chmod 700 {outside}/d; echo evil > {outside}/d/f"),
+        );
+        let paths: Vec<&str> = asked.iter().map(|q| q["path"].as_str().unwrap()).collect();
+        assert_eq!(paths, ["d", "d/f"].map(|name| format!("{outside}/{name}")), "{}", ran.stderr);
+        assert_eq!(asked[0]["choices"].to_string(), r#"["once","session","no"]"#);
     });
 }
 
@@ -391,6 +476,94 @@ print(os.open('{later}/new', os.O_CREAT | os.O_WRONLY) > 0)
         child.wait().unwrap();
         assert_eq!(rest, "changed fifo\nchanged dir\nTrue\n");
         assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+    });
+}
+
+// Succeeded in one part (a whiteout is a device node): nothing but files, directories and links is made outside, without
+// the modes that make somebody else of who runs it; pointers, lengths and numbers that make no sense give errors.
+#[test]
+fn nothing_strange_is_made_at_allowed_names() {
+    each(|world| {
+        let outside = world.outside.display();
+        world.user_settings(&format!(r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{outside}/new"]}}}}}}"#));
+        let program = format!(
+            r#"
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+new = b'{outside}/new'; os.mkdir(new, 0o2755)
+def tried(name, *words):
+    result = getattr(libc, name)(*words)
+    print(name, 'done' if result >= 0 else os.strerror(ctypes.get_errno()))
+bad = ctypes.c_void_p(8)
+tried('utimensat', -100, new, bad, 0); tried('openat', -100, bad, 0o101, 0o600); tried('openat', -100, b'a' * 5000, 0o101, 0o600)
+tried('openat', 99, b'x', 0o101, 0o600); tried('rename', new + b'/x', bad); tried('chroot', b'.')
+tried('openat', -100, new + b'/f', 0o101, 0o2755); tried('openat', -100, new + b'/f', 0o301, 0o600)
+tried('mknod', new + b'/fifo', 0o10600, 0); tried('mknod', new + b'/device', 0o20600, 0x103)
+tried('renameat2', -100, new + b'/f', -100, new + b'/g', 4)
+tried('renameat2', -100, new + b'/f', -100, new + b'/g', 1); tried('renameat2', -100, new + b'/g', -100, new + b'/g', 1)
+tried('chmod', new + b'/g', 0o2755); tried('chmod', new + b'/g', 0o4755)
+try: socket.socket(socket.AF_UNIX).bind(new + b'/s')
+except OSError as error: print('bind', error.strerror)
+"#
+        );
+        let ran = python(world, &program);
+        let expected = [
+            "utimensat Bad address",
+            "openat Bad address",
+            "openat File name too long",
+            "openat Bad file descriptor",
+            "rename Bad address",
+            "chroot Operation not permitted",
+            "openat done",
+            "openat File exists",
+            "mknod Read-only file system",
+            "mknod Read-only file system",
+            "renameat2 Invalid argument",
+            "renameat2 done",
+            "renameat2 File exists",
+            "chmod done",
+            "chmod Operation not permitted",
+            "bind Read-only file system",
+        ];
+        assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), expected, "{}", ran.stderr);
+        let modes = ["new", "new/g"]
+            .map(|name| fs::metadata(world.outside.join(name)).unwrap().permissions().mode() & 0o7777);
+        assert_eq!(modes, [0o755, 0o755]);
+        assert_eq!(fs::read_dir(world.outside.join("new")).unwrap().count(), 1);
+    });
+}
+
+// Succeeded: the caller's time limit for its socket is what ended a connect that was made for it, and it could set
+// another one meanwhile; then nobody answered any more.
+#[test]
+fn a_connect_that_never_ends_keeps_no_other_call_waiting() {
+    each(|world| {
+        let program = r#"
+import os, signal, socket, struct
+top = socket.socket(socket.AF_UNIX); top.bind('full'); top.listen(0)
+filler = socket.socket(socket.AF_UNIX); filler.connect('full')
+children = []
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        try: work()
+        finally: os._exit(0)
+    children.append(pid)
+never = struct.pack('ll', 0, 0)
+for n in range(6):
+    s = socket.socket(socket.AF_UNIX)
+    def change():
+        while True: s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, never)
+    child(change)
+    child(lambda: s.connect('full'))
+for n in range(1500):
+    open('f', 'w').close(); os.unlink('f')
+print('end', flush=True)
+for pid in children: os.kill(pid, signal.SIGKILL)
+"#;
+        world.write(&world.project.join("p.py"), program);
+        let ran = world.run("timeout -s KILL 40 python3 p.py");
+        assert_eq!(ran.stdout, "end\n", "{}", ran.stderr);
     });
 }
 
