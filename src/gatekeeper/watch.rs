@@ -36,8 +36,13 @@ pub struct Gatekeeper<'a> {
     ledger: Ledger,
     held: Held,
     cost: Cost,
+    /// Repositories that were born, wherever a rename has taken them since.
+    born: Vec<PathBuf>,
     tell: Box<dyn FnMut(News) + 'a>,
 }
+
+/// Repositories that are followed.
+const MOST_BORN: usize = 1000;
 
 /// What watching cost.
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,6 +94,7 @@ impl<'a> Gatekeeper<'a> {
             ledger: Ledger::default(),
             held,
             cost: Cost::default(),
+            born: Vec::new(),
             tell,
         }
     }
@@ -183,14 +189,31 @@ impl<'a> Gatekeeper<'a> {
                 Settled::Fails => return Some(Reply::Continue),
             }
         }
-        if let Some(born) = touched.iter().find(|t| !t.source && rules::is_repository(&t.path)) {
-            (self.tell)(News::Repository(born.path.clone()));
-        }
+        self.note_births(deed, &touched);
         if !made_here {
             return Some(Reply::Continue);
         }
         let paths: Vec<&Path> = touched.iter().map(|t| t.path.as_path()).collect();
         perform::perform(&self.listener, asked, deed, &paths).unwrap_or_else(|error| Some(Reply::Fail(error)))
+    }
+
+    /// A name where git looks for a repository, and one that a rename gives to a repository or to a directory around it.
+    fn note_births(&mut self, deed: Deed, touched: &[Touched]) {
+        let made = touched.iter().filter(|t| !t.source && rules::is_repository(&t.path));
+        let mut all: Vec<PathBuf> = made.map(|t| t.path.clone()).collect();
+        if let (Deed::Rename { .. }, [from, to]) = (deed, touched) {
+            // Both ways: the two may change places.
+            for (from, to) in [(&from.path, &to.path), (&to.path, &from.path)] {
+                let moved = self.born.iter().filter_map(|born| born.strip_prefix(from).ok());
+                all.extend(moved.filter(|rest| !rest.as_os_str().is_empty()).map(|rest| to.join(rest)));
+            }
+        }
+        for born in all {
+            if !self.born.contains(&born) && self.born.len() < MOST_BORN {
+                self.born.push(born.clone());
+                (self.tell)(News::Repository(born));
+            }
+        }
     }
 
     /// What becomes of a call as far as one of its paths decides it.

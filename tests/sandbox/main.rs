@@ -21,6 +21,7 @@ mod environment;
 mod escapes;
 mod files;
 mod gatekeeper;
+mod gatekeeper_programs;
 mod gatekeeper_property;
 mod life;
 mod loopback;
