@@ -65,7 +65,7 @@ impl Case {
     }
 
     /// Runs it to its end: how long that takes.
-    fn run(&self) -> Result<Duration, String> {
+    pub fn run(&self) -> Result<Duration, String> {
         let started = Instant::now();
         let process = self.start()?;
         let status = waitpid(process, None).map_err(|e| e.to_string())?;

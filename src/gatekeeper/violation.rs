@@ -127,8 +127,8 @@ pub enum Answered {
 
 /// What programs try as a matter of course and do without as easily: nobody is asked about it, and nothing is said.
 pub fn is_trifle(path: &str) -> bool {
-    // Python tries to keep what it compiled beside each module; interactive shells keep a history.
-    path.contains("/__pycache__") || path.ends_with("_history")
+    // Python tries to keep what it compiled beside each module; interactive shells keep a history; Java shows how it does.
+    path.contains("/__pycache__") || path.ends_with("_history") || path.starts_with("/tmp/hsperfdata_")
 }
 
 /// What one command left.

@@ -185,7 +185,7 @@ impl Sweeper<'_> {
     fn newborn(&mut self, entry: &Path) {
         if self.top.is_directory(entry) {
             self.git_directory(entry);
-        } else {
+        } else if self.top.exists(entry) {
             // A `.git` file or symlink: a worktree or submodule made inside, or a pointer to somewhere prepared.
             self.newborn_pointer(entry);
         }

@@ -327,6 +327,20 @@ fn repositories_are_looked_at_however_deep_they_are_born() {
         let config = world.project.join(&deep).join(".git/config");
         assert!(!config.exists(), "{}", ran.stderr);
         assert!(ran.stderr.contains("core.fsmonitor"), "{}", ran.stderr);
+        // Nor does it help to rename it, or what it lies in.
+        let text = format!(
+            "cd {deep} && mkdir -p e/f && git init -q e/f/g && printf '[core]\\n\\tfsmonitor = ./evil\\n' >> e/f/g/.git/config && mv e/f/g e/f/h && mv e i"
+        );
+        let ran = world.run(&text);
+        let there = world.project.join(&deep).join("i/f/h/.git");
+        assert!(there.exists() && !there.join("config").exists(), "{}", ran.stderr);
+        assert!(ran.stderr.contains("core.fsmonitor") && !ran.stderr.contains("cannot"), "{}", ran.stderr);
+        // A worktree that is gone again is no worktree that leads somewhere.
+        let ran = world.run(
+            "git init -q one && cd one && git -c user.name=x -c user.email=x commit -q --allow-empty -m x && \
+             git worktree add -q ../four -b topic && git worktree remove ../four",
+        );
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
     });
 }
 

@@ -22,6 +22,7 @@ mod escapes;
 mod files;
 mod gatekeeper;
 mod gatekeeper_attacks;
+mod gatekeeper_programs;
 mod gatekeeper_property;
 mod life;
 mod loopback;
