@@ -347,13 +347,22 @@ def attempt(call):
     except OSError: pass
 one = threading.Thread(target=attempt, args=(lambda: os.chmod('{outside}/f', 0o640),))
 two = threading.Thread(target=attempt, args=(lambda: os.unlink('{outside}/f'),))
-one.start(); time.sleep(0.3); two.start()
+one.start()
+while not os.path.exists('{{home}}/asking') and one.is_alive(): time.sleep(0.01)
+open('second', 'w').close(); two.start()
 one.join(); two.join()
 "#
         );
-        world.write(&world.project.join("p.py"), &program);
-        let answer =
-            format!("$(sleep 0.6; head -n 1 {0}/answers; sed -i 1d {0}/answers)", world.home.display());
+        world.write(
+            &world.project.join("p.py"),
+            &program.replace("{home}", &world.home.display().to_string()),
+        );
+        let answer = format!(
+            "$(touch {0}/asking; for n in $(seq 100); do [ -e {1}/second ] && break; sleep 0.1; done; sleep 0.2; \
+             head -n 1 {0}/answers; sed -i 1d {0}/answers)",
+            world.home.display(),
+            world.project.display()
+        );
         let (ran, asked) = with_answer(world, &answer, "python3 p.py");
         assert!(world.outside.join("f").exists(), "{asked:?} {}", ran.stderr);
         assert_eq!(fs::metadata(world.outside.join("f")).unwrap().permissions().mode() & 0o777, 0o640);
