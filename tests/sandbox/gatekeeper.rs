@@ -149,44 +149,54 @@ print(s.connect_ex('missing'), s.connect_ex(''), s.connect_ex(__file__ if os.pat
 
 #[test]
 fn the_programs_that_use_such_sockets_work_with_one_of_their_own_kind() {
+    if !Path::new("/usr/bin/ssh-agent").exists() {
+        return skip("openssh-client is not installed");
+    }
+    let account = |user: u32| nix::unistd::User::from_uid(user.into()).unwrap().is_some();
+    // ssh and its tools refuse to work for a user without an account; the sockets are the other tests'.
     each(|world| {
-        if !Path::new("/usr/bin/ssh-agent").exists() {
-            return skip("openssh-client is not installed");
+        if account(world.user) {
+            agents(world)
         }
-        if nix::unistd::User::from_uid(world.user.into()).unwrap().is_none() {
-            // ssh and its tools refuse to work for a user without an account; the sockets are the other tests'.
-            return;
-        }
-        // Inside, an agent is the command's own business.
-        let own = world.run("eval $(ssh-agent -a \"$TMPDIR/agent\") >/dev/null; ssh-keygen -q -t ed25519 -N '' -f key && ssh-add -q key && ssh-add -l | wc -l; kill $SSH_AGENT_PID");
-        assert_eq!((own.stdout.as_str(), own.status), ("1\n", Some(0)), "{}", own.stderr);
-        // Outside, it is one that has to be allowed.
-        let socket = world.home.join("agent.sock");
-        let agent = world
-            .command("ssh-agent")
-            .args(["-D", "-a"])
-            .arg(&socket)
-            .stdout(std::process::Stdio::null())
-            .spawn();
-        let mut agent = agent.unwrap();
-        while !fs::metadata(&socket).is_ok_and(|m| m.file_type().is_socket()) {
-            std::thread::yield_now();
-        }
-        let list = format!("SSH_AUTH_SOCK={} ssh-add -l", socket.display());
-        let refused = world.run(&list);
-        assert!(refused.stderr.contains("sbshctl allow socket"), "{}", refused.stderr);
-        world.user_settings(&format!(r#"{{"sandbox":{{"allowUnixSockets":["{}"]}}}}"#, socket.display()));
-        assert_eq!(world.run(&list).stdout, "The agent has no identities.\n");
-        // Signing a commit by it.
-        let signed = world.run(&format!(
-            "export SSH_AUTH_SOCK={}; ssh-add -q key; git init -q signed; cd signed; \
-             git -c user.name=x -c user.email=x@x -c gpg.format=ssh -c user.signingkey=$PWD/../key.pub commit -q -S --allow-empty -m x && git cat-file commit HEAD | grep -c 'BEGIN SSH SIGNATURE'",
-            socket.display()
-        ));
-        assert_eq!(signed.stdout, "1\n", "{}", signed.stderr);
-        agent.kill().unwrap();
-        agent.wait().unwrap();
     });
+    // As root there is an ordinary account to be, too.
+    if nix::unistd::geteuid().is_root()
+        && let Some(nobody) = nix::unistd::User::from_name("nobody").unwrap()
+    {
+        agents(&World::new(nobody.uid.as_raw()));
+    }
+}
+
+fn agents(world: &World) {
+    // Inside, an agent is the command's own business.
+    let own = world.run("eval $(ssh-agent -a \"$TMPDIR/agent\") >/dev/null; ssh-keygen -q -t ed25519 -N '' -f key && ssh-add -q key && ssh-add -l | wc -l; kill $SSH_AGENT_PID");
+    assert_eq!((own.stdout.as_str(), own.status), ("1\n", Some(0)), "{}", own.stderr);
+    // Outside, it is one that has to be allowed.
+    let socket = world.home.join("agent.sock");
+    let agent = world
+        .command("ssh-agent")
+        .args(["-D", "-a"])
+        .arg(&socket)
+        .stdout(std::process::Stdio::null())
+        .spawn();
+    let mut agent = agent.unwrap();
+    while !fs::metadata(&socket).is_ok_and(|m| m.file_type().is_socket()) {
+        std::thread::yield_now();
+    }
+    let list = format!("SSH_AUTH_SOCK={} ssh-add -l", socket.display());
+    let refused = world.run(&list);
+    assert!(refused.stderr.contains("sbshctl allow socket"), "{}", refused.stderr);
+    world.user_settings(&format!(r#"{{"sandbox":{{"allowUnixSockets":["{}"]}}}}"#, socket.display()));
+    assert_eq!(world.run(&list).stdout, "The agent has no identities.\n");
+    // Signing a commit by it.
+    let signed = world.run(&format!(
+        "export SSH_AUTH_SOCK={}; ssh-add -q key; git init -q signed; cd signed; \
+         git -c user.name=x -c user.email=x@x -c gpg.format=ssh -c user.signingkey=$PWD/../key.pub commit -q -S --allow-empty -m x && git cat-file commit HEAD | grep -c 'BEGIN SSH SIGNATURE'",
+        socket.display()
+    ));
+    assert_eq!(signed.stdout, "1\n", "{}", signed.stderr);
+    agent.kill().unwrap();
+    agent.wait().unwrap();
 }
 
 /// ESCAPES.md, 4: another thread changes the address or the descriptor between check and use.
