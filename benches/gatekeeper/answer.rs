@@ -63,3 +63,20 @@ pub fn measure(sbsh: &Path, home: &Path, project: &Path, rounds: usize) -> Resul
     };
     (0..rounds).map(one).collect()
 }
+
+/// How long it takes from the answer until its program is gone: before that nobody knows whether it failed.
+pub fn floor(home: &Path, rounds: usize) -> Result<Vec<Duration>, String> {
+    let answerer = home.join(ANSWERER);
+    let one = |_| {
+        // With its output read to the end, and then its status.
+        let output = Command::new(&answerer).arg("question").output().map_err(|e| e.to_string())?;
+        let gone = now()?;
+        if !output.status.success() {
+            return Err(format!("{}: {}", answerer.display(), output.status));
+        }
+        let text = fs::read_to_string(answerer.with_extension("time")).map_err(|e| e.to_string())?;
+        let answered: u128 = text.parse().map_err(|e| format!("{text}: {e}"))?;
+        Ok(Duration::from_nanos(u64::try_from(gone.saturating_sub(answered)).unwrap_or(u64::MAX)))
+    };
+    (0..rounds).map(one).collect()
+}

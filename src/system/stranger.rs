@@ -9,7 +9,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs;
-use std::io::IoSliceMut;
+use std::io::{IoSliceMut, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -177,8 +177,11 @@ pub fn own_name(thread: i32, path: &Path) -> Option<PathBuf> {
 
 /// The mode bits that it leaves out of what it makes.
 pub fn umask(thread: i32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    let text = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    // Its second line (proc(5)), and the first is a name of 15 bytes, of which each may be written as four.
+    let mut start = [0; 256];
+    let length = fs::File::open(format!("/proc/{thread}/status")).ok()?.read(&mut start).ok()?;
+    let text = String::from_utf8_lossy(start.get(..length)?);
+    let text = text.lines().find_map(|line| line.strip_prefix("Umask:"))?;
     u32::from_str_radix(text.trim(), 8).ok()
 }
 
@@ -235,5 +238,6 @@ mod tests {
         let directory_itself = fs::File::open(&top).unwrap();
         assert_eq!(directory(myself(), directory_itself.as_raw_fd()).unwrap(), top);
         assert_eq!(descriptor(myself(), 99_999).unwrap_err(), Errno::EBADF);
+        assert!(umask(myself()).is_some_and(|mask| mask <= 0o777));
     }
 }
