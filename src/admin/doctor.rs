@@ -120,7 +120,6 @@ const ENFORCED: &[&str] = &[
 ];
 
 const NOT_YET: &[&str] = &[
-    "the configuration of repositories that exist deeper than a fixed search reaches",
     "questions about calls inside interactive shells",
 ];
 
