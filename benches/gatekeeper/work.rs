@@ -33,7 +33,11 @@ pub fn all(top: &Path, memory: &Path) -> Result<Vec<Work>, String> {
         ("cargo build after a change", 1.05, &|at| cargo(at, "echo >> src/m75.rs")),
         ("npm ci of 60 cached packages", 1.05, &npm),
         ("git clone of 3,000 files", 1.12, &clone),
-        ("tar x of 50,000 files, disk", 1.1, &unpack),
+        ("tar x of 50,000 files, disk", 1.1, &|at| {
+            unpack(at)?;
+            // Always in a new directory: ext4 looks long for room where files were removed a moment ago.
+            Ok(("tar xf many.tar -C $(mktemp -d new.XXXXXX)".into(), "true".into()))
+        }),
         ("tar x of 50,000 files, tmpfs", 1.8, &unpack),
         ("find /usr -xdev", 1.04, &|_| Ok(("find /usr -xdev 2>/dev/null; true".into(), "true".into()))),
         ("reading 20,000 files", 1.04, &read),
