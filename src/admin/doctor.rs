@@ -119,9 +119,7 @@ const ENFORCED: &[&str] = &[
     "system calls: no namespaces, mounts, io_uring, bpf, keyrings, perf, userfaultfd, foreign ABIs",
 ];
 
-const NOT_YET: &[&str] = &[
-    "questions about calls inside interactive shells",
-];
+const NOT_YET: &[&str] = &["questions about calls inside interactive shells"];
 
 fn kernel() -> Check {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
