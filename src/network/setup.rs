@@ -337,6 +337,14 @@ mod tests {
         }
     }
 
+    /// Where the connection that waits at a diverting listener (0: version 4, 1: version 6) was meant for.
+    fn arrived_for(all: &Entrances, index: usize) -> Result<String, String> {
+        let text = |e: &dyn std::fmt::Display| e.to_string();
+        let listener = all.transparent.get(index).ok_or("no listener")?.try_clone().map_err(|e| text(&e))?;
+        let (arrived, _) = TcpListener::from(listener).accept().map_err(|e| text(&e))?;
+        Ok(arrived.local_addr().map_err(|e| text(&e))?.to_string())
+    }
+
     #[test]
     fn connections_to_anywhere_arrive_and_tell_where_they_were_meant_for() {
         in_a_namespace(|all| {
@@ -349,11 +357,7 @@ mod tests {
             own.accept().map_err(|e| text(&e))?;
             for (index, target) in ["203.0.113.7:4000", "[2001:db8::7]:443"].into_iter().enumerate() {
                 let _client = TcpStream::connect(target).map_err(|e| text(&e))?;
-                let listener = TcpListener::from(
-                    all.transparent.get(index).ok_or("no listener")?.try_clone().map_err(|e| text(&e))?,
-                );
-                let (arrived, _) = listener.accept().map_err(|e| text(&e))?;
-                let meant = arrived.local_addr().map_err(|e| text(&e))?.to_string();
+                let meant = arrived_for(&all, index)?;
                 if meant != target {
                     return Err(meant);
                 }
@@ -400,11 +404,7 @@ mod tests {
             let mut buffer = [0; 5];
             server.read_exact(&mut buffer).map_err(|e| text(&e))?;
             let _client = TcpStream::connect("127.0.0.1:4001").map_err(|e| text(&e))?;
-            let listener = TcpListener::from(
-                all.transparent.first().ok_or("no listener")?.try_clone().map_err(|e| text(&e))?,
-            );
-            let (arrived, _) = listener.accept().map_err(|e| text(&e))?;
-            let meant = arrived.local_addr().map_err(|e| text(&e))?.to_string();
+            let meant = arrived_for(&all, 0)?;
             if meant == "127.0.0.1:4001" { Ok(()) } else { Err(meant) }
         });
     }
@@ -421,11 +421,7 @@ mod tests {
                 own.accept().map_err(|e| text(&e))?;
                 for (index, target) in ["127.0.0.1:4001", "[::1]:4255"].into_iter().enumerate() {
                     let _client = TcpStream::connect(target).map_err(|e| text(&e))?;
-                    let listener = TcpListener::from(
-                        all.transparent.get(index).ok_or("no listener")?.try_clone().map_err(|e| text(&e))?,
-                    );
-                    let (arrived, _) = listener.accept().map_err(|e| text(&e))?;
-                    let meant = arrived.local_addr().map_err(|e| text(&e))?.to_string();
+                    let meant = arrived_for(&all, index)?;
                     if meant != target {
                         return Err(meant);
                     }

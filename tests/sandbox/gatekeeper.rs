@@ -534,6 +534,37 @@ fn questions_about_calls_end() {
     });
 }
 
+/// `p.py` of the project under sbsh, stopped where it has said `ready`: what stands outside can change meanwhile.
+pub struct Paused {
+    child: std::process::Child,
+    out: std::process::ChildStdout,
+}
+
+impl Paused {
+    pub fn start(world: &World) -> Self {
+        let mut child = world
+            .command(world.bin("sbsh"))
+            .args(["-c", "exec python3 p.py"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = child.stdout.take().unwrap();
+        let mut ready = [0; 6];
+        out.read_exact(&mut ready).unwrap();
+        Self { child, out }
+    }
+
+    /// Lets it run to its end; what it printed from there on.
+    pub fn go_on(mut self) -> String {
+        self.child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        self.child.wait().unwrap();
+        rest
+    }
+}
+
 /// The supervisor's death closes: calls fail, and nothing is reached.
 #[test]
 fn without_its_supervisor_every_watched_call_fails() {
@@ -551,18 +582,9 @@ print(open('/etc/hostname').read() != '')
             host.path.display()
         );
         world.write(&world.project.join("p.py"), &program);
-        let mut child = world
-            .command(world.bin("sbsh"))
-            .args(["-c", "exec python3 p.py"])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut out = child.stdout.take().unwrap();
-        let mut ready = [0; 6];
-        out.read_exact(&mut ready).unwrap();
+        let paused = Paused::start(world);
         // The caretaker: a child of the front that leads a session of its own.
-        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", paused.child.id())).unwrap();
         let leads = |pid: &&str| {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
             let after: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -574,10 +596,7 @@ print(open('/etc/hostname').read() != '')
             nix::sys::signal::Signal::SIGKILL,
         )
         .unwrap();
-        child.stdin.take().unwrap().write_all(b"go\n").unwrap();
-        let mut rest = String::new();
-        out.read_to_string(&mut rest).unwrap();
-        child.wait().unwrap();
+        let rest = paused.go_on();
         assert_eq!(rest, "Function not implemented\nFunction not implemented\nTrue\n");
         assert_eq!(host.came(), 0);
     });

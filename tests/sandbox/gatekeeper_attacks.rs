@@ -1,7 +1,7 @@
 //! Attacks on the gatekeeper: what it makes on the host, what it takes for known, and what it is asked. Each was tried
 //! against the built binary and looks at the host's state; the comment in front says what came of it at first.
 
-use crate::gatekeeper::{CONNECT, Host, python, with_answer};
+use crate::gatekeeper::{CONNECT, Host, Paused, python, with_answer};
 use crate::world::{Ran, World, each};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -237,19 +237,9 @@ os.rename('{top}/git', '{top}/way/.git')
         );
         world.write(&world.project.join("p.py"), &program);
         world.run(&format!("{CROWD} mkdir plain; ln -s plain way; {}", evil_repository("git")));
-        let mut child = world
-            .command(world.bin("sbsh"))
-            .args(["-c", "exec python3 p.py"])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut out = child.stdout.take().unwrap();
-        let mut ready = [0; 6];
-        std::io::Read::read_exact(&mut out, &mut ready).unwrap();
+        let paused = Paused::start(world);
         world.run("ln -sfn deep/er/and/deeper way");
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
-        child.wait().unwrap();
+        paused.go_on();
         assert!(world.project.join("deep/er/and/deeper/.git/HEAD").exists());
         assert!(!world.project.join("deep/er/and/deeper/.git/config").exists());
     });
@@ -463,26 +453,14 @@ print(os.open('{later}/new', os.O_CREAT | os.O_WRONLY) > 0)
 "#,
             later = later.display()
         ));
-        let mut child = world
-            .command(world.bin("sbsh"))
-            .args(["-c", "exec python3 p.py"])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut out = child.stdout.take().unwrap();
-        let mut ready = [0; 6];
-        std::io::Read::read_exact(&mut out, &mut ready).unwrap();
+        let paused = Paused::start(world);
         // Somebody outside puts things there meanwhile.
         fs::create_dir_all(later.join("dir")).unwrap();
         nix::unistd::mkfifo(&later.join("fifo"), nix::sys::stat::Mode::from_bits_truncate(0o666)).unwrap();
         symlink(&mine, later.join("link")).unwrap();
         symlink(&world.home, later.join("way")).unwrap();
         [&later, &later.join("dir"), &later.join("fifo")].into_iter().for_each(|p| world.give(p));
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
-        let mut rest = String::new();
-        std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
-        child.wait().unwrap();
+        let rest = paused.go_on();
         assert_eq!(rest, "changed fifo\nchanged dir\nTrue\n");
         assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
     });
@@ -588,23 +566,11 @@ print(tried(socket.SOCK_STREAM, 's'), tried(socket.SOCK_STREAM, os.getcwd() + '/
 "#
         );
         world.write(&world.project.join("p.py"), &program);
-        let mut child = world
-            .command(world.bin("sbsh"))
-            .args(["-c", "exec python3 p.py"])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut out = child.stdout.take().unwrap();
-        let mut ready = [0; 6];
-        std::io::Read::read_exact(&mut out, &mut ready).unwrap();
+        let paused = Paused::start(world);
         let host = Host::start(world, "s");
         fs::remove_file(world.project.join("s")).unwrap();
         fs::rename(&host.path, world.project.join("s")).unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"go\n").unwrap();
-        let mut rest = String::new();
-        std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
-        child.wait().unwrap();
+        let rest = paused.go_on();
         assert!(!rest.contains("open"), "{rest}");
         assert_eq!(host.came(), 0);
     });
