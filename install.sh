@@ -236,11 +236,11 @@ agreed() {
 provide_bubblewrap() {
     if [ $dependencies = no ] || [ -n "$destdir" ]; then return 0; fi
     if [ "$(uname -s)" != Linux ]; then
-        warn "this is not Linux: sbsh can be installed here, but refuses to run commands"
+        warn "this is not Linux: on macOS sbsh uses sandbox-exec, which was never tried on a Mac; elsewhere it refuses to run commands"
         return 0
     fi
     if bubblewrap_is_there; then return 0; fi
-    say "bubblewrap is missing: sbsh confines commands with it and runs none without it"
+    say "bubblewrap is missing: without it sbsh builds the sandbox itself, by code that fewer people have looked at"
     if ! find_package_manager; then
         warn "no package manager that is known here (apt, dnf, yum, zypper, pacman, apk): install bubblewrap yourself"
         return 0
@@ -248,15 +248,15 @@ provide_bubblewrap() {
     say "this installs it:"
     if [ "$(id -u)" = 0 ]; then say "  $install_it"; else say "  sudo $install_it"; fi
     if [ $dry_run = no ] && ! agreed; then
-        say "going on without bubblewrap: until you run that command, sbsh refuses to run commands"
+        say "going on without bubblewrap"
         return 0
     fi
     if ! can_become_root; then
-        say "going on without bubblewrap: installing it needs root, and sudo asks for a password; run that command"
+        say "going on without bubblewrap: installing it needs root, and sudo asks for a password; run that command if you want it"
         return 0
     fi
     if install_bubblewrap; then return 0; fi
-    warn "bubblewrap could not be installed: until it is, sbsh refuses to run commands"
+    warn "bubblewrap could not be installed: sbsh does without"
     return 1
 }
 
@@ -275,7 +275,7 @@ build() {
         warn "the static build failed; trying the native one"
     fi
     say "building sbsh ($native)"
-    build_for "$native" || fail "cannot build sbsh with $(rustc --version): see the lines above; Rust 1.88 or newer is needed (https://rustup.rs)"
+    build_for "$native" || fail "cannot build sbsh with $(rustc --version): see the lines above; Rust 1.95 or newer is needed (https://rustup.rs)"
 }
 
 build_for() {
@@ -492,6 +492,8 @@ if [ -n "$destdir" ] && [ ! -d "$destdir" ]; then run mkdir -p -- "$destdir"; fi
 make_directory "$prefix/lib/sbsh"
 put 755 "$binary" "$program"
 put_link sbsh "$prefix/bin/sbshctl"
+# On PATH, so that commands inside find the door to the outside wherever they name it.
+put_link sbsh "$prefix/bin/dangerouslyDisableSandbox"
 for name in bash zsh sh fish; do
     put_link "$program" "$aliases/$name"
 done

@@ -3,18 +3,24 @@ _sbshctl() {
   local word=${COMP_WORDS[COMP_CWORD]} words
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='explain status doctor trust approve pending allow log help --help --version'
+    words='explain status doctor trust approve pending allow deny ask exclude lint review log sandbox help --help --version'
   else
     case ${COMP_WORDS[1]} in
       explain) words='--json --command --help' ;;
       status) words='--json --help' ;;
-      doctor) words='--json --help' ;;
+      doctor) words='--json --fix --help' ;;
       trust) words='--show --yes --list --revoke --help' ;;
       approve) words='--help' ;;
       pending) words='--json --clear --help' ;;
-      allow) words='domain write read socket --project --user --help' ;;
-      log) words='--json --follow --event --lines --help' ;;
-      help) words='explain status doctor trust approve pending allow log help' ;;
+      allow) words='domain write read socket command credential-file credential-env --project --shared --user --remove --dry-run --force --help' ;;
+      deny) words='domain write read command credential-file credential-env --project --shared --user --remove --dry-run --force --help' ;;
+      ask) words='command read --project --shared --user --remove --dry-run --force --help' ;;
+      exclude) words='--project --shared --user --remove --dry-run --force --help' ;;
+      lint) words='--json --help' ;;
+      review) words='--json --days --yes --dry-run --help' ;;
+      log) words='--json --follow --event --lines --verify --help' ;;
+      sandbox) words='mode allow deny ask exclude log why off-for-one status help --help' ;;
+      help) words='explain status doctor trust approve pending allow deny ask exclude lint review log sandbox help' ;;
       *) return ;;
     esac
   fi

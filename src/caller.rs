@@ -60,10 +60,15 @@ impl Caller {
         named.into_iter().map(resolved).collect()
     }
 
-    /// Where settings, trust and state are.
-    pub fn locations(&self) -> Locations {
+    /// Where sbsh keeps its own.
+    pub fn state_directory(&self) -> Option<PathBuf> {
         let state = self.path_variable("XDG_STATE_HOME");
         let state = state.or_else(|| self.home.as_ref().map(|home| home.join(".local/state")));
+        state.map(|state| resolved(state.join("sbsh")))
+    }
+
+    /// Where settings, trust and state are.
+    pub fn locations(&self) -> Locations {
         Locations {
             home: self.home.clone().map(resolved),
             claude_config_dir: self.path_variable("CLAUDE_CONFIG_DIR").map(resolved),
@@ -71,11 +76,33 @@ impl Caller {
             cwd: self.directory.clone().unwrap_or_else(|| PathBuf::from("/")),
             root_override: self.variable("SBSH_ROOT").map(PathBuf::from).map(resolved),
             program_dirs: self.resolved_program_directories(),
-            state_dir: state.map(|state| resolved(state.join("sbsh"))),
+            state_dir: self.state_directory(),
             binary: std::env::current_exe().ok().map(resolved),
             tmpdir: None,
             codex_home: self.path_variable("CODEX_HOME").map(resolved),
+            secrets: Vec::new(),
         }
+    }
+
+    /// Files of credentials where variables say that they are, by these (`policy::secrets::MOVED`). A device, or what is
+    /// no file of anybody's, is none: HISTFILE=/dev/null is usual.
+    pub fn moved_secrets(&self, variables: &[(&str, &[&str])]) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for (name, below) in variables {
+            let Some(said) = self.variable(name) else { continue };
+            let paths = std::env::split_paths(said).filter(|path| path.is_absolute());
+            for path in
+                paths.filter(|path| !["/dev", "/proc", "/sys"].iter().any(|top| path.starts_with(top)))
+            {
+                let path = resolved(path);
+                if below.is_empty() {
+                    found.push(path);
+                } else {
+                    found.extend(below.iter().map(|name| path.join(name)));
+                }
+            }
+        }
+        found
     }
 
     /// The environment for an exec, without the names that `remove` says, and with these set.

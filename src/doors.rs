@@ -1,10 +1,19 @@
 //! The three doors: which of them a caller came through, and how what went wrong becomes a status. Owns no policy.
 
+#[cfg(target_os = "linux")]
+use crate::broker::shim;
 use crate::caller::Caller;
 use crate::cli::{Invocation, VERSION};
 use crate::pipeline::{self, Stop};
+use crate::verdict::WAY_OUT;
 use crate::{admin, exit, report, run};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// What sbshctl's verbs do in a session.
+#[cfg(target_os = "linux")]
+const GUIDE: pipeline::session::Guide<'static> =
+    pipeline::session::Guide { line: &admin::sandbox::in_session, welcome: &admin::welcome::once };
 
 /// The whole program: argv in, exit status out.
 pub fn main(arguments: Vec<OsString>) -> i32 {
@@ -26,6 +35,16 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
             |()| 0,
         );
     }
+    #[cfg(target_os = "linux")]
+    if let Some(shim) = shim::here(&arguments, WAY_OUT) {
+        return shim.run();
+    }
+    if arguments.first().is_some_and(|name| Path::new(name).file_name() == Some(OsStr::new(WAY_OUT))) {
+        report::failure(&format!(
+            "{WAY_OUT} is for commands that sbsh runs; this is outside of its sandbox already"
+        ));
+        return exit::REFUSED;
+    }
     let caller = Caller::read();
     let result = match Invocation::from_argv(arguments) {
         Err(usage) => {
@@ -35,6 +54,9 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
         Ok(Invocation::Version) => say(&format!("sbsh {VERSION}\n")),
         Ok(Invocation::Help) => say(admin::SHELL_HELP),
         Ok(Invocation::Admin(command)) => admin::run(command, &caller),
+        #[cfg(target_os = "linux")]
+        Ok(Invocation::Shell(shell)) => pipeline::run(shell, &caller, GUIDE),
+        #[cfg(not(target_os = "linux"))]
         Ok(Invocation::Shell(shell)) => pipeline::run(shell, &caller),
     };
     result.unwrap_or_else(|stop| stop.report())
@@ -48,7 +70,7 @@ fn say(text: &str) -> Result<i32, Stop> {
 #[cfg(target_os = "linux")]
 fn first_inside(channel: &OsString) -> i32 {
     match channel.to_str().and_then(|c| c.parse().ok()) {
-        Some(number) => run::first::main(number),
+        Some(number) => run::first::main(number, None),
         None => exit::USAGE,
     }
 }

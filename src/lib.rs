@@ -10,12 +10,15 @@
 //! | [`policy`] | what may be read, written, reached; which commands are excluded, asked, denied | pure |
 //! | [`command`] | which simple commands does this text contain | pure |
 //! | [`verdict`] | confined, outside, denied or asked, and by which rule | pure |
+//! | [`hooks`] | what do the person's own programs say of it | runs them outside |
 //! | [`approval`] | what did the person (or nobody) answer | people |
-//! | [`audit`] | what is kept of it | appends to one file |
+//! | [`audit`] | what is kept of it | appends to chained files, sends copies |
 //! | [`confinement`] | the exact confinement: mounts, masks, seccomp, environment | pure but its facts |
 //! | [`gatekeeper`] | what becomes of a call that would cross the boundary | effect |
+//! | [`broker`] | excluded programs, run outside for shims inside | effect |
 //! | [`network`] | what does a connection from inside reach | effect |
 //! | [`run`] | processes, signals, clean-up | effect |
+//! | [`session`] | the line editor and the shell behind it, for a person | effect |
 //! | [`report`] | words for people and agents | the only place that prints |
 //! | [`admin`] | sbshctl's verbs | thin |
 //! | [`system`] | system calls behind safe faces | the only `unsafe` |
@@ -25,6 +28,7 @@
 pub mod admin;
 pub mod approval;
 pub mod audit;
+pub mod broker;
 pub mod caller;
 pub mod cli;
 pub mod command;
@@ -32,11 +36,13 @@ pub mod confinement;
 pub mod doors;
 pub mod exit;
 pub mod gatekeeper;
+pub mod hooks;
 pub mod network;
 pub mod pipeline;
 pub mod policy;
 pub mod report;
 pub mod run;
+pub mod session;
 pub mod settings;
 pub mod system;
 pub mod verdict;

@@ -70,7 +70,10 @@ fn the_help_verb_prints_the_help() {
     assert_eq!(text(&["doctor", "--help"]), Some(render::help(Some("doctor"))));
     assert_eq!(text(&["doctor"]), None);
     let doctor = render::help(Some("doctor"));
-    assert!(doctor.starts_with("usage: sbshctl doctor [--json]\n\nTries the sandbox for real,"), "{doctor}");
+    assert!(
+        doctor.starts_with("usage: sbshctl doctor [--json] [--fix]\n\nTries the sandbox for real,"),
+        "{doctor}"
+    );
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn bash_completes_verbs_and_options() {
     let script = format!(
         "source {}/completions/sbshctl.bash; \
          t() {{ COMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1)); _sbshctl; echo \"${{COMPREPLY[*]}}\"; }}; \
-         t sbshctl ex; t sbshctl trust --l; t sbshctl help st; t sbshctl nothing --",
+         t sbshctl exp; t sbshctl trust --l; t sbshctl help st; t sbshctl nothing --",
         env!("CARGO_MANIFEST_DIR")
     );
     let said = Command::new("bash").args(["--norc", "-c", &script]).stdin(Stdio::null()).output().unwrap();

@@ -713,7 +713,7 @@ fn a_build_that_fails_installs_nothing() {
     toolchain(&place, "exit 101");
     let ran = build(&place);
     assert_eq!(ran.status, Some(1));
-    assert!(ran.stderr.contains("Rust 1.88 or newer is needed"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Rust 1.95 or newer is needed"), "{}", ran.stderr);
     assert!(!place.path("p").exists());
 
     let place = Place::new(0);

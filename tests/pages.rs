@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+use sbsh::cli::table::EVENTS;
 use sbsh::settings::schema::{KEYS, Kind};
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,6 +33,13 @@ fn the_manual_names_every_settings_key_and_no_other() {
     let keys: BTreeSet<String> =
         KEYS.iter().filter(|key| key.kind != Kind::Section).map(|key| key.path.to_owned()).collect();
     assert_eq!(items(&page, "SANDBOX"), keys);
+}
+
+#[test]
+fn the_manual_names_every_event_of_the_log_and_no_other() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sbsh.1");
+    let events: BTreeSet<String> = EVENTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(items(&fs::read_to_string(page).unwrap(), "AUDIT LOG"), events);
 }
 
 #[test]

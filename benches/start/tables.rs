@@ -65,12 +65,23 @@ impl Bench {
             self.sbsh("sbsh -c true", &home, &project)?,
             Case::new("bash -c true", &home, project.clone(), &[bash.as_os_str(), dash_c, yes])?,
         ];
+        let own = self.world.home("home-namespaces", Some(&World::backend("namespaces")))?;
+        cases.insert(2, self.sbsh("sbsh -c true, backend namespaces", &own, &project)?);
         let srt = binary::on_path("srt");
         if let Some(srt) = &srt {
             cases.push(Case::new("srt -c true", &home, project, &[srt.as_os_str(), dash_c, yes])?);
         }
-        let targets = [Target(0, None), Target(0, Some(1.25)), Target(0, None), Target(0, None)];
-        self.table("start of a command", &cases, &targets, self.turns)?;
+        let targets =
+            [Target(0, None), Target(0, Some(1.25)), Target(0, Some(0.55)), Target(0, None), Target(0, None)];
+        let times = self.table("start of a command", &cases, &targets, self.turns)?;
+        if let [_, _, own, bash, ..] = times.as_slice() {
+            let ratio = own.as_secs_f64() / bash.as_secs_f64();
+            let judged = judged(ratio <= 3.5, "<= 3.5");
+            line(format_args!(
+                "  {:<42} {:>10} {ratio:>10.2}   {judged}",
+                "backend namespaces, against bash -c true", ""
+            ));
+        }
         if srt.is_none() {
             line(format_args!("{:<44} not installed", "srt -c true"));
         }
@@ -97,7 +108,7 @@ impl Bench {
             Target(3, None),
             Target(3, Some(1.2)),
         ];
-        self.table("sbsh -c true with", &cases, &targets, self.turns)?;
+        let _ = self.table("sbsh -c true with", &cases, &targets, self.turns)?;
         line("");
         Ok(())
     }
@@ -134,7 +145,13 @@ impl Bench {
         Ok(())
     }
 
-    fn table(&self, title: &str, cases: &[Case], targets: &[Target], turns: usize) -> Result<(), String> {
+    fn table(
+        &self,
+        title: &str,
+        cases: &[Case],
+        targets: &[Target],
+        turns: usize,
+    ) -> Result<Vec<Duration>, String> {
         let times = medians(cases, turns)?;
         line(format_args!("{title:<44} {:>10} {:>10}", "median", "ratio"));
         for ((case, took), Target(against, limit)) in cases.iter().zip(&times).zip(targets) {
@@ -147,7 +164,7 @@ impl Bench {
                 took.as_secs_f64() * 1e3
             ));
         }
-        Ok(())
+        Ok(times)
     }
 }
 

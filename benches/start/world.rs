@@ -61,6 +61,11 @@ impl World {
         serde_json::json!({ "permissions": { "deny": list(0), "ask": list(1), "allow": list(2) } })
     }
 
+    /// Settings that want this backend.
+    pub fn backend(name: &str) -> serde_json::Value {
+        serde_json::json!({ "sandbox": { "backend": name } })
+    }
+
     /// Settings with so many unreadable files, which are made.
     pub fn unreadable(&self, count: usize) -> Result<serde_json::Value, String> {
         let directory = self.directory("secrets")?;

@@ -1,63 +1,140 @@
 //! `sbshctl log`: the audit log, for reading.
 
-use super::only_outside;
+use super::{age, only_outside};
 use crate::audit::Log;
+use crate::audit::chain::hex;
+use crate::audit::verify::{self, Place};
 use crate::caller::Caller;
 use crate::cli::LogView;
 use crate::gatekeeper::Violation;
 use crate::pipeline::Stop;
 use crate::system::visible::visible;
 use crate::{exit, report};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How often a log that is followed is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Shows it.
+/// Shows it, or whether it is as it was written.
 ///
 /// # Errors
 /// From inside; a log that cannot be read.
 pub fn run(view: &LogView, caller: &Caller) -> Result<i32, Stop> {
     only_outside("log")?;
-    let failed = |error: std::io::Error| Stop::Failed(format!("cannot read the log: {error}"), exit::REFUSED);
-    let Some(state) = caller.locations().state_dir else { return Ok(0) };
-    let path = Log::of(&state).path().to_path_buf();
-    let mut place = 0;
-    let mut last = VecDeque::new();
-    read_on(&path, &mut place, |line| {
-        if wanted(line, view) {
-            last.push_back(line.to_owned());
-        }
-        if last.len() > view.lines {
-            last.pop_front();
-        }
-    })
-    .map_err(failed)?;
-    last.iter().try_for_each(|line| show(line, view))?;
+    let Some(state) = caller.state_directory() else { return Ok(0) };
+    let log = Log::of(&state);
+    if view.verify { verified(&log, view.json) } else { entries(&log, view) }
+}
+
+fn failed(error: std::io::Error) -> Stop {
+    Stop::Failed(format!("cannot read the log: {error}"), exit::REFUSED)
+}
+
+fn entries(log: &Log, view: &LogView) -> Result<i32, Stop> {
+    // Before the last entries are looked for, so that none comes between.
+    let mut newest = Newest::of(log.path());
+    last(log, view.lines, &mut newest, |line| wanted(line, view))?.iter().try_for_each(|l| show(l, view))?;
     if !view.follow {
         return Ok(0);
     }
     loop {
         std::thread::sleep(LOOK);
         let mut new = Vec::new();
-        read_on(&path, &mut place, |line| new.push(line.to_owned())).map_err(failed)?;
+        newest.read_on(&mut |line| new.push(line.to_owned())).map_err(failed)?;
         new.iter().filter(|line| wanted(line, view)).try_for_each(|line| show(line, view))?;
     }
 }
 
-/// Reads whole lines from a place on, and moves it. A log that was set aside begins anew.
-fn read_on(path: &Path, place: &mut u64, mut take: impl FnMut(&str)) -> std::io::Result<()> {
-    use std::io::{Seek, SeekFrom};
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+/// The last entries that are of one of these events, the oldest first. What stands in them may be anything.
+///
+/// # Errors
+/// A log that cannot be read.
+pub fn recent(state: &Path, most: usize, events: &[&str]) -> Result<Vec<Value>, Stop> {
+    let log = Log::of(state);
+    let read = |line: &str| serde_json::from_str::<Value>(line).ok();
+    // Most lines are of another kind, and reading JSON costs.
+    let may_be = |line: &str| events.iter().any(|event| line.contains(event));
+    let is_one = |line: &str| {
+        may_be(line)
+            && read(line).is_some_and(|entry| event_of(&entry).is_some_and(|event| events.contains(&event)))
     };
+    let lines = last(&log, most, &mut Newest::of(log.path()), is_one)?;
+    Ok(lines.iter().filter_map(|line| read(line)).collect())
+}
+
+/// The last lines that are wanted, the oldest first.
+fn last(
+    log: &Log,
+    most: usize,
+    newest: &mut Newest,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<VecDeque<String>, Stop> {
+    let mut last = VecDeque::new();
+    for path in log.files().iter().rev() {
+        let mut here = VecDeque::new();
+        let mut place = 0;
+        let mut take = |line: &str| {
+            if wanted(line) {
+                here.push_back(line.to_owned());
+            }
+            if here.len() + last.len() > most {
+                here.pop_front();
+            }
+        };
+        if path == log.path() {
+            newest.read_on(&mut take).map_err(failed)?;
+        } else {
+            read_on(&File::open(path).map_err(failed)?, &mut place, &mut take).map_err(failed)?;
+        }
+        here.append(&mut last);
+        last = here;
+        if last.len() >= most {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+/// The newest file of the log, which others set aside and begin anew.
+struct Newest {
+    path: PathBuf,
+    file: Option<File>,
+    place: u64,
+}
+
+impl Newest {
+    fn of(path: &Path) -> Newest {
+        Newest { path: path.to_path_buf(), file: File::open(path).ok(), place: 0 }
+    }
+
+    /// What came since the last time, whole lines only; also the end of a file that was set aside meanwhile.
+    fn read_on(&mut self, take: &mut impl FnMut(&str)) -> std::io::Result<()> {
+        if let Some(file) = &self.file {
+            read_on(file, &mut self.place, take)?;
+        }
+        let identity = |m: std::fs::Metadata| (m.dev(), m.ino());
+        let held = self.file.as_ref().and_then(|file| file.metadata().ok()).map(identity);
+        let there = std::fs::metadata(&self.path).ok().map(identity);
+        if there.is_some() && there != held {
+            (self.file, self.place) = (File::open(&self.path).ok(), 0);
+            if let Some(file) = &self.file {
+                read_on(file, &mut self.place, take)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads whole lines from a place on, and moves it.
+fn read_on(mut file: &File, place: &mut u64, take: &mut impl FnMut(&str)) -> std::io::Result<()> {
+    use std::io::{Seek, SeekFrom};
     if file.metadata()?.len() < *place {
         *place = 0;
     }
@@ -70,6 +147,47 @@ fn read_on(path: &Path, place: &mut u64, mut take: impl FnMut(&str)) -> std::io:
         line.clear();
     }
     Ok(())
+}
+
+/// Whether the log is as it was written: status 0 or 1.
+fn verified(log: &Log, as_json: bool) -> Result<i32, Stop> {
+    let checked = verify::verify(log).map_err(failed)?;
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let place = |at: &Place| format!("{}:{}", name(&at.file), at.line);
+    let hash = checked.hash.as_ref().map(hex);
+    if as_json {
+        let broken = |(at, what): &(Place, String)| json!({ "at": place(at), "what": what });
+        super::print_json(&json!({
+            "in_order": checked.broken.is_empty(),
+            "files": checked.files,
+            "entries": checked.entries,
+            "first": checked.numbers.map(|(first, _)| first),
+            "last": checked.numbers.map(|(_, last)| last),
+            "hash": hash,
+            "torn": checked.torn.iter().map(place).collect::<Vec<_>>(),
+            "broken": checked.broken.iter().map(broken).collect::<Vec<_>>(),
+        }))?;
+        return Ok(i32::from(!checked.broken.is_empty()));
+    }
+    let mut text = String::new();
+    for at in &checked.torn {
+        let _ = writeln!(text, "{}: half a line, left by a crash or a full disk", place(at));
+    }
+    for (at, what) in &checked.broken {
+        let _ = writeln!(text, "{}: {what}", place(at));
+    }
+    let _ = match (checked.broken.is_empty(), checked.numbers) {
+        (true, None) => writeln!(text, "there is no entry yet"),
+        (true, Some((first, last))) => writeln!(
+            text,
+            "in order: entries {first} to {last} in {} files; the last one's hash is {}",
+            checked.files,
+            hash.unwrap_or_default()
+        ),
+        (false, _) => writeln!(text, "broken: it is not as sbsh wrote it"),
+    };
+    super::print(&text)?;
+    Ok(i32::from(!checked.broken.is_empty()))
 }
 
 fn wanted(line: &str, view: &LogView) -> bool {
@@ -86,19 +204,21 @@ fn event_of(entry: &Value) -> Option<&str> {
     entry.get("event")?.as_str()
 }
 
+/// The refused call of an entry.
+pub fn violation_of(entry: &Value) -> Option<Violation> {
+    let mut fields = entry.clone();
+    // The log's times have fractions.
+    fields.as_object_mut()?.insert("time".into(), 0.into());
+    serde_json::from_value(fields).ok()
+}
+
 /// One entry in one line.
 fn words(line: &str) -> String {
     let Ok(entry) = serde_json::from_str::<Value>(line) else { return String::new() };
     let field = |key: &str| entry.get(key).unwrap_or(&Value::Null);
     let text = |key: &str| field(key).as_str().unwrap_or_default().to_owned();
     let said = match event_of(&entry) {
-        Some("violation") => {
-            let mut fields = entry.clone();
-            if let Some(fields) = fields.as_object_mut() {
-                fields.insert("time".into(), 0.into());
-            }
-            serde_json::from_value::<Violation>(fields).map_or_else(|_| line.to_owned(), |v| v.what())
-        }
+        Some("violation") => violation_of(&entry).map_or_else(|| line.to_owned(), |v| v.what()),
         Some("connection") => {
             let why = if field("why").is_null() { text("rule") } else { text("why") };
             format!("{} {}:{} ({why})", text("verdict"), text("host"), field("port"))
@@ -109,6 +229,23 @@ fn words(line: &str) -> String {
             field("mean_microseconds"),
             field("longest_microseconds")
         ),
+        Some("command") => of_command(&entry),
+        Some("outside") => of_outside(&entry),
+        Some("socket") => format!("spoke to '{}'", text("path")),
+        Some("start") => "is about to run".into(),
+        Some("decision") => of_decision(&entry),
+        Some("trust") => format!("{} by {}: {}", text("what"), text("by"), list(field("files"))),
+        Some("settings") => {
+            let mode = Some(text("mode")).filter(|mode| !mode.is_empty());
+            let mode = mode.map_or_else(String::new, |mode| format!(" ({mode})"));
+            let (key, what, file) = (text("key"), text("what"), text("file"));
+            format!("{key}{mode} {what} in {file}: {}", list(field("entries")))
+        }
+        Some("log") => match field("what").as_str() {
+            Some("cut") => "the log had been cut or removed when the next line was written".into(),
+            Some("torn") => "half a line was found behind the last one".into(),
+            _ => "audit.head was missing when this line was written".into(),
+        },
         _ => line.to_owned(),
     };
     let age = age(field("time").as_f64().unwrap_or_default());
@@ -116,23 +253,60 @@ fn words(line: &str) -> String {
     format!("{age:>8}  {}  [{}]\n", visible(said.as_bytes()), visible(command.as_bytes()))
 }
 
-/// How long ago, in the largest unit that fits.
-fn age(time: f64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let seconds = now.saturating_sub(time as u64);
-    match seconds {
-        0..60 => format!("{seconds}s ago"),
-        60..3600 => format!("{}m ago", seconds / 60),
-        3600..86_400 => format!("{}h ago", seconds / 3600),
-        _ => format!("{}d ago", seconds / 86_400),
+fn of_command(entry: &Value) -> String {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+    let number = |key: &str| entry.get(key).and_then(Value::as_i64);
+    if entry.get("ran") != Some(&Value::Bool(true)) {
+        return format!("did not run: {}", text("stopped"));
     }
+    let end = match (number("status"), number("signal")) {
+        (Some(status), _) => format!(", status {status}"),
+        (_, Some(signal)) => format!(", signal {signal}"),
+        _ => String::new(),
+    };
+    let time = entry.get("milliseconds").and_then(Value::as_f64).filter(|_| !end.is_empty());
+    let time = time.map_or_else(String::new, |time| format!(", {time:.0} ms"));
+    let refused = number("violations").filter(|count| *count > 0);
+    let refused = refused.map_or_else(String::new, |count| format!(", {count} calls refused"));
+    format!("ran {}{end}{time}{refused}", text("place"))
+}
+
+fn of_outside(entry: &Value) -> String {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+    let words = list(entry.get("argv").unwrap_or(&Value::Null)).replace(", ", " ");
+    match (text("verdict"), entry.get("status").and_then(Value::as_i64)) {
+        ("ran", Some(status)) => format!("'{words}' ran outside, status {status}"),
+        ("ran", None) => format!("'{words}' could not be started outside"),
+        _ => format!("'{words}' did not run outside: {}", text("why")),
+    }
+}
+
+fn of_decision(entry: &Value) -> String {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+    let what = match text("kind") {
+        "network" => {
+            format!("network {}:{}", text("host"), entry.get("port").unwrap_or(&Value::Null))
+        }
+        kind @ ("write" | "read" | "socket") => format!("{kind} '{}'", text("path")),
+        kind => kind.to_owned(),
+    };
+    match text("answered") {
+        "" => format!("{what}: {} ({})", text("verdict"), text("why")),
+        by => format!("{what}: {} by {by}", text("choice")),
+    }
+}
+
+fn list(value: &Value) -> String {
+    let all = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    all.collect::<Vec<_>>().join(", ")
 }
 
 /// What the gatekeeper's last runs cost: calls, and the mean and longest time of one in microseconds.
 pub fn cost(state: &Path) -> Option<(u64, f64, f64)> {
     let (mut calls, mut total, mut longest) = (0, 0.0, 0.0);
-    let mut place = std::fs::metadata(Log::of(state).path()).ok()?.len().saturating_sub(LAST);
-    read_on(Log::of(state).path(), &mut place, |line| {
+    let file = File::open(Log::of(state).path()).ok()?;
+    let mut place = file.metadata().ok()?.len().saturating_sub(LAST);
+    read_on(&file, &mut place, &mut |line| {
         let Ok(entry) = serde_json::from_str::<Value>(line) else { return };
         if event_of(&entry) == Some("gatekeeper") {
             let number = |key: &str| entry.get(key).and_then(Value::as_f64).unwrap_or(0.0);
@@ -151,6 +325,9 @@ const LAST: u64 = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Event;
+    use crate::cli::table;
+    use std::io::Write as _;
 
     #[test]
     fn entries_in_words() {
@@ -162,14 +339,57 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_waits_for_its_end() {
+    fn each_event_has_words_and_a_row() {
+        let names = |all: &[(&'static str, &str)]| all.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let rows = names(table::EVENTS);
+        assert_eq!(rows, Event::ALL.map(Event::name));
+        let about = table::verb("log").unwrap().options.iter().find(|row| row.long == "event").unwrap().about;
+        assert!(rows.iter().all(|name| about.contains(name)), "{about}");
+        for name in rows {
+            let line = json!({ "time": 1.0, "event": name, "command": "ls" }).to_string();
+            let told = words(&line);
+            assert!(name == "violation" || !told.contains("\"event\""), "{told}");
+        }
+        for (line, said) in [
+            (
+                json!({"event": "command", "ran": true, "place": "inside", "status": 3, "signal": null, "milliseconds": 12.4, "violations": 2}),
+                "ran inside, status 3, 12 ms, 2 calls refused",
+            ),
+            (json!({"event": "command", "ran": false, "stopped": "no"}), "did not run: no"),
+            (
+                json!({"event": "decision", "kind": "network", "host": "h", "port": 1, "answered": "console", "choice": "once"}),
+                "network h:1: once by console",
+            ),
+            (
+                json!({"event": "decision", "kind": "command", "verdict": "denied", "why": "rule x"}),
+                "command: denied (rule x)",
+            ),
+            (
+                json!({"event": "trust", "what": "given", "by": "terminal", "files": ["/a", "/b"]}),
+                "given by terminal: /a, /b",
+            ),
+        ] {
+            assert!(words(&line.to_string()).contains(said), "{line}");
+        }
+    }
+
+    #[test]
+    fn half_a_line_waits_for_its_end_and_a_file_set_aside_is_read_to_its_end() {
         let top = tempfile::tempdir().unwrap();
         let path = top.path().join("log");
-        let (mut place, mut lines) = (0, Vec::new());
-        for (text, count) in [("{\"a\":1}\n{\"b\"", 1), ("{\"a\":1}\n{\"b\":2}\n", 2), ("", 2)] {
-            std::fs::write(&path, text).unwrap();
-            read_on(&path, &mut place, |line| lines.push(line.to_owned())).unwrap();
-            assert_eq!(lines.len(), count);
-        }
+        let (mut newest, mut lines) = (Newest::of(&path), Vec::new());
+        let mut append = |text: &str, count: usize| {
+            let file = File::options().append(true).create(true).open(&path).unwrap();
+            (&file).write_all(text.as_bytes()).unwrap();
+            newest.read_on(&mut |line: &str| lines.push(line.to_owned())).unwrap();
+            assert_eq!(lines.len(), count, "{lines:?}");
+            file
+        };
+        append("{\"a\":1}\n{\"b\"", 1);
+        let file = append(":2}\n", 2);
+        std::fs::rename(&path, top.path().join("aside")).unwrap();
+        (&file).write_all(b"{}\n").unwrap();
+        append("{\"c\":3}\n{\"d\":4}\n", 5);
+        append("", 5);
     }
 }

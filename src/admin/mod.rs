@@ -3,24 +3,36 @@
 #[cfg(target_os = "linux")]
 pub mod agents;
 #[cfg(target_os = "linux")]
-pub mod allow;
-#[cfg(target_os = "linux")]
 pub mod approve;
+#[cfg(target_os = "linux")]
+pub mod change;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 #[cfg(target_os = "linux")]
 pub mod explain;
 #[cfg(target_os = "linux")]
+mod facts;
+#[cfg(target_os = "linux")]
+pub mod lint;
+#[cfg(target_os = "linux")]
 pub mod log;
 #[cfg(target_os = "linux")]
 mod pending;
+#[cfg(target_os = "linux")]
+pub mod review;
+#[cfg(target_os = "linux")]
+pub mod sandbox;
 pub mod status;
 pub mod trust;
+#[cfg(target_os = "linux")]
+pub mod welcome;
 
 use crate::caller::Caller;
 use crate::cli::{AdminCommand, VERSION, render};
 use crate::pipeline::Stop;
 use crate::report;
+#[cfg(target_os = "linux")]
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `sbsh --help`.
 pub const SHELL_HELP: &str = "\
@@ -49,22 +61,31 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         #[cfg(target_os = "linux")]
         AdminCommand::Explain { json, text } => explain::run(json, &text, caller),
         #[cfg(target_os = "linux")]
-        AdminCommand::Doctor { json } => doctor::run(json, caller),
+        AdminCommand::Doctor { json, fix } => doctor::run(json, fix, caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Approve => approve::run(caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Pending { json, clear } => pending::run(json, clear, caller),
         #[cfg(target_os = "linux")]
-        AdminCommand::Allow { kind, entry, place } => allow::run(kind, &entry, place, caller),
+        AdminCommand::Change(wish) => change::run(&wish, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Lint { json } => lint::run(json, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Review(wanted) => review::run(&wanted, caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Log(view) => log::run(&view, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Sandbox(words) => sandbox::by_verb(&words, caller),
         #[cfg(not(target_os = "linux"))]
         AdminCommand::Explain { .. }
         | AdminCommand::Doctor { .. }
         | AdminCommand::Approve
         | AdminCommand::Pending { .. }
         | AdminCommand::Log(_)
-        | AdminCommand::Allow { .. } => {
+        | AdminCommand::Sandbox(_)
+        | AdminCommand::Lint { .. }
+        | AdminCommand::Review(_)
+        | AdminCommand::Change(_) => {
             Err(Stop::NoBackend("this verb works on Linux and WSL2 only so far".into()))
         }
     }
@@ -88,4 +109,17 @@ fn print(text: &str) -> Result<i32, Stop> {
 fn print_json(value: &serde_json::Value) -> Result<i32, Stop> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Stop::Failed(e.to_string(), 1))?;
     print(&(text + "\n"))
+}
+
+/// How long ago, in the largest unit that fits.
+#[cfg(target_os = "linux")]
+fn age(time: f64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seconds = now.saturating_sub(time as u64);
+    match seconds {
+        0..60 => format!("{seconds}s ago"),
+        60..3600 => format!("{}m ago", seconds / 60),
+        3600..86_400 => format!("{}h ago", seconds / 3600),
+        _ => format!("{}d ago", seconds / 86_400),
+    }
 }

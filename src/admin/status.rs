@@ -1,9 +1,13 @@
 //! `sbshctl status`: the settings that apply here, each with its place.
 
 use super::{print, print_json};
+use crate::audit::Log;
+#[cfg(target_os = "linux")]
+use crate::audit::otlp::Sent;
 use crate::caller::{Caller, SESSION};
-use crate::pipeline::{Stop, prepare};
-use crate::policy::{Mode, NetworkPolicy, PathPattern, PathRule, Policy, WorkingRoot};
+use crate::pipeline::Stop;
+use crate::pipeline::prepare::{self, Prepared};
+use crate::policy::{AuditPolicy, Mode, NetworkPolicy, PathPattern, PathRule, Policy, WorkingRoot};
 use crate::settings::{Origin, Sourced};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -21,7 +25,16 @@ pub fn root_words(policy: &Policy) -> String {
 /// # Errors
 /// Broken settings.
 pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
-    let prepared = prepare::policy(caller)?;
+    let facts = facts(&prepare::policy(caller)?, caller);
+    if as_json { print_json(&facts) } else { print(&text(&facts)) }
+}
+
+/// The same for reading.
+pub fn page(prepared: &Prepared, caller: &Caller) -> String {
+    text(&facts(prepared, caller))
+}
+
+fn facts(prepared: &Prepared, caller: &Caller) -> Value {
     let policy = &prepared.policy;
     let files: Vec<Value> = prepared
         .layers
@@ -35,15 +48,16 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
             })
         })
         .collect();
-    let removed: Vec<&str> = caller
-        .environment
-        .iter()
-        .filter_map(|(name, _)| name.to_str())
-        .filter(|name| policy.environment.removes(name).is_some())
+    let names = caller.environment.iter().filter_map(|(name, _)| name.to_str());
+    let removed: Vec<Value> = names
+        .filter_map(|name| {
+            let origin = policy.environment.removes(name)?;
+            Some(json!({ "value": name, "origin": origin.to_string() }))
+        })
         .collect();
     let origin = |origin: &Origin| origin.to_string();
     let mode = if policy.mode.value == Mode::AutoAllow { "auto-allow" } else { "regular" };
-    let facts = json!({
+    json!({
         "enabled": policy.enabled.value,
         "mode": { "value": mode, "origin": origin(&policy.mode.origin) },
         "working_root": root_words(policy),
@@ -59,14 +73,19 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
         "deny": commands(&policy.commands.deny),
         "ask": commands(&policy.commands.ask),
         "allow": commands(&policy.commands.allow),
-        "removed_variables": removed,
+        "hooks": hooks(policy),
+        (REMOVED): removed,
+        "variables_never_passed": policy.environment.removed.iter().map(sourced).collect::<Vec<_>>(),
         "session": caller.variable(SESSION).map(|token| token.to_string_lossy()),
         "network": network(&policy.network),
         "gatekeeper": gatekeeper(policy, prepared.locations.state_dir.as_deref()),
+        "audit": audit(&policy.audit, prepared.locations.state_dir.as_deref()),
         "notices": policy.notices.iter().map(|n| n.text.as_str()).collect::<Vec<_>>(),
-    });
-    if as_json { print_json(&facts) } else { print(&text(&facts)) }
+    })
 }
+
+/// The variables of the present environment that are removed inside: each is told, whoever says it.
+const REMOVED: &str = "removed_variables";
 
 fn rules(rules: &[PathRule]) -> Vec<Value> {
     rules
@@ -85,6 +104,12 @@ fn commands(rules: &[crate::policy::CommandRule]) -> Vec<Value> {
     rules.iter().map(|rule| json!({ "value": rule.shown(), "origin": rule.origin.to_string() })).collect()
 }
 
+fn hooks(policy: &Policy) -> Vec<Value> {
+    let all = policy.hooks.before.iter().chain(&policy.hooks.after);
+    let words = |hook: &crate::settings::Hook| format!("{}: {}", hook.event.name(), hook.shown());
+    all.map(|rule| json!({ "value": words(&rule.hook), "origin": rule.origin.to_string() })).collect()
+}
+
 /// What is watched, and what that cost lately.
 fn gatekeeper(policy: &Policy, state: Option<&std::path::Path>) -> Value {
     #[cfg(target_os = "linux")]
@@ -98,6 +123,37 @@ fn gatekeeper(policy: &Policy, state: Option<&std::path::Path>) -> Value {
         "watched": { "value": policy.gatekeeper.value.name(), "origin": policy.gatekeeper.origin.to_string() },
         "cost_of_watching": cost,
     })
+}
+
+/// Where the log goes, and what is wrong with that.
+fn audit(audit: &AuditPolicy, state: Option<&std::path::Path>) -> Value {
+    let log = state.map(Log::of);
+    let collector = audit.collector.as_ref();
+    let sent = collector.zip(log.as_ref()).and_then(|(collector, log)| sent(log, &collector.value.url));
+    json!({
+        "log": log.map(|log| log.path().display().to_string()),
+        "log_is_required": sourced(&audit.required),
+        "log_to_syslog": sourced(&audit.syslog),
+        "log_to_collector": collector.map(|said| json!({ "value": said.value.url, "origin": said.origin.to_string() })),
+        "collector": sent,
+    })
+}
+
+/// How far lines were sent to the collector.
+#[cfg(target_os = "linux")]
+fn sent(log: &Log, url: &str) -> Option<String> {
+    let sent = Sent::read(log).filter(|sent| sent.url == url)?;
+    Some(match sent.failed {
+        Some((time, why)) => {
+            format!("entries from {} on wait; it failed {}: {why}", sent.last + 1, super::age(time as f64))
+        }
+        None => format!("entries up to {} were taken", sent.last),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sent(_log: &Log, _url: &str) -> Option<String> {
+    None
 }
 
 /// What settings say of the network; `null` where they say nothing.
@@ -136,19 +192,20 @@ fn sourced<T: serde::Serialize>(said: &Sourced<T>) -> Value {
 fn text(facts: &Value) -> String {
     let mut text = String::new();
     let Value::Object(fields) = facts else { return text };
-    for (name, value) in fields {
-        let name = name.replace('_', " ");
+    for (key, value) in fields {
+        let name = key.replace('_', " ");
+        let is_counted = |entry: &Value| key != REMOVED && is_built_in(entry);
         match value {
             // A part with fields of its own, and not a value with its place.
             Value::Object(part) if !part.contains_key("origin") => text.push_str(&self::text(value)),
             Value::Array(entries) => {
-                let built_in = entries.iter().filter(|e| is_built_in(e)).count();
+                let built_in = entries.iter().filter(|e| is_counted(e)).count();
                 let _ = writeln!(
                     text,
                     "{name:<20} {}",
                     if entries.is_empty() { "-".into() } else { count(entries.len(), built_in) }
                 );
-                for entry in entries.iter().filter(|e| !is_built_in(e)) {
+                for entry in entries.iter().filter(|e| !is_counted(e)) {
                     let _ = writeln!(text, "  {}", words(entry));
                 }
             }

@@ -1,15 +1,17 @@
 //! `sbshctl trust`: showing, giving and taking back trust in a project's settings files. Never from inside.
 
 use super::print;
-use crate::approval::{self, Answer, Choice, Kind, Question};
+use crate::approval::{self, Answer};
+use crate::audit::Event;
+use crate::audit::pen::Pen;
 use crate::caller::Caller;
 use crate::cli::TrustAction;
-use crate::exit;
-use crate::pipeline::Stop;
-use crate::settings::trust::{self, TrustStore};
-use crate::settings::{self, Layer, Scope};
+use crate::pipeline::{Stop, prepare, trusting};
+use crate::settings;
+use crate::settings::trust::TrustStore;
 use crate::system::visible::visible;
-use std::fmt::Write;
+use crate::{exit, report};
+use serde_json::{Value, json};
 
 /// Carries one action out.
 ///
@@ -34,19 +36,21 @@ pub fn run(action: TrustAction, caller: &Caller) -> Result<i32, Stop> {
         }
         TrustAction::Revoke(path) => {
             let count = store.revoke(path).map_err(failed)?;
+            if count > 0 {
+                let file = path.to_string_lossy();
+                log(
+                    caller,
+                    Event::Trust,
+                    json!({ "what": "taken back", "by": "--revoke", "files": [file], "count": count }),
+                );
+            }
             return print(&format!("{count} files are no longer trusted\n"));
         }
         TrustAction::Show | TrustAction::Ask | TrustAction::Yes => {}
     }
     let layers = settings::load(&locations)?;
-    let files: Vec<&Layer> = layers
-        .layers
-        .iter()
-        .filter(|l| {
-            matches!(l.source.scope, Scope::Project | Scope::Local) && !trust::widening(&l.values).is_empty()
-        })
-        .collect();
-    let listing = listing(&files);
+    let files = trusting::files(&layers);
+    let listing = trusting::listing(&files, &store);
     if action == TrustAction::Show || files.iter().all(|l| l.may_widen) {
         return print(if files.is_empty() {
             "nothing in this project's settings would widen the sandbox\n"
@@ -54,55 +58,43 @@ pub fn run(action: TrustAction, caller: &Caller) -> Result<i32, Stop> {
             &listing
         });
     }
-    if action == TrustAction::Ask && !asked(&listing, caller, &locations.cwd) {
-        return Err(Stop::Failed("nothing was trusted".into(), exit::REFUSED));
-    }
-    for layer in files {
+    let by = match action {
+        TrustAction::Ask => asked(&listing, caller, &locations.cwd)
+            .ok_or_else(|| Stop::Failed("nothing was trusted".into(), exit::REFUSED))?,
+        _ => "--yes",
+    };
+    for layer in &files {
         store.record(&layer.source.path, layer.source.text.as_bytes()).map_err(failed)?;
     }
+    let paths: Vec<_> = files.iter().map(|layer| layer.source.path.to_string_lossy()).collect();
+    log(caller, Event::Trust, json!({ "what": "given", "by": by, "files": paths }));
     print(&format!("{listing}trusted, as long as these files stay exactly as they are\n"))
+}
+
+/// Keeps it in the audit log.
+fn log(caller: &Caller, event: Event, fields: Value) {
+    // Broken settings say nothing of where it goes besides the file.
+    let prepared = prepare::policy(caller).ok();
+    let audit = prepared.as_ref().map(|prepared| &prepared.policy.audit);
+    if let Err(error) = Pen::note_alone(caller.state_directory().as_deref(), audit, event, fields) {
+        report::notice(&format!("the audit log cannot be written: {error}"));
+    }
 }
 
 fn failed(error: std::io::Error) -> Stop {
     Stop::Failed(format!("cannot change the trust store: {error}"), exit::REFUSED)
 }
 
-fn listing(files: &[&Layer]) -> String {
-    let mut text = String::new();
-    for layer in files {
-        let state = if layer.may_widen { "trusted" } else { "not trusted" };
-        let _ = writeln!(
-            text,
-            "{} ({state}) would widen:",
-            visible(layer.source.path.as_os_str().as_encoded_bytes())
-        );
-        for widening in trust::widening(&layer.values) {
-            let _ = writeln!(
-                text,
-                "  line {}: {} = {}",
-                widening.line,
-                widening.key,
-                visible(widening.text.as_bytes())
-            );
-        }
-    }
-    text
-}
-
-fn asked(listing: &str, caller: &Caller, cwd: &std::path::Path) -> bool {
-    let question = Question {
-        kind: Kind::Trust,
-        command: listing.as_bytes().to_vec(),
-        cwd: cwd.to_path_buf(),
-        rule: None,
-        origin: None,
-        why: "these settings would count".into(),
-        argv: None,
-        target: None,
-        place: None,
-        choices: vec![Choice::Always],
-    };
+/// Who said yes.
+fn asked(listing: &str, caller: &Caller, cwd: &std::path::Path) -> Option<&'static str> {
+    let question = trusting::question(listing, cwd);
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
     // Only a terminal, this one or the console's: a program that answers by itself is no person.
-    approval::speaker(None, &[], colours).ask(&question) == Answer::Always
+    let mut speaker = approval::speaker(None, &[], colours);
+    let answer = speaker.ask(&question);
+    let (who, choice) = (speaker.who(), answer.name());
+    let answered = if answer.is_nobodys() { "nobody" } else { who };
+    let fields = json!({ "kind": question.kind.name(), "asked": who, "answered": answered, "choice": choice, "cwd": cwd.to_string_lossy() });
+    log(caller, Event::Decision, fields);
+    (answer == Answer::Always).then_some(who)
 }

@@ -1,13 +1,16 @@
-//! The program named by `SBSH_ASKPASS` as a speaker. Owns which programs are acceptable and how one is asked.
+//! The program named by `SBSH_ASKPASS` as a speaker. Owns which programs are acceptable, how one is asked, and that its
+//! dialog goes away with whatever wanted the answer: the whole process group of it.
 
 use super::Approver;
 use super::question::{Answer, Question};
-use nix::sys::signal::{Signal, killpg};
+use crate::system::children::{self, Watch};
+use crate::system::signals::{Arrivals, Dispositions};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -88,12 +91,11 @@ impl Askpass {
     }
 
     fn start(&self, text: &str) -> std::io::Result<Child> {
-        Command::new(&self.program)
-            .arg(text)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()
+        let mut command = Command::new(&self.program);
+        command.arg(text).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // For whoever is killed and cannot end it.
+        children::ends_with_us(&mut command);
+        children::spawn_for_answer(&mut command)
     }
 
     fn no(&self, what: &str) -> Answer {
@@ -106,6 +108,10 @@ impl Askpass {
 }
 
 impl Approver for Askpass {
+    fn who(&self) -> &'static str {
+        "askpass"
+    }
+
     fn ask(&mut self, question: &Question) -> Answer {
         let text = question.lines().join("\n");
         if text.len() > LONGEST_QUESTION {
@@ -120,12 +126,12 @@ impl Approver for Askpass {
             Ok(child) => child,
             Err(error) => return self.no(&format!("could not be started: {error}")),
         };
+        let interrupted = Interrupted::hold_back();
         let said = listen(&mut child, question.json().to_string(), self.silence);
-        // Not reaped yet, so the group's number is still its own.
-        if let Ok(id) = i32::try_from(child.id()) {
-            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
-        }
+        children::end_answer(&child);
         let status = child.wait();
+        // What was held back takes effect here.
+        drop(interrupted);
         let Some(said) = said else {
             return self.no(&format!("did not answer within {} s", self.silence.as_secs()));
         };
@@ -147,12 +153,48 @@ impl Approver for Askpass {
     }
 }
 
+/// Signals that end whoever waits here, and must not leave a dialog behind.
+const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// Signals held back while there is a dialog: one that comes ends it first.
+struct Interrupted {
+    before: Option<SigSet>,
+    watch: Option<Watch>,
+}
+
+impl Interrupted {
+    /// Those that would end this process. Where they are blocked or ignored, they mean nothing here.
+    fn hold_back() -> Interrupted {
+        let ending: SigSet = ENDING.into_iter().collect();
+        let Ok(before) = ending.thread_swap_mask(SigmaskHow::SIG_BLOCK) else {
+            return Interrupted { before: None, watch: None };
+        };
+        let ignored = Dispositions::own().ignored;
+        let counts = |s: &Signal| !before.contains(*s) && ignored >> (*s as i32 - 1) & 1 == 0;
+        let wanted: Vec<Signal> = ENDING.into_iter().filter(counts).collect();
+        let arrivals = Arrivals::of(&wanted).ok().filter(|_| !wanted.is_empty());
+        let end = arrivals.and_then(|arrivals| arrivals.descriptor().try_clone_to_owned().ok());
+        let watch = end.and_then(|end| Watch::start(vec![end], children::end_answers));
+        Interrupted { before: Some(before), watch }
+    }
+}
+
+impl Drop for Interrupted {
+    fn drop(&mut self) {
+        drop(self.watch.take());
+        let _ = self.before.take().map(|before| before.thread_set_mask());
+    }
+}
+
 /// Hands over the JSON and collects the output until the program has ended; `None` after too long a silence. Both
 /// ways have their own thread, because the program may read or write in any order, or not at all.
 fn listen(child: &mut Child, json: String, silence: Duration) -> Option<Vec<u8>> {
     if let Some(mut stdin) = child.stdin.take() {
         std::thread::spawn(move || {
-            // A program that does not read its input is free to.
+            // A program that does not read its input is free to; the signal for that would end this process.
+            let mut pipe = SigSet::empty();
+            pipe.add(Signal::SIGPIPE);
+            let _ = pipe.thread_block();
             let _ = stdin.write_all(json.as_bytes());
         });
     }

@@ -27,6 +27,9 @@ pub use terminal::Terminal;
 pub trait Approver {
     /// Asks, and waits for the answer.
     fn ask(&mut self, question: &Question) -> Answer;
+
+    /// The word for it in the log.
+    fn who(&self) -> &'static str;
 }
 
 /// Nobody is there: no, at once.
@@ -37,6 +40,10 @@ pub struct Nobody {
 }
 
 impl Approver for Nobody {
+    fn who(&self) -> &'static str {
+        "nobody"
+    }
+
     fn ask(&mut self, _question: &Question) -> Answer {
         match &self.why {
             Some(why) => Answer::nobody(&format!("could be asked ({why})")),

@@ -1,10 +1,11 @@
 //! The question and its answers as values, and the question as text. Owns no terminal and no process.
 
 use crate::system::visible::visible;
-use std::path::PathBuf;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// May this command run (confined)?
     Command,
@@ -22,6 +23,8 @@ pub enum Kind {
     Socket,
     /// The sandbox refused something, and the command failed: run it again, and how?
     Again,
+    /// May everything inside write in this project, which a person has entered?
+    Project,
 }
 
 impl Kind {
@@ -36,6 +39,7 @@ impl Kind {
             Kind::Read => "read",
             Kind::Socket => "socket",
             Kind::Again => "again",
+            Kind::Project => "project",
         }
     }
 
@@ -49,12 +53,13 @@ impl Kind {
             Kind::Read => "May this command read what must not be read?",
             Kind::Socket => "May this command speak to this server outside?",
             Kind::Again => "The sandbox refused what this command wanted. Run it again?",
+            Kind::Project => "Make this project the working root of the session (writable inside)?",
         }
     }
 }
 
 /// One answer that may be offered. `No` always may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Choice {
     /// This once.
     Once,
@@ -119,7 +124,7 @@ impl Choice {
 }
 
 /// What was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
 pub enum Answer {
     /// Yes, this once.
@@ -173,7 +178,7 @@ impl Answer {
 }
 
 /// Where a command wants to connect to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkTarget {
     /// The host, normalised; an IPv6 address with or without brackets.
     pub host: String,
@@ -195,7 +200,7 @@ impl NetworkTarget {
 }
 
 /// What a command wants to do outside of what it may.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathTarget {
     /// What it does: "write", "connect to", or the call's name.
     pub call: String,
@@ -206,7 +211,7 @@ pub struct PathTarget {
 }
 
 /// One question.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Question {
     /// What is asked for.
     pub kind: Kind,
@@ -231,6 +236,13 @@ pub struct Question {
 }
 
 impl Question {
+    /// With what every question has.
+    pub fn new(kind: Kind, command: Vec<u8>, cwd: &Path, why: String, choices: Vec<Choice>) -> Question {
+        let cwd = cwd.to_path_buf();
+        let (rule, origin, argv, target, place) = Default::default();
+        Question { kind, command, cwd, rule, origin, why, argv, target, place, choices }
+    }
+
     /// The question in full as lines of text, escaped, without choices.
     pub fn lines(&self) -> Vec<String> {
         use std::os::unix::ffi::OsStrExt;

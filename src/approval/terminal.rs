@@ -72,6 +72,10 @@ impl Terminal {
 }
 
 impl Approver for Terminal {
+    fn who(&self) -> &'static str {
+        "terminal"
+    }
+
     fn ask(&mut self, question: &Question) -> Answer {
         // It may have been moved to the background since it was found.
         if !self.terminal.is_in_foreground() {

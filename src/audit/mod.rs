@@ -1,93 +1,169 @@
-//! Audit: one JSON line per decision, appended to a file of this user's alone.
+//! Audit: one JSON line per command and per decision, appended to a file of this user's alone.
 //!
-//! Owns the file: its mode, its rotation, that concurrent commands never mix their lines, and that lines keep their order. Must not decide what is
-//! logged, and never sees the content of a credential.
+//! Owns the files: their mode, their rotation, that concurrent commands never mix or lose lines, and the chain of hashes
+//! by which it is seen that one was removed or changed. Must not decide what is logged, and never sees the content of a
+//! credential; what looks like a secret in a command's text is blotted out by [`redact`].
+//!
+//! ```text
+//! audit.jsonl      the newest lines, each with its number and the hash of the line before
+//! audit.jsonl.1…8  those before, the last one first
+//! audit.head       how far it goes; its lock is the turn to write
+//! audit.otlp       what was sent to a collector
+//! ```
 #![forbid(unsafe_code)]
 
+pub mod chain;
+mod files;
+mod head;
+#[cfg(target_os = "linux")]
+pub mod otlp;
+pub mod pen;
+pub mod redact;
 pub mod syslog;
+pub mod verify;
 
+use chain::Waiting;
 use serde::Serialize;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Bytes after which the file is set aside as `audit.jsonl.1`, which replaces the one before.
-const MOST: u64 = 16 << 20;
+pub use files::KEPT;
+
+/// Bytes of the newest file after which it is set aside.
+pub const MOST: u64 = 8 << 20;
 
 /// Bytes of lines that may wait.
 const MOST_WAITING: usize = 64 << 10;
+
+/// What a line is about: the word in its `event`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A command, when it ended or was refused.
+    Command,
+    /// A command that is about to run: one that leaves the sandbox, because whoever kills its whole group kills what would
+    /// tell of its end, and every one where `audit.required` wants that known before.
+    Start,
+    /// A question that was answered, or a command that a rule denied.
+    Decision,
+    /// A program that was to run outside, started inside.
+    Outside,
+    /// A call that was refused.
+    Violation,
+    /// A Unix socket outside that was spoken to.
+    Socket,
+    /// A connection.
+    Connection,
+    /// What watching calls cost.
+    Gatekeeper,
+    /// Trust in a project's settings, given or taken back.
+    Trust,
+    /// Settings that sbsh changed.
+    Settings,
+    /// The log itself: what the next writer found wrong with it.
+    Log,
+}
+
+impl Event {
+    /// Each.
+    pub const ALL: [Event; 11] = [
+        Event::Command,
+        Event::Start,
+        Event::Decision,
+        Event::Outside,
+        Event::Violation,
+        Event::Socket,
+        Event::Connection,
+        Event::Gatekeeper,
+        Event::Trust,
+        Event::Settings,
+        Event::Log,
+    ];
+
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Event::Command => "command",
+            Event::Start => "start",
+            Event::Decision => "decision",
+            Event::Outside => "outside",
+            Event::Violation => "violation",
+            Event::Socket => "socket",
+            Event::Connection => "connection",
+            Event::Gatekeeper => "gatekeeper",
+            Event::Trust => "trust",
+            Event::Settings => "settings",
+            Event::Log => "log",
+        }
+    }
+}
+
+/// Whether an entry tells of something that was refused or is wrong, for those who sort by weight.
+fn is_weighty(entry: &serde_json::Value) -> bool {
+    let is = |key: &str, words: &[&str]| {
+        entry.get(key).and_then(serde_json::Value::as_str).is_some_and(|word| words.contains(&word))
+    };
+    is("event", &["violation", "log"])
+        || is("verdict", &["refused", "denied"])
+        || entry.get("stopped").is_some()
+}
 
 /// The log of one user.
 #[derive(Debug, Clone)]
 pub struct Log {
     path: PathBuf,
+    most: u64,
 }
 
 impl Log {
     /// Below the state directory.
     pub fn of(state: &Path) -> Log {
-        Log { path: state.join("audit.jsonl") }
+        Log { path: state.join("audit.jsonl"), most: MOST }
     }
 
-    /// Where it is.
+    /// Where its newest file is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Sets a long file aside; device and inode of the file that is there then.
-    fn look(&self) -> Option<(u64, u64)> {
-        let file = fs::metadata(&self.path).ok()?;
-        if file.len() > MOST {
-            let _ = fs::rename(&self.path, self.path.with_extension("jsonl.1"));
-            return None;
-        }
-        Some((file.dev(), file.ino()))
-    }
-
-    fn open(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600);
-        options.open(&self.path).or_else(|error| {
-            let (io::ErrorKind::NotFound, Some(directory)) = (error.kind(), self.path.parent()) else {
-                return Err(error);
-            };
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-            options.open(&self.path)
-        })
+    /// Adds one entry with the time (`time`, seconds since 1970 with milliseconds), its number and the hash of the line
+    /// before put in front; its number.
+    ///
+    /// # Errors
+    /// What cannot be said in JSON; what writing gives, a full disk too. The line is not there then.
+    pub fn note(&self, entry: &impl Serialize) -> io::Result<u64> {
+        self.append(&[Waiting::of(now(), entry)?])
     }
 }
 
-/// The log held open, for a process with many lines. Lines may wait and are then written together: opening and writing
-/// cost as much as half a connection does.
+fn now() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
+}
+
+/// For a process with many lines: they may wait and are then written together, because writing costs as much as half a
+/// connection does. Nothing is held open between: a lock that is shared with a forked process would be none.
 #[derive(Debug)]
 pub struct Scribe {
     log: Log,
-    file: Option<(File, (u64, u64))>,
-    waiting: Vec<u8>,
+    waiting: Vec<Waiting>,
+    bytes: usize,
 }
 
 impl Scribe {
     /// For a log; nothing is opened before there is a line.
     pub fn of(log: Log) -> Scribe {
-        Scribe { log, file: None, waiting: Vec::new() }
+        Scribe { log, waiting: Vec::new(), bytes: 0 }
     }
 
-    /// Adds one object with the time (`time`, seconds since 1970 with milliseconds) put in front. It waits for
-    /// [`Scribe::write_down`], but not where too many do.
+    /// Adds one object, with the present time. It waits for [`Scribe::write_down`], but not where too many do.
     ///
     /// # Errors
     /// What cannot be said in JSON; what writing gives.
     pub fn note(&mut self, entry: &impl Serialize) -> io::Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let before = self.waiting.len();
-        let done = line(&mut self.waiting, now.as_millis() as f64 / 1000.0, entry);
-        if done.is_err() {
-            self.waiting.truncate(before);
-        }
-        done?;
-        if self.waiting.len() > MOST_WAITING { self.write_down() } else { Ok(()) }
+        let waiting = Waiting::of(now(), entry)?;
+        self.bytes += waiting.len();
+        self.waiting.push(waiting);
+        if self.bytes > MOST_WAITING { self.write_down() } else { Ok(()) }
     }
 
     /// Writes the lines that wait, in their order.
@@ -98,29 +174,8 @@ impl Scribe {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let written = self.write();
-        self.waiting.clear();
-        if written.is_err() {
-            self.file = None;
-        }
-        written
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        let there = self.log.look();
-        let file = match self.file.take() {
-            Some((file, identity)) if there == Some(identity) => file,
-            // Another process set it aside, or somebody removed it.
-            _ => self.log.open()?,
-        };
-        // One write with O_APPEND: lines of concurrent commands stand behind each other (write(2)).
-        (&file).write_all(&self.waiting)?;
-        let identity = match there {
-            Some(identity) => identity,
-            None => file.metadata().map(|made| (made.dev(), made.ino()))?,
-        };
-        self.file = Some((file, identity));
-        Ok(())
+        self.bytes = 0;
+        self.log.append(&std::mem::take(&mut self.waiting)).map(drop)
     }
 }
 
@@ -130,107 +185,5 @@ impl Drop for Scribe {
     }
 }
 
-fn line(to: &mut Vec<u8>, time: f64, entry: &impl Serialize) -> io::Result<()> {
-    let text = serde_json::to_vec(entry)?;
-    let Some(rest) = text.strip_prefix(b"{") else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    write!(to, "{{\"time\":{time}")?;
-    if rest != b"}" {
-        to.push(b',');
-    }
-    to.extend_from_slice(rest);
-    to.push(b'\n');
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn numbers(path: &Path) -> Vec<u64> {
-        let text = fs::read_to_string(path).unwrap();
-        let read = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
-        text.lines().map(|line| read(line)["number"].as_u64().unwrap()).collect()
-    }
-
-    #[test]
-    fn lines_of_many_writers_stay_whole_and_the_file_is_private() {
-        let top = tempfile::tempdir().unwrap();
-        let log = Log::of(&top.path().join("a/b"));
-        std::thread::scope(|scope| {
-            for writer in 0..8 {
-                let log = &log;
-                scope.spawn(move || {
-                    let mut scribe = Scribe::of(log.clone());
-                    for number in 0..50 {
-                        scribe.note(&json!({"writer": writer, "number": number})).unwrap();
-                        if number % 3 == 0 {
-                            scribe.write_down().unwrap();
-                        }
-                    }
-                });
-            }
-        });
-        let text = fs::read_to_string(log.path()).unwrap();
-        assert_eq!(text.lines().count(), 400);
-        for line in text.lines() {
-            let value: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert!(value["time"].as_f64().unwrap() > 1.7e9 && value["writer"].is_u64());
-        }
-        assert_eq!(fs::metadata(log.path()).unwrap().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_long_file_is_set_aside() {
-        let top = tempfile::tempdir().unwrap();
-        let log = Log::of(top.path());
-        let mut scribe = Scribe::of(log.clone());
-        scribe.note(&json!({"number": 1})).unwrap();
-        scribe.write_down().unwrap();
-        File::options().write(true).open(log.path()).unwrap().set_len(MOST + 1).unwrap();
-        scribe.note(&json!({})).unwrap();
-        scribe.write_down().unwrap();
-        assert!(fs::metadata(log.path()).unwrap().len() < 100);
-        assert_eq!(fs::metadata(top.path().join("audit.jsonl.1")).unwrap().len(), MOST + 1);
-    }
-
-    #[test]
-    fn lines_go_where_the_log_is_now() {
-        let top = tempfile::tempdir().unwrap();
-        let log = Log::of(top.path());
-        let aside = top.path().join("audit.jsonl.1");
-        let mut scribe = Scribe::of(log.clone());
-        let mut write = |number: u64| {
-            scribe.note(&json!({"number": number})).unwrap();
-            scribe.write_down().unwrap();
-        };
-        write(1);
-        write(2);
-        fs::rename(log.path(), &aside).unwrap();
-        write(3);
-        fs::remove_file(log.path()).unwrap();
-        write(4);
-        assert_eq!((numbers(&aside), numbers(log.path())), (vec![1, 2], vec![4]));
-    }
-
-    #[test]
-    fn what_waits_is_written_at_the_latest_at_the_end() {
-        let top = tempfile::tempdir().unwrap();
-        let log = Log::of(top.path());
-        let mut scribe = Scribe::of(log.clone());
-        scribe.note(&json!({"number": 1})).unwrap();
-        assert!(!log.path().exists());
-        assert!(scribe.note(&json!("no object")).is_err());
-        scribe.note(&json!({"number": 2})).unwrap();
-        drop(scribe);
-        assert_eq!(numbers(log.path()), [1, 2]);
-        let mut scribe = Scribe::of(log.clone());
-        for number in 3..3000 {
-            scribe.note(&json!({"number": number, "text": "some words that make it longer"})).unwrap();
-        }
-        let written = numbers(log.path()).len();
-        assert!(written > 2000 && written < 2999, "{written}");
-    }
-}
+mod tests;

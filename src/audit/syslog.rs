@@ -45,8 +45,7 @@ impl Syslog {
 
 /// RFC 3164 as local daemons take it: the time is theirs to put in front, and JSON has no ends of lines.
 fn message(entry: &serde_json::Value, process: u32) -> String {
-    let refused = entry.get("verdict").is_some_and(|verdict| verdict == "refused");
-    let priority = FACILITY * 8 + if refused { NOTICE } else { INFORMATION };
+    let priority = FACILITY * 8 + if super::is_weighty(entry) { NOTICE } else { INFORMATION };
     let mut text = format!("<{priority}>sbsh[{process}]: {entry}");
     let cut = (0..=LONGEST.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
     text.truncate(cut.unwrap_or(0));

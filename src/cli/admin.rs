@@ -25,6 +25,8 @@ pub enum AdminCommand {
     Doctor {
         /// One JSON object instead of text.
         json: bool,
+        /// First put right what needs no decision.
+        fix: bool,
     },
     /// The trust store.
     Trust(TrustAction),
@@ -37,26 +39,60 @@ pub enum AdminCommand {
         /// Empty the list.
         clear: bool,
     },
-    /// Allow something from now on.
-    Allow {
-        /// What it is.
-        kind: AllowKind,
-        /// An entry for its list, as it was written.
-        entry: String,
-        /// Where.
-        place: AllowPlace,
+    /// Put an entry into a list of the settings, or take it out.
+    Change(Wish),
+    /// What is wrong with the settings.
+    Lint {
+        /// One JSON object instead of text.
+        json: bool,
     },
+    /// What was allowed and not used.
+    Review(Review),
     /// The audit log.
     Log(LogView),
+    /// `/sandbox` of the interactive session, with these words; without any, its menu.
+    Sandbox(Vec<String>),
     /// Help, on a verb of [`table::VERBS`] or on all.
     Help(Option<&'static str>),
     /// The version.
     Version,
 }
 
-/// What an `allow` is about.
+/// One entry of a list of the settings, as it is wished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// What the list does.
+    pub effect: Effect,
+    /// What it is about.
+    pub kind: EntryKind,
+    /// The entry, as it was written.
+    pub entry: String,
+    /// Where.
+    pub place: Place,
+    /// Taken out instead of put in.
+    pub remove: bool,
+    /// Only looked at.
+    pub dry_run: bool,
+    /// Though it is dangerously broad.
+    pub force: bool,
+}
+
+/// What a list does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AllowKind {
+pub enum Effect {
+    /// It allows.
+    Allow,
+    /// It denies.
+    Deny,
+    /// It asks.
+    Ask,
+    /// It runs outside.
+    Exclude,
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
     /// Connections to a host.
     Domain,
     /// Writing a path.
@@ -65,30 +101,54 @@ pub enum AllowKind {
     Read,
     /// Connecting to a Unix socket.
     Socket,
+    /// Commands that a rule matches.
+    Command,
+    /// A file with credentials.
+    CredentialFile,
+    /// A variable with a credential.
+    CredentialVariable,
 }
 
-impl AllowKind {
+impl EntryKind {
     /// By its word on the command line.
-    fn named(word: &std::ffi::OsStr) -> Option<AllowKind> {
-        Some(match word.to_str()? {
-            "domain" => AllowKind::Domain,
-            "write" => AllowKind::Write,
-            "read" => AllowKind::Read,
-            "socket" => AllowKind::Socket,
+    fn named(word: &str) -> Option<EntryKind> {
+        Some(match word {
+            "domain" => EntryKind::Domain,
+            "write" => EntryKind::Write,
+            "read" => EntryKind::Read,
+            "socket" => EntryKind::Socket,
+            "command" => EntryKind::Command,
+            "credential-file" => EntryKind::CredentialFile,
+            "credential-env" => EntryKind::CredentialVariable,
             _ => return None,
         })
     }
 }
 
-/// Which settings an `allow` changes.
+/// Which settings are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AllowPlace {
+pub enum Place {
     /// The project's, where there is one, else the user's.
     Nearest,
     /// The project's personal ones.
     Project,
+    /// The project's shared ones.
+    Shared,
     /// The user's.
     User,
+}
+
+/// How to look for what was not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// So many days back.
+    pub days: u32,
+    /// One JSON object instead of text.
+    pub json: bool,
+    /// Taken back without asking.
+    pub yes: bool,
+    /// Nothing is changed.
+    pub dry_run: bool,
 }
 
 /// How much of the log, and how.
@@ -102,6 +162,8 @@ pub struct LogView {
     pub event: Option<String>,
     /// How many of the last.
     pub lines: usize,
+    /// Not the entries, but whether they are in order.
+    pub verify: bool,
 }
 
 /// What to do with the trust store.
@@ -170,8 +232,8 @@ fn given(row: &'static VerbRow, parser: &mut lexopt::Parser) -> Result<Option<Gi
     while let Some(argument) = parser.next().map_err(usage)? {
         if let lexopt::Arg::Value(operand) = argument {
             given.operands.push(operand);
-            if row.operands.contains(table::COMMAND) {
-                // The words of the command keep their own options.
+            if [table::COMMAND, table::WORDS].iter().any(|words| row.operands.contains(words)) {
+                // The words of the command, or of `/sandbox`, keep their own options.
                 given.operands.extend(parser.raw_args().map_err(usage)?);
                 break;
             }
@@ -204,15 +266,24 @@ fn command(row: &'static VerbRow, given: Given) -> Result<AdminCommand, UsageErr
     match row.name {
         "explain" => Ok(AdminCommand::Explain { json, text: explained(row, &given)? }),
         "status" => Ok(AdminCommand::Status { json }),
-        "doctor" => Ok(AdminCommand::Doctor { json }),
+        "doctor" => Ok(AdminCommand::Doctor { json, fix: given.has("fix") }),
         "trust" => trust(row, &given).map(AdminCommand::Trust),
         "approve" => Ok(AdminCommand::Approve),
         "pending" => match (json, given.has("clear")) {
             (true, true) => Err(wrong(Some(row), "--json and --clear exclude each other")),
             (json, clear) => Ok(AdminCommand::Pending { json, clear }),
         },
-        "allow" => allow(row, &given),
+        "allow" => wish(row, Effect::Allow, &given),
+        "deny" => wish(row, Effect::Deny, &given),
+        "ask" => wish(row, Effect::Ask, &given),
+        "exclude" => wish(row, Effect::Exclude, &given),
+        "lint" => Ok(AdminCommand::Lint { json }),
+        "review" => review(row, &given).map(AdminCommand::Review),
         "log" => log(row, &given).map(AdminCommand::Log),
+        "sandbox" => {
+            let text = |word: OsString| word.into_string().map_err(|_| wrong(Some(row), "a word is no text"));
+            given.operands.into_iter().map(text).collect::<Result<_, _>>().map(AdminCommand::Sandbox)
+        }
         _ => match given.operands.as_slice() {
             [] => Ok(AdminCommand::Help(None)),
             [name] => match name.to_str().and_then(table::verb) {
@@ -244,39 +315,75 @@ fn explained(row: &'static VerbRow, given: &Given) -> Result<OsString, UsageErro
     }
 }
 
-/// What is allowed, and where.
-fn allow(row: &'static VerbRow, given: &Given) -> Result<AdminCommand, UsageError> {
-    let place = match (given.has("project"), given.has("user")) {
-        (true, true) => return Err(wrong(Some(row), "--project and --user exclude each other")),
-        (true, false) => AllowPlace::Project,
-        (false, true) => AllowPlace::User,
-        (false, false) => AllowPlace::Nearest,
+/// What is to be in which list, and where.
+fn wish(row: &'static VerbRow, effect: Effect, given: &Given) -> Result<AdminCommand, UsageError> {
+    let place = match (given.has("project"), given.has("shared"), given.has("user")) {
+        (false, false, false) => Place::Nearest,
+        (true, false, false) => Place::Project,
+        (false, true, false) => Place::Shared,
+        (false, false, true) => Place::User,
+        _ => return Err(wrong(Some(row), "--project, --shared and --user exclude each other")),
     };
-    match given.operands.as_slice() {
-        [word, entry] => match (AllowKind::named(word), entry.to_str()) {
-            (Some(kind), Some(entry)) => Ok(AdminCommand::Allow { kind, entry: entry.to_owned(), place }),
-            (Some(_), None) => Err(wrong(Some(row), "settings hold text, and this is none")),
-            (None, _) => Err(wrong(Some(row), "domain, write, read and socket can be allowed")),
-        },
-        _ => Err(wrong(Some(row), "say what to allow, as in 'sbshctl allow domain example.com'")),
+    let kinds = table::kinds(row.name);
+    let (kind, entry) = match given.operands.as_slice() {
+        [entry] if kinds.is_empty() => (Some(EntryKind::Command), entry),
+        [word, entry] if !kinds.is_empty() => {
+            (word.to_str().filter(|word| kinds.contains(word)).and_then(EntryKind::named), entry)
+        }
+        [_, _, ..] if kinds.is_empty() => return Err(wrong(Some(row), "quote the command: it is one rule")),
+        _ if kinds.is_empty() => return Err(wrong(Some(row), "say which command, as in 'docker:*'")),
+        _ => {
+            let example = kinds.first().map_or("", |kind| {
+                if *kind == "domain" { "domain example.com" } else { "command 'npm publish:*'" }
+            });
+            let what = format!("say what, as one word, as in 'sbshctl {} {example}'", row.name);
+            return Err(wrong(Some(row), &what));
+        }
+    };
+    let Some(kind) = kind else {
+        return Err(wrong(Some(row), &format!("one of these comes first: {}", kinds.join(", "))));
+    };
+    let Some(entry) = entry.to_str() else {
+        return Err(wrong(Some(row), "settings hold text, and this is none"));
+    };
+    let (remove, dry_run, force) = (given.has("remove"), given.has("dry-run"), given.has("force"));
+    Ok(AdminCommand::Change(Wish { effect, kind, entry: entry.to_owned(), place, remove, dry_run, force }))
+}
+
+/// How far back, and what to do.
+fn review(row: &'static VerbRow, given: &Given) -> Result<Review, UsageError> {
+    let days = match given.value("days").map(|value| value.to_string_lossy().parse()) {
+        None => 30,
+        Some(Ok(days)) if days > 0 => days,
+        Some(_) => return Err(wrong(Some(row), "--days takes a number above 0")),
+    };
+    let (json, yes, dry_run) = (given.has("json"), given.has("yes"), given.has("dry-run"));
+    if yes && dry_run {
+        return Err(wrong(Some(row), "--yes and --dry-run exclude each other"));
     }
+    if json && yes {
+        return Err(wrong(Some(row), "--json only lists; leave one of --json and --yes away"));
+    }
+    Ok(Review { days, json, yes, dry_run })
 }
 
 /// Which entries of the log.
 fn log(row: &'static VerbRow, given: &Given) -> Result<LogView, UsageError> {
     let text = |name| given.value(name).map(|value| value.to_string_lossy().into_owned());
     let event = text("event");
-    if event
-        .as_ref()
-        .is_some_and(|event| !["violation", "connection", "gatekeeper"].contains(&event.as_str()))
-    {
-        return Err(wrong(Some(row), "--event is one of violation, connection, gatekeeper"));
+    if event.as_ref().is_some_and(|event| !table::EVENTS.iter().any(|(name, _)| name == event)) {
+        let names: Vec<&str> = table::EVENTS.iter().map(|(name, _)| *name).collect();
+        return Err(wrong(Some(row), &format!("--event is one of {}", names.join(", "))));
     }
     let lines = match text("lines") {
         None => 20,
         Some(text) => text.parse().map_err(|_| wrong(Some(row), "--lines takes a number"))?,
     };
-    Ok(LogView { json: given.has("json"), follow: given.has("follow"), event, lines })
+    let verify = given.has("verify");
+    if verify && given.options.iter().any(|(name, _)| !["verify", "json"].contains(name)) {
+        return Err(wrong(Some(row), "--verify looks at all entries: only --json goes with it"));
+    }
+    Ok(LogView { json: given.has("json"), follow: given.has("follow"), event, lines, verify })
 }
 
 /// One thing at a time with the trust store.

@@ -18,7 +18,7 @@ mod zsh;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-pub use admin::{AdminCommand, AllowKind, AllowPlace, LogView, TrustAction};
+pub use admin::{AdminCommand, Effect, EntryKind, LogView, Place, Review, TrustAction, Wish};
 pub use inner::InnerShell;
 pub use shell::{CommandInput, ShellInvocation};
 
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(shell(&["sbsh", "-x", "--version"]).arguments, ["-x", "--version"]);
         assert_eq!(
             invocation(&["sbsh", "ctl", "doctor", "--json"]),
-            Ok(Invocation::Admin(AdminCommand::Doctor { json: true }))
+            Ok(Invocation::Admin(AdminCommand::Doctor { json: true, fix: false }))
         );
     }
 
@@ -168,8 +168,30 @@ mod tests {
     }
 
     #[test]
+    fn another_text_takes_the_place_of_the_text_alone() {
+        let changed = |words: &[&str]| {
+            shell(words).with_text(OsStr::new("new")).map(|shell| (shell.arguments, shell.input))
+        };
+        let text = |name: Option<&str>| CommandInput::Text {
+            text: "new".into(),
+            name: name.map(OsString::from),
+            interactive: false,
+        };
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(changed(&["bash", "-c", "ls"]), Some((words(&["-c", "new"]), text(None))));
+        let same = changed(&["bash", "-O", "extglob", "-c", "extglob", "extglob"]);
+        assert_eq!(same, Some((words(&["-O", "extglob", "-c", "new", "extglob"]), text(Some("extglob")))));
+        assert_eq!(changed(&["bash", "-c", "--", "ls"]), Some((words(&["-c", "--", "new"]), text(None))));
+        for other in [&["bash", "x.sh"][..], &["bash"], &["bash", "--version"]] {
+            assert_eq!(changed(other), None, "{other:?}");
+        }
+        assert_eq!(shell(&["bash", "-c", "ls"]).with_text(OsStr::new("-x")).map(|s| s.arguments), None);
+    }
+
+    #[test]
     fn a_verb_is_a_script_for_the_shell_door() {
-        for verb in ["explain", "status", "doctor", "trust", "approve", "allow"] {
+        for verb in ["explain", "status", "doctor", "trust", "approve", "allow", "exclude", "lint", "review"]
+        {
             assert_eq!(shell(&["sbsh", verb]).input, CommandInput::Script { path: OsString::from(verb) });
         }
         assert_eq!(shell(&["bash", "ctl"]).input, CommandInput::Script { path: OsString::from("ctl") });
@@ -187,15 +209,16 @@ mod tests {
     #[test]
     fn options_may_stand_behind_what_is_allowed() {
         let allow = |words: &[&str]| match invocation(&[&["sbshctl", "allow"], words].concat()) {
-            Ok(Invocation::Admin(AdminCommand::Allow { kind: AllowKind::Domain, entry, place })) => {
-                Some((entry, place))
+            Ok(Invocation::Admin(AdminCommand::Change(wish))) => {
+                assert_eq!((wish.effect, wish.kind), (Effect::Allow, EntryKind::Domain));
+                Some((wish.entry, wish.place))
             }
             _ => None,
         };
         let expected = |place| Some(("x.org:443".to_owned(), place));
-        assert_eq!(allow(&["domain", "x.org:443"]), expected(AllowPlace::Nearest));
-        assert_eq!(allow(&["domain", "x.org:443", "--user"]), expected(AllowPlace::User));
-        assert_eq!(allow(&["--project", "domain", "x.org:443"]), expected(AllowPlace::Project));
+        assert_eq!(allow(&["domain", "x.org:443"]), expected(Place::Nearest));
+        assert_eq!(allow(&["domain", "x.org:443", "--user"]), expected(Place::User));
+        assert_eq!(allow(&["--project", "domain", "x.org:443"]), expected(Place::Project));
         let wrong: [&[&str]; 6] = [
             &[],
             &["domain"],
@@ -205,6 +228,21 @@ mod tests {
             &["domain", "a", "--all"],
         ];
         assert!(wrong.into_iter().all(|words| allow(words).is_none()));
+        let wish = |words: &[&str]| match invocation(&[&["sbshctl"], words].concat()) {
+            Ok(Invocation::Admin(AdminCommand::Change(wish))) => Some(wish),
+            _ => None,
+        };
+        let excluded = wish(&["exclude", "docker:*", "--dry-run", "--force"]).unwrap();
+        assert!(excluded.effect == Effect::Exclude && excluded.dry_run && excluded.force && !excluded.remove);
+        assert!(wish(&["deny", "read", "~/x", "--remove"]).unwrap().remove);
+        let wrong: [&[&str]; 5] = [
+            &["deny", "socket", "/x"],
+            &["ask", "domain", "x.org"],
+            &["exclude", "docker", "ps"],
+            &["exclude"],
+            &["allow", "exclude", "x"],
+        ];
+        assert!(wrong.into_iter().all(|words| wish(words).is_none()));
         let explained = invocation(&["sbshctl", "explain", "ls", "--user"]);
         let text = OsString::from("ls --user");
         assert_eq!(explained, Ok(Invocation::Admin(AdminCommand::Explain { json: false, text })));

@@ -4,8 +4,7 @@ use super::table::{self, GLOBAL_OPTIONS, OptionRow, VERBS, VerbRow};
 use std::fmt::Write;
 
 /// Text behind the lists of the general help.
-const ABOUT: &str =
-    "sbshctl looks at what sbsh does and at what it trusts; it runs no command inside the sandbox.";
+const ABOUT: &str = "sbshctl looks at what sbsh does and trusts, and changes what it allows; it runs no command inside the sandbox.";
 
 /// The help of one verb, or the list of all (also for a name that is no verb).
 pub fn help(verb: Option<&str>) -> String {
@@ -73,13 +72,13 @@ pub fn man_page() -> String {
     format!(
         ".\\\" Made from src/cli/table.rs: SBSH_UPDATE=1 cargo test --test generated\n\
          .Dd November 23, 2026\n.Dt SBSHCTL 1\n.Os\n\
-         .Sh NAME\n.Nm sbshctl\n.Nd explain, check and trust the sandbox of sbsh\n\
+         .Sh NAME\n.Nm sbshctl\n.Nd explain, check and change the sandbox of sbsh\n\
          .Sh SYNOPSIS\n.Nm\n.Ar verb\n.Op Ar option ...\n.Op Ar operand ...\n\
-         .Sh DESCRIPTION\n.Nm\nlooks at what sbsh does and at what it trusts.\n\
+         .Sh DESCRIPTION\n.Nm\nlooks at what sbsh does and trusts, and changes what it allows.\n\
          It runs no command inside the sandbox.\nThe same verbs stand behind\n.Ic sbsh ctl .\n\
          {}\
          .Sh EXIT STATUS\n\
-         0 on success, 2 if called wrongly,\n126 if settings are broken or commands cannot be confined here.\n",
+         0 on success, 2 if called wrongly,\n1 if\n.Ic lint\nfound something,\n126 if settings are broken or commands cannot be confined here.\n",
         man_section()
     )
 }
@@ -99,7 +98,11 @@ pub fn man_section() -> String {
             let _ = write!(
                 text,
                 " Ar {}",
-                row.operands.to_lowercase().replace("[--] ", "").replace("...", " ...")
+                row.operands
+                    .to_lowercase()
+                    .replace("[--] ", "")
+                    .replace("...]", "]...")
+                    .replace("...", " ...")
             );
         }
         text.push('\n');
@@ -145,9 +148,7 @@ pub fn bash() -> String {
     for row in VERBS {
         let mut words: Vec<String> = row.options.iter().map(|option| format!("--{}", option.long)).collect();
         words.push("--help".to_owned());
-        if row.name == "allow" {
-            words.splice(0..0, table::ALLOWED.iter().map(|&word| word.to_owned()));
-        }
+        words.splice(0..0, table::first_words(row.name).iter().map(|&word| word.to_owned()));
         if row.name == "help" {
             words = VERBS.iter().map(|verb| verb.name.to_owned()).collect();
         }
@@ -186,7 +187,11 @@ pub fn zsh() -> String {
                 let verbs: Vec<&str> = VERBS.iter().map(|verb| verb.name).collect();
                 specs.push(format!("'1:verb:({})'", verbs.join(" ")));
             }
-            "allow" => specs.push(format!("'1:what:({})' '2:which:_files'", table::ALLOWED.join(" "))),
+            "sandbox" => specs.push(format!("'1:word:({})'", table::first_words(row.name).join(" "))),
+            "exclude" => specs.push("'1:command:_command_names -e'".to_owned()),
+            name if !table::kinds(name).is_empty() => {
+                specs.push(format!("'1:what:({})' '2:which:_files'", table::kinds(name).join(" ")));
+            }
             _ if !row.operands.is_empty() => specs.push("'*::command:_normal'".to_owned()),
             _ => {}
         }
@@ -214,9 +219,11 @@ pub fn fish() -> String {
     for row in GLOBAL_OPTIONS {
         let _ = writeln!(text, "complete -c sbshctl -n {first}{}", fish_option(row));
     }
-    let condition = "'__fish_seen_subcommand_from allow'";
-    let words = table::ALLOWED.join(" ");
-    let _ = writeln!(text, "complete -c sbshctl -n {condition} -a '{words}'");
+    for row in VERBS.iter().filter(|row| !table::first_words(row.name).is_empty()) {
+        let words = table::first_words(row.name).join(" ");
+        let condition = format!("'__fish_seen_subcommand_from {}'", row.name);
+        let _ = writeln!(text, "complete -c sbshctl -n {condition} -a '{words}'");
+    }
     for verb in VERBS {
         for row in verb.options {
             let condition = format!("'__fish_seen_subcommand_from {}'", verb.name);

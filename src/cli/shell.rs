@@ -8,7 +8,7 @@
 
 use super::inner::InnerShell;
 use super::{bash, dash, fish, zsh};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 /// sbsh as a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,24 @@ impl ShellInvocation {
         self.input = CommandInput::read(inner, &self.arguments);
         self.inner = inner;
         self
+    }
+
+    /// The same with another command text; `None` if it is not started with one.
+    pub fn with_text(&self, new: &OsStr) -> Option<ShellInvocation> {
+        let CommandInput::Text { text, name, interactive } = &self.input else { return None };
+        let wanted =
+            CommandInput::Text { text: new.to_owned(), name: name.clone(), interactive: *interactive };
+        // The same text may stand among the options, too: only the right one makes the shell read this.
+        let places = self.arguments.iter().enumerate().filter(|(_, argument)| *argument == text);
+        places.into_iter().find_map(|(place, _)| {
+            let mut arguments = self.arguments.clone();
+            *arguments.get_mut(place)? = new.to_owned();
+            (CommandInput::read(self.inner, &arguments) == wanted).then(|| ShellInvocation {
+                arguments,
+                input: wanted.clone(),
+                ..self.clone()
+            })
+        })
     }
 }
 

@@ -31,8 +31,57 @@ pub struct VerbRow {
 
 /// In `operands`: a command, whose words keep their own options.
 pub const COMMAND: &str = "COMMAND...";
-/// What can be allowed.
-pub const ALLOWED: &[&str] = &["domain", "write", "read", "socket"];
+/// In `operands`: words that keep their own options.
+pub const WORDS: &str = "WORD...";
+/// What can stand behind a verb that changes a list, by the verb; empty for all others.
+pub fn kinds(verb: &str) -> &'static [&'static str] {
+    match verb {
+        "allow" => &["domain", "write", "read", "socket", "command", "credential-file", "credential-env"],
+        "deny" => &["domain", "write", "read", "command", "credential-file", "credential-env"],
+        "ask" => &["command", "read"],
+        _ => &[],
+    }
+}
+
+/// The words of `/sandbox`: each with what follows it, and what it does.
+pub const SANDBOX: &[(&str, &str, &str)] = &[
+    ("mode", "[auto|regular]", "whether what runs confined needs approval"),
+    ("allow", "domain|write|read|socket|command WHAT", "allow it from now on"),
+    ("deny", "domain|write|read|command WHAT", "deny it from now on; that beats every allow"),
+    ("ask", "command|read WHAT", "ask about it each time"),
+    ("exclude", "COMMAND", "run it outside from now on, each time after a question"),
+    ("log", "", "what ran, what was decided and what was refused"),
+    ("why", "[COMMAND...]", "what is done with a command and by which rule; alone: the last one"),
+    ("off-for-one", "COMMAND...", "run this one outside, after a question"),
+    ("status", "", "the settings that apply here, and where each stands"),
+    ("help", "", "these words"),
+];
+
+/// What can stand first behind a verb, for completions.
+pub fn first_words(verb: &str) -> Vec<&'static str> {
+    match verb {
+        "sandbox" => SANDBOX.iter().map(|(name, _, _)| *name).collect(),
+        _ => kinds(verb).to_vec(),
+    }
+}
+
+/// What a line of the audit log can be about, with what that is.
+pub const EVENTS: &[(&str, &str)] = &[
+    (
+        "command",
+        "a command: who wanted it, the verdict, what was enforced, and how it ended or why it did not run",
+    ),
+    ("start", "a command that is about to run: outside, or anywhere where sandbox.audit.required is true"),
+    ("decision", "a question that was answered, or a command that a rule denied"),
+    ("outside", "a program that a command inside wanted to run outside, and how it ended"),
+    ("violation", "a call that was refused"),
+    ("socket", "a Unix socket outside that was spoken to"),
+    ("connection", "a connection, made or refused"),
+    ("gatekeeper", "what watching a command's calls cost"),
+    ("trust", "trust in a project's settings, given or taken back"),
+    ("settings", "settings that sbsh changed"),
+    ("log", "the log itself: what the next writer found wrong with it"),
+];
 
 const JSON: OptionRow = OptionRow {
     long: "json",
@@ -41,6 +90,33 @@ const JSON: OptionRow = OptionRow {
     about: "Print one JSON object for programs instead of text.",
 };
 
+const FIX: OptionRow = OptionRow {
+    long: "fix",
+    short: None,
+    value: None,
+    about: "First put right what needs no decision: the modes of sbsh's own directories and files.",
+};
+
+/// The options of every verb that changes a list.
+const CHANGING: &[OptionRow] = &[
+    OptionRow {
+        long: "project",
+        short: None,
+        value: None,
+        about: "In this project only; an error where there is none.",
+    },
+    OptionRow {
+        long: "shared",
+        short: None,
+        value: None,
+        about: "In the settings that the project shares, .claude/settings.json.",
+    },
+    OptionRow { long: "user", short: None, value: None, about: "In all projects of this user." },
+    OptionRow { long: "remove", short: None, value: None, about: "Take the entry out of its list again." },
+    OptionRow { long: "dry-run", short: None, value: None, about: "Show the difference; write nothing." },
+    OptionRow { long: "force", short: None, value: None, about: "Write it though it is dangerously broad." },
+];
+
 /// Every verb, in the order of the help text.
 pub const VERBS: &[VerbRow] = &[
     VerbRow {
@@ -48,7 +124,7 @@ pub const VERBS: &[VerbRow] = &[
         operands: "[--] COMMAND...",
         about: "Show what would happen to a command, and by which rule; run nothing",
         details: "Prints the verdict, the rule that decided with its file and line, what would be readable and \
-                  writable, and the exact bubblewrap command line. One argument is a command text as a shell reads \
+                  writable, and bubblewrap's exact command line, or the steps where sbsh builds the boundary itself. One argument is a command text as a shell reads \
                   it; several are the words of one command.",
         options: &[
             JSON,
@@ -73,16 +149,18 @@ pub const VERBS: &[VerbRow] = &[
         operands: "",
         about: "Check what can be enforced on this machine, and what is missing",
         details: "Tries the sandbox for real, names what is missing and how to install it, and tells which agents \
-                  would bypass sbsh in the present environment. The status is 0 if commands can be confined here.",
-        options: &[JSON],
+                  would bypass sbsh in the present environment. A table says what each backend enforces here: fully, \
+                  partly or not, and below it why. The status is 0 if commands can be confined here.",
+        options: &[JSON, FIX],
     },
     VerbRow {
         name: "trust",
         operands: "",
         about: "Let this project's settings files widen the sandbox",
         details: "A project's settings may restrict at once; what widens counts only after a person has trusted \
-                  exactly the present content of the files. Without options the widening lines are shown and one \
-                  question is asked on the terminal. Works only outside the sandbox.",
+                  exactly the present content of the files. The first command on a terminal asks by itself. Without \
+                  options the widening lines are shown, with what is new and what is gone since the files were \
+                  trusted, and one question is asked on the terminal. Works only outside the sandbox.",
         options: &[
             OptionRow {
                 long: "show",
@@ -128,31 +206,93 @@ pub const VERBS: &[VerbRow] = &[
     },
     VerbRow {
         name: "allow",
-        operands: "domain|write|read|socket WHAT",
-        about: "Allow a host, a path or a Unix socket, from now on",
+        operands: "domain|write|read|socket|command|credential-file|credential-env WHAT",
+        about: "Allow a host, a path, a Unix socket, a command or a credential, from now on",
         details: "domain writes a host (example.com, *.example.com, an address, each with or without a port) to \
                   sandbox.allowedDomains; write, read and socket write a path (absolute, from the home directory as \
                   ~/x, or from the working directory; globs too) to sandbox.filesystem.allowWrite, \
-                  sandbox.filesystem.allowRead or sandbox.allowUnixSockets. The file is the project's personal \
-                  settings, .claude/settings.local.json, or the user's where there is no project; its new content is \
-                  trusted if its old content counted. Domains take effect at once, paths with the next command. Works \
-                  only outside the sandbox.",
+                  sandbox.filesystem.allowRead or sandbox.allowUnixSockets; command writes a rule ('npm run test:*' or \
+                  'Bash(npm run test:*)') to permissions.allow; credential-file and credential-env keep a path readable \
+                  or a variable in the environment that a built-in list takes away, by sandbox.credentials. The file is the project's personal settings, \
+                  .claude/settings.local.json, or the user's where there is no project; its new content is trusted if \
+                  its old content counted. Comments and order stay, and the difference is shown. Domains take effect \
+                  at once, all else with the next command. Works only outside the sandbox.",
+        options: CHANGING,
+    },
+    VerbRow {
+        name: "deny",
+        operands: "domain|write|read|command|credential-file|credential-env WHAT",
+        about: "Deny a host, a path, a command or a credential, from now on; that beats every allow",
+        details: "Writes to sandbox.network.deniedDomains, sandbox.filesystem.denyWrite, sandbox.filesystem.denyRead or \
+                  permissions.deny, as 'sbshctl allow' does; credential-file makes a path unreadable inside and \
+                  credential-env takes a variable out of the environment there, by sandbox.credentials. Sockets have no such list: what is not allowed is refused.",
+        options: CHANGING,
+    },
+    VerbRow {
+        name: "ask",
+        operands: "command|read WHAT",
+        about: "Ask about a command or about reading a path, each time from now on",
+        details: "Writes to permissions.ask, as 'sbshctl allow' does: a rule on commands, or one on reading what must \
+                  not be read.",
+        options: CHANGING,
+    },
+    VerbRow {
+        name: "exclude",
+        operands: "COMMAND",
+        about: "Run a command outside the sandbox from now on, each time after a question",
+        details: "Writes a rule such as 'docker:*' to sandbox.excludedCommands, as 'sbshctl allow' does. What would take \
+                  everything outside ('*') is refused, and what runs whatever it is told (shells, interpreters, sudo, \
+                  env) needs --force.",
+        options: CHANGING,
+    },
+    VerbRow {
+        name: "lint",
+        operands: "",
+        about: "Find settings that are too broad, contradict each other or do nothing",
+        details: "Looks at everything that counts in this directory and prints what lets a command out of the sandbox, \
+                  what allows more than it seems to, what never counts and what means nothing, each with its file and \
+                  line, the reason and what to do. What a project's files would bring that are not trusted is \
+                  marked as not in effect. The status is 0 if there is nothing, 1 if there is something, 2 if \
+                  the settings are broken.",
+        options: &[JSON],
+    },
+    VerbRow {
+        name: "review",
+        operands: "",
+        about: "Show which allowed things were not used lately, and take them back",
+        details: "Compares the domains, paths, sockets, rules and exclusions of the user's and the project's personal \
+                  settings with the audit log. What the log cannot tell is called unknown and never offered. On a \
+                  terminal each unused entry is asked about; the difference is shown. Works only outside the sandbox.",
         options: &[
+            JSON,
             OptionRow {
-                long: "project",
+                long: "days",
+                short: None,
+                value: Some("NUMBER"),
+                about: "How far to look back, 30 unless told.",
+            },
+            OptionRow {
+                long: "yes",
+                short: Some('y'),
+                value: None,
+                about: "Take back everything unused without asking.",
+            },
+            OptionRow {
+                long: "dry-run",
                 short: None,
                 value: None,
-                about: "In this project only; an error where there is none.",
+                about: "Show what would be taken back; change nothing.",
             },
-            OptionRow { long: "user", short: None, value: None, about: "In all projects of this user." },
         ],
     },
     VerbRow {
         name: "log",
         operands: "",
-        about: "Show what was refused and what was connected to",
-        details: "Prints the last entries of the audit log: refused calls with their program, path and reason, and \
-                  connections. --follow waits for more. Works only outside the sandbox.",
+        about: "Show what ran, what was decided and what was refused",
+        details: "Prints the last entries of the audit log: commands, decisions, refused calls with their program, \
+                  path and reason, connections, changes of trust and settings. --follow waits for more. --verify \
+                  tells whether the log is as it was written: the status is 0 if it is, and 1 if an entry was \
+                  changed or is missing. Works only outside the sandbox.",
         options: &[
             OptionRow {
                 long: "json",
@@ -165,7 +305,7 @@ pub const VERBS: &[VerbRow] = &[
                 long: "event",
                 short: Some('e'),
                 value: Some("EVENT"),
-                about: "Only these: violation, connection or gatekeeper.",
+                about: "Only these: command, start, decision, outside, violation, socket, connection, gatekeeper, trust, settings or log.",
             },
             OptionRow {
                 long: "lines",
@@ -173,7 +313,26 @@ pub const VERBS: &[VerbRow] = &[
                 value: Some("NUMBER"),
                 about: "How many of the last entries, 20 unless told.",
             },
+            OptionRow {
+                long: "verify",
+                short: None,
+                value: None,
+                about: "Check the numbers and hashes of all entries instead.",
+            },
         ],
+    },
+    VerbRow {
+        name: "sandbox",
+        operands: "[WORD...]",
+        about: "Open the menu that '/sandbox' opens in an interactive session",
+        details: "Without words: a menu with the mode, what the machine lacks, the way out, the settings that apply and \
+                  where each stands, what was refused lately, the domains and the excluded commands. What is changed is \
+                  shown before it is written, to the file that is chosen. Where the terminal cannot draw (TERM=dumb, \
+                  NO_COLOR, none) the menu is plain text, and a number with Enter answers. Words: mode \
+                  [auto|regular], allow, deny, ask, exclude, log and status as the verbs of that name; why [COMMAND], \
+                  which explains it, or the last one; off-for-one COMMAND, which says how to run it outside, once; \
+                  help. Works only outside the sandbox.",
+        options: &[],
     },
     VerbRow {
         name: "help",

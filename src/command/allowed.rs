@@ -47,7 +47,7 @@ pub fn allowed_line(command: &SimpleCommand) -> Option<Line> {
 }
 
 /// A variable that chooses language, colour, terminal or the like, with a plain value.
-fn harmless(name: &str, value: &Word) -> bool {
+pub(super) fn harmless(name: &str, value: &Word) -> bool {
     const NAMES: &[&str] = &[
         "LANG",
         "LANGUAGE",

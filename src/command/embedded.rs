@@ -119,11 +119,15 @@ const LANGUAGES: &[&str] = &[
     "irb",
 ];
 
+/// Whether a program is the interpreter of a language, with or without its version (`python3.12`).
+pub(super) fn is_language(name: &str) -> bool {
+    LANGUAGES.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
+}
+
 /// The texts among the arguments that another interpreter would run. Unknown parts are NUL, as in shapes.
 pub(super) fn texts(name: &str, arguments: &[Word]) -> Vec<String> {
     let shapes: Vec<&str> = arguments.iter().map(Word::shape).collect();
-    let family = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    if LANGUAGES.contains(&family) {
+    if is_language(name) {
         return after_flag(&shapes);
     }
     match name {

@@ -36,6 +36,28 @@ pub fn recognise(text: &[u8], home: Option<&Path>) -> Option<Envelope> {
     claude(text, home).or_else(|| snapshot(text, home)).or_else(|| gemini(text)).or_else(|| gemini_old(text))
 }
 
+/// The same wrapping around another command; `None` if that cannot be put there.
+pub fn around(text: &[u8], home: Option<&Path>, new: &str) -> Option<String> {
+    let old = recognise(text, home)?;
+    let text = std::str::from_utf8(text).ok()?;
+    let with = |start: usize, length: usize, new: &str| {
+        Some(format!("{}{new}{}", text.get(..start)?, text.get(start + length..)?))
+    };
+    let quoted = shlex::try_quote(new).ok()?;
+    let as_word = text.match_indices("eval ").filter_map(|(at, eval)| {
+        let start = at + eval.len();
+        let (word, after) = one_word(text.get(start..)?)?;
+        let length = text.len() - start - after.len();
+        (word == old.inner).then(|| with(start, length, &quoted)).flatten()
+    });
+    let as_it_is = text.match_indices(&old.inner).filter_map(|(at, inner)| with(at, inner.len(), new));
+    // Whatever was put together, only what reads as exactly this is it.
+    as_word.chain(as_it_is).find(|whole| {
+        recognise(whole.as_bytes(), home)
+            .is_some_and(|now| now.inner == new && (now.agent, &now.grants) == (old.agent, &old.grants))
+    })
+}
+
 /// `source SNAPSHOT && … eval 'CMD' < /dev/null && pwd -P >| /tmp/claude-XXXX-cwd`.
 fn claude(text: &str, home: Option<&Path>) -> Option<Envelope> {
     let mut rest = text.trim_end();
@@ -190,6 +212,22 @@ mod tests {
         for form in forms {
             assert_eq!(seen(&form), None, "{form}");
         }
+    }
+
+    #[test]
+    fn another_command_takes_the_place_of_the_one_that_was_wrapped() {
+        let home = Some(Path::new("/home/u"));
+        let put = |text: &str, new: &str| around(text.as_bytes(), home, new);
+        let claude = format!("{SNAPSHOT} && eval 'ls' < /dev/null {END}");
+        for new in ["ls -l", "echo 'a b' \"$x\"", "a; b\nc"] {
+            let whole = put(&claude, new).unwrap();
+            assert!(whole.starts_with(SNAPSHOT) && whole.ends_with(END), "{whole}");
+            assert_eq!(seen(&whole).unwrap().1, new);
+        }
+        let gemini = "( trap 'jobs -p > /tmp/gemini-shell-Ab1/bg.pids' EXIT; ls -l )";
+        assert_eq!(seen(&put(gemini, "pwd").unwrap()).unwrap().1, "pwd");
+        assert_eq!(put(gemini, "ls ) ; touch x; ( true"), None);
+        assert_eq!(put("ls", "pwd"), None);
     }
 
     #[test]

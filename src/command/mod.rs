@@ -13,6 +13,7 @@ pub mod envelope;
 mod expansion;
 mod heredoc;
 mod hidden;
+mod open;
 mod options;
 mod reader;
 mod simple;
@@ -21,7 +22,28 @@ pub mod wrappers;
 
 pub use allowed::allowed_line;
 pub use envelope::Envelope;
+pub use open::is_open;
 pub use reader::{LONGEST, read};
+
+/// Whether a program runs what its arguments tell it to: shells, interpreters, and wrappers such as sudo and env.
+pub fn runs_anything(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    options::wrapper_named(name).is_some()
+        || embedded::is_language(name)
+        || matches!(name, "find" | "awk" | "gawk")
+}
+
+/// Whether a variable with this value chooses language, colour, terminal or the like, and nothing else.
+pub fn is_harmless_variable(name: &str, value: &str) -> bool {
+    allowed::harmless(name, &Word::Literal(value.to_owned()))
+}
+
+/// Whether a variable chooses which code a program runs before it does what it is for.
+pub fn variable_chooses_code(name: &str) -> bool {
+    name == "PATH"
+        || name.starts_with("LD_")
+        || hidden::variable(name, &Word::Literal("x".to_owned())).is_some()
+}
 
 /// Stands for text that only the shell knows, inside [`Word::Unknown`]'s `shape` and in a [`wrappers::Line`].
 pub const ANYTHING: char = '\0';

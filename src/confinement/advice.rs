@@ -1,5 +1,12 @@
 //! What to do about a boundary that cannot be built, by the mechanism's own words. Pure.
 
+/// What no setting changes about this kernel, by its release (uname(2)): WSL1 is no Linux and has no namespaces; its release
+/// ends in `-Microsoft`, WSL2's in `-microsoft-standard-WSL2`.
+pub fn on_kernel(release: &str) -> Option<&'static str> {
+    let hint = "this is WSL1, which cannot confine anything; in Windows: wsl --set-version DISTRIBUTION 2";
+    release.trim().ends_with("-Microsoft").then_some(hint)
+}
+
 /// Lines for a person.
 pub fn on_failure(cause: &str) -> &'static [&'static str] {
     let says = |words: &str| cause.contains(words);
@@ -13,7 +20,8 @@ pub fn on_failure(cause: &str) -> &'static [&'static str] {
         &["bubblewrap is too old: 0.5 or newer is needed"]
     } else if says("mount proc") {
         &[
-            "this container does not let a fresh /proc be mounted; run it with --security-opt systempaths=unconfined",
+            "this container or sandbox does not let a fresh /proc be mounted; run it with --security-opt systempaths=unconfined",
+            "or let commands see the processes outside: \"enableWeakerNestedSandbox\": true under \"sandbox\" in ~/.claude/settings.json",
         ]
     } else {
         &[]
@@ -22,7 +30,14 @@ pub fn on_failure(cause: &str) -> &'static [&'static str] {
 
 #[cfg(test)]
 mod tests {
-    use super::on_failure;
+    use super::{on_failure, on_kernel};
+
+    #[test]
+    fn wsl1_is_told_from_wsl2() {
+        assert!(on_kernel("4.4.0-19041-Microsoft\n").is_some_and(|hint| hint.contains("--set-version")));
+        assert_eq!(on_kernel("5.15.167.4-microsoft-standard-WSL2\n"), None);
+        assert_eq!(on_kernel("6.18.44\n"), None);
+    }
 
     #[test]
     fn forbidden_namespaces_are_explained() {

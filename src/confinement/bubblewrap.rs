@@ -3,34 +3,30 @@
 //! The arguments go to bubblewrap through a descriptor (`--args`), so their length has no limit and nothing of them
 //! shows in a process list.
 
+use super::fittings::Fittings;
 use super::plan::{Mount, Plan};
 use crate::policy::Access;
 use crate::system::inside::MARKER;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-/// Things outside that the arguments name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fittings {
-    /// A directory with mode 000 that stands in for hidden directories.
-    pub blind_directory: PathBuf,
-    /// A file with mode 000 that stands in for hidden files.
-    pub blind_file: PathBuf,
+/// What bubblewrap has and needs beside plan and fittings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
     /// A descriptor of `/dev/null`: the marker's content.
     pub marker_content: i32,
-    /// Places in `/proc` that are the kernel's own and that this user could write; see `facts::kernel_files`.
-    pub kernel_files: Vec<PathBuf>,
-    /// Directories that programs inside would take for somebody else's; see `facts::misread_inside`.
-    pub misread: Vec<PathBuf>,
-    /// The terminal on a standard descriptor. Its place in `/dev/pts` is hidden by the sandbox's own one, so it is
-    /// shown as `/dev/console`, where ttyname(3) finds it.
-    pub terminal: Option<PathBuf>,
-    /// bubblewrap is started in the sandbox's network namespace and must make none.
+    /// It is started in the sandbox's network namespace and must make none.
     pub network_is_made: bool,
 }
 
+/// The arguments as bubblewrap reads them: each is ended by a NUL (bwrap(1), `--args`).
+pub fn as_bytes(arguments: &[OsString]) -> Vec<u8> {
+    arguments.iter().flat_map(|argument| argument.as_bytes().iter().copied().chain([0])).collect()
+}
+
 /// The arguments up to, but without, the command.
-pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
+pub fn arguments(plan: &Plan, fittings: &Fittings, start: Start) -> Vec<OsString> {
     let mut all = Arguments::default();
     all.words(&[
         "--unshare-user",
@@ -44,16 +40,23 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
         // Our helper is the first process inside, so bubblewrap needs no reaper of its own.
         "--as-pid-1",
     ]);
-    if !fittings.network_is_made {
+    if !start.network_is_made {
         all.words(&["--unshare-net"]);
     }
     let root = if plan.root_access == Access::Write { "--bind" } else { "--ro-bind" };
     all.words(&[root, "/", "/", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]);
-    let content = fittings.marker_content.to_string();
+    let content = start.marker_content.to_string();
     if let Some(terminal) = &fittings.terminal {
         all.bind("--dev-bind", terminal, Path::new("/dev/console"));
     }
-    all.words(&["--ro-bind-data", &content, MARKER, "--remount-ro", "/dev", "--proc", "/proc"]);
+    all.words(&["--ro-bind-data", &content, MARKER]);
+    for cover in &fittings.covers {
+        all.bind("--ro-bind", &cover.file, &cover.kept);
+    }
+    all.words(&["--remount-ro", "/dev"]);
+    if fittings.own_processes {
+        all.words(&["--proc", "/proc"]);
+    }
     for path in &fittings.kernel_files {
         all.bind("--ro-bind", path, path);
     }
@@ -80,6 +83,9 @@ pub fn arguments(plan: &Plan, fittings: &Fittings) -> Vec<OsString> {
             }
         }
     }
+    for cover in &fittings.covers {
+        all.bind("--ro-bind", &cover.by, &cover.file);
+    }
     all.0
 }
 
@@ -99,6 +105,7 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::confinement::fittings::Cover;
     use crate::confinement::plan::{Place, Places, plan};
 
     #[test]
@@ -114,14 +121,21 @@ mod tests {
         let fittings = Fittings {
             blind_directory: "/b/d".into(),
             blind_file: "/b/f".into(),
-            marker_content: 9,
+            own_processes: true,
             kernel_files: vec!["/proc/sys".into()],
             misread: vec!["/etc/ssh/ssh_config.d".into()],
             terminal: None,
-            network_is_made: false,
+            covers: vec![Cover {
+                file: "/usr/bin/x".into(),
+                kept: "/dev/k/x".into(),
+                by: "/bin/sbsh".into(),
+            }],
         };
-        let words: Vec<String> =
-            arguments(&plan(&places), &fittings).iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        let start = Start { marker_content: 9, network_is_made: false };
+        let words: Vec<String> = arguments(&plan(&places), &fittings, start)
+            .iter()
+            .map(|a| a.to_string_lossy().into_owned())
+            .collect();
         let text = words.join(" ").replace(" --", "\n--");
         insta::assert_snapshot!(text, @r"
         --unshare-user
@@ -137,6 +151,7 @@ mod tests {
         --perms 1777
         --tmpfs /dev/shm
         --ro-bind-data 9 /dev/.sbsh
+        --ro-bind /usr/bin/x /dev/k/x
         --remount-ro /dev
         --proc /proc
         --ro-bind /proc/sys /proc/sys
@@ -154,6 +169,7 @@ mod tests {
         --ro-bind /w/.git/config /w/.git/config
         --ro-bind /w/.git/hooks /w/.git/hooks
         --remount-ro /v
+        --ro-bind /bin/sbsh /usr/bin/x
         ");
     }
 }

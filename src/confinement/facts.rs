@@ -3,6 +3,8 @@
 //! Owns resolving symlinks, expanding globs and finding repositories. Decides nothing: it turns rules into
 //! [`Places`], and an error here means that the command does not run.
 
+#[cfg(target_os = "linux")]
+use super::landlock;
 use super::plan::{Before, Guard, Place, Places};
 use super::repositories::{self, Repository};
 use crate::policy::files::{FilePolicy, PathGlob, PathPattern, PathRule};
@@ -86,6 +88,22 @@ pub fn misread_inside() -> Vec<PathBuf> {
     // Where it really is: nothing can be mounted on a link, and some distributions link all of /etc.
     let has_files = |place: &PathBuf| fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_some());
     fs::canonicalize(SSH_PARTS).ok().filter(has_files).into_iter().collect()
+}
+
+/// What stands in a directory; nothing for one that cannot be listed.
+#[cfg(target_os = "linux")]
+pub fn list(directory: &Path) -> Vec<landlock::Entry> {
+    use landlock::{Entry, Kind};
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let entry = |entry: fs::DirEntry| {
+        let kind = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => Kind::Directory,
+            Ok(kind) if kind.is_symlink() => Kind::Link,
+            _ => Kind::File,
+        };
+        Entry { name: entry.file_name(), kind }
+    };
+    entries.map(entry).collect()
 }
 
 /// Looks at everything that the policy names. `unguarded` are writable directories (TMPDIR, an agent's own files)

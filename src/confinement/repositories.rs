@@ -3,7 +3,8 @@
 //! Owns the bounded search and the reading of `gitdir:` and `commondir`. Reads files, changes none. The search has a
 //! fixed budget, so it does not grow with the tree; what lies beyond it is the gatekeeper's business.
 
-use crate::system::beneath;
+#[cfg(target_os = "linux")]
+use crate::system::beneath::read_small;
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -12,6 +13,8 @@ use std::path::{Component, Path, PathBuf};
 const DIRECTORIES: usize = 24;
 /// Directory entries that are looked at, over all.
 const ENTRIES: usize = 400;
+/// Bytes of a file that only names a directory.
+const SMALL: u64 = 8192;
 /// Where repositories are seldom and entries are many: looked into last.
 const CROWDED: &[&str] = &["node_modules", "target", ".venv", "venv", "vendor", "build", "dist"];
 
@@ -121,7 +124,23 @@ fn follow(directory: &Path, name: &str) -> Option<PathBuf> {
 
 /// The text of a regular file of at most 8 KiB: these files hold one path.
 fn small_file(path: &Path) -> Option<String> {
-    beneath::read_small(path, 8192)
+    read_small(path, SMALL)
+}
+
+/// As on Linux: what stands there may be replaced at any time by something that is waited for or never ends.
+#[cfg(not(target_os = "linux"))]
+fn read_small(path: &Path, limit: u64) -> Option<String> {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOCTTY;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() > limit {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(limit).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 #[cfg(test)]

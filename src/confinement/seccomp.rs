@@ -6,6 +6,7 @@
 //!
 //! Refused with EPERM unless a row says otherwise; ENOSYS where programs have a fallback for old kernels.
 
+use super::seccomp_alone;
 use crate::system::seccomp::Instruction;
 
 /// What varies from command to command.
@@ -18,6 +19,9 @@ pub struct Options {
     pub watched: Watched,
     /// The command shares its process group with the caller's own processes, so `kill(0, …)` would reach them.
     pub shared_group: bool,
+    /// There are no namespaces and no mounts below: what those would keep apart is refused or asked about, see
+    /// [`super::landlock`].
+    pub no_namespaces: bool,
 }
 
 /// Which calls wait for the gatekeeper.
@@ -37,7 +41,7 @@ pub enum Watched {
 /// A test on the low 32 bits of an argument; every argument tested here is an `int` or flags below 2^32 for the
 /// kernel, which ignores the upper half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Test {
+pub(super) enum Test {
     Is(u8, u32),
     IsNot(u8, u32),
     HasAnyOf(u8, u32),
@@ -45,7 +49,7 @@ enum Test {
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
+pub(super) enum Action {
     /// It fails with this.
     Fail(i32),
     /// It waits for the gatekeeper.
@@ -54,10 +58,10 @@ enum Action {
 
 /// One rule: the call, the tests that must all hold, and what happens then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Rule {
-    call: i64,
-    tests: Vec<Test>,
-    action: Action,
+pub(super) struct Rule {
+    pub(super) call: i64,
+    pub(super) tests: Vec<Test>,
+    pub(super) action: Action,
 }
 
 const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
@@ -145,16 +149,23 @@ fn refusals(options: Options) -> Vec<Rule> {
         all.push(refuse(libc::SYS_ioprio_set, &[Is(0, 2), Is(1, 0)], libc::EPERM));
     }
     all.extend(set_user_id_refusals());
+    if options.no_namespaces {
+        all.extend(seccomp_alone::refusals());
+        if options.watched == Watched::Nothing {
+            all.extend(seccomp_alone::unasked());
+        }
+    }
     let family = |family: i32| family as u32;
     let unix = Is(0, family(libc::AF_UNIX));
     if !options.unix_sockets && options.watched == Watched::Nothing {
         all.push(refuse(libc::SYS_socket, &[unix], libc::EPERM));
+        // Each end could name a receiver outside as well.
+        all.push(refuse(libc::SYS_socketpair, &[unix, HasAnyOf(1, 2)], libc::EPERM));
     } else if !options.unix_sockets {
         // SOCK_DGRAM (2) and SOCK_RAW (3), which is the same for this family: each datagram may name another receiver,
         // in memory that changes while it is looked at. Streams and packets in sequence name theirs in connect(2) only.
-        let datagrams = [unix, HasAnyOf(1, 2)];
-        all.push(refuse(libc::SYS_socket, &datagrams, libc::EPERM));
-        all.push(refuse(libc::SYS_socketpair, &datagrams, libc::EPERM));
+        // For a pair the gatekeeper has another one.
+        all.push(refuse(libc::SYS_socket, &[unix, HasAnyOf(1, 2)], libc::EPERM));
     }
     // getifaddrs(3) and friends need NETLINK_ROUTE (0); everything else speaks to the host's kernel.
     let netlink = [Is(0, family(libc::AF_NETLINK)), IsNot(2, 0)];
@@ -203,12 +214,16 @@ fn set_user_id_refusals() -> Vec<Rule> {
 /// What the gatekeeper is asked about. Opening for reading alone is not: most calls are that, and what must not be read
 /// is masked by mounts.
 fn notifications(options: Options) -> Vec<Rule> {
-    use Test::{HasAnyOf, IsNot};
+    use Test::{HasAnyOf, Is, IsNot};
     const CHANGES: u32 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as u32;
     let notify = |call, tests: &[Test]| Rule { call, tests: tests.to_vec(), action: Action::Notify };
     let mut all = Vec::new();
+    if options.no_namespaces && options.watched != Watched::Nothing {
+        all.extend(seccomp_alone::notifications());
+    }
     if options.watched != Watched::Nothing && !options.unix_sockets {
         all.push(notify(libc::SYS_connect, &[]));
+        all.push(notify(libc::SYS_socketpair, &[Is(0, libc::AF_UNIX as u32), HasAnyOf(1, 2)]));
     }
     if !matches!(options.watched, Watched::Files | Watched::Reads) {
         return all;
@@ -413,7 +428,8 @@ mod tests {
         answer(&program(options), NATIVE, call as u32, arguments)
     }
 
-    const PLAIN: Options = Options { unix_sockets: false, shared_group: false, watched: Watched::Nothing };
+    const PLAIN: Options =
+        Options { unix_sockets: false, shared_group: false, no_namespaces: false, watched: Watched::Nothing };
     const REFUSED: u32 = ERRNO | libc::EPERM as u32;
 
     #[test]
@@ -510,8 +526,9 @@ mod tests {
         };
         let mut values = vec![0, 1, 2, 16, 9999, 0x5412, 0x541c, 0x541d, 0x0040_0000, 0xffff_ffff];
         values.extend([libc::CLONE_NEWUSER as u64 | 17, u64::from(NEW_TIME), 0x1_0000_0000]);
-        for (unix_sockets, shared_group) in [(false, false), (false, true), (true, false), (true, true)] {
-            let options = Options { unix_sockets, shared_group, watched: Watched::Files };
+        for bits in 0..8 {
+            let (unix_sockets, shared_group, no_namespaces) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
+            let options = Options { unix_sockets, shared_group, no_namespaces, watched: Watched::Files };
             let (program, mut rules) = (program(options), refusals(options));
             rules.extend(notifications(options));
             for call in 0..700u32 {
@@ -563,18 +580,26 @@ mod tests {
                 assert_eq!(unix(call, kind), ALLOW);
             }
             for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC] {
-                assert_eq!(unix(call, kind), REFUSED);
+                let expected = if call == libc::SYS_socketpair { NOTIFY } else { REFUSED };
+                assert_eq!(unix(call, kind), expected);
             }
         }
+        let pair = |kind: i32| ask(PLAIN, libc::SYS_socketpair, [1, kind as u64, 0, 0, 0, 0]);
+        assert_eq!([pair(libc::SOCK_STREAM), pair(libc::SOCK_DGRAM | libc::SOCK_CLOEXEC)], [ALLOW, REFUSED]);
         assert_eq!(ask(options, libc::SYS_socket, [libc::AF_INET as u64, 2, 0, 0, 0, 0]), ALLOW);
     }
 
     #[test]
     fn jumps_stay_short_enough_for_their_byte() {
         assert!(
-            program(Options { unix_sockets: false, shared_group: true, watched: Watched::Files })
-                .iter()
-                .all(|i| i.jf < 200 && i.jt < 200)
+            program(Options {
+                unix_sockets: false,
+                shared_group: true,
+                no_namespaces: true,
+                watched: Watched::Files
+            })
+            .iter()
+            .all(|i| i.jf < 200 && i.jt < 200)
         );
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the numbers and the places of arguments. Must not look at the caller's memory.
 
+use super::pair::Asked;
 use crate::confinement::seccomp::FCHMODAT2;
 
 /// A path in the caller's memory, and where it starts.
@@ -64,6 +65,22 @@ pub enum Deed {
         /// What of it.
         what: Changed,
     },
+    /// Change what an open file says of itself.
+    Alter {
+        /// The caller's number for it.
+        file: i32,
+        /// What of it.
+        what: Changed,
+    },
+    /// Give a socket a name.
+    Bind(Named),
+    /// Make a socket one to which others connect.
+    Listen {
+        /// The caller's number for it.
+        socket: i32,
+        /// As for listen(2).
+        backlog: i32,
+    },
     /// Connect a socket.
     Connect {
         /// The caller's number for it.
@@ -73,6 +90,19 @@ pub enum Deed {
         /// How long it is.
         length: u64,
     },
+    /// Make two datagram sockets that are connected to each other.
+    Pair(Asked),
+}
+
+/// A socket and an address in the caller's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// The caller's number for it.
+    pub socket: i32,
+    /// Where the address is.
+    pub address: u64,
+    /// How long it is.
+    pub length: u64,
 }
 
 /// What is made.
@@ -82,8 +112,8 @@ pub enum Made {
     Directory(u32),
     /// A symlink; the text of its target is here.
     Symlink(u64),
-    /// A device, a FIFO, a socket's file.
-    Node,
+    /// A file, a FIFO, a socket's file or a device, as its mode says.
+    Node(u32),
 }
 
 /// What is changed.
@@ -95,8 +125,23 @@ pub enum Changed {
     Length(i64),
     /// The times: two of struct timespec are here; 0: now.
     Times(u64),
-    /// The owner, an attribute, times in an older form.
+    /// Its user and its group; the highest number: as they are.
+    Owner(u32, u32),
+    /// An extended attribute: where its name is, and what it is to say.
+    Attribute(u64, Option<Value>),
+    /// Times in an older form.
     Other,
+}
+
+/// What an extended attribute is to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value {
+    /// Where it is.
+    pub address: u64,
+    /// How long it is.
+    pub length: u64,
+    /// As for setxattr(2).
+    pub flags: i32,
 }
 
 /// A call with its name, for reports.
@@ -110,6 +155,15 @@ pub struct Call {
 
 fn change(at: Name, what: Changed) -> Deed {
     Deed::Change { at, what }
+}
+
+/// A person is to see what is made.
+fn of_node(mode: u64, name: &'static str) -> &'static str {
+    if mode as u32 & libc::S_IFMT == libc::S_IFIFO { "mkfifo" } else { name }
+}
+
+fn owner(user: u64, group: u64) -> Changed {
+    Changed::Owner(user as u32, group as u32)
 }
 
 /// A descriptor or a flags word in a register: the kernel looks at the low half only.
@@ -129,11 +183,18 @@ pub fn read(number: i64, arguments: [u64; 6]) -> Option<Call> {
         mode: mode as u32,
     };
     let rename = |from, to, flags: u64| Deed::Rename { from, to, flags: flags as u32 };
+    let alter = |file, what| Deed::Alter { file: int(file), what };
+    let attribute = Changed::Attribute(b, Some(Value { address: c, length: d, flags: int(e) }));
     let (name, deed) = match number {
         libc::SYS_connect => ("connect", Deed::Connect { socket: int(a), address: b, length: c }),
+        libc::SYS_socketpair => {
+            ("socketpair", Deed::Pair(Asked { kind: int(b), protocol: int(c), address: d }))
+        }
         libc::SYS_openat => ("openat", open(at(a, b, true), int(c), d)),
         libc::SYS_mkdirat => ("mkdirat", Deed::Make { at: at(a, b, false), what: Made::Directory(c as u32) }),
-        libc::SYS_mknodat => ("mknodat", Deed::Make { at: at(a, b, false), what: Made::Node }),
+        libc::SYS_mknodat => {
+            (of_node(c, "mknodat"), Deed::Make { at: at(a, b, false), what: Made::Node(c as u32) })
+        }
         libc::SYS_symlinkat => ("symlinkat", Deed::Make { at: at(b, c, false), what: Made::Symlink(a) }),
         libc::SYS_linkat => {
             ("linkat", Deed::Link { from: at(a, b, flag(e, libc::AT_SYMLINK_FOLLOW)), to: at(c, d, false) })
@@ -148,16 +209,23 @@ pub fn read(number: i64, arguments: [u64; 6]) -> Option<Call> {
             ("fchmodat2", change(at(a, b, !flag(d, libc::AT_SYMLINK_NOFOLLOW)), Changed::Mode(c as u32)))
         }
         libc::SYS_fchownat => {
-            ("fchownat", change(at(a, b, !flag(e, libc::AT_SYMLINK_NOFOLLOW)), Changed::Other))
+            ("fchownat", change(at(a, b, !flag(e, libc::AT_SYMLINK_NOFOLLOW)), owner(c, d)))
         }
+        libc::SYS_fchmod => ("fchmod", alter(a, Changed::Mode(b as u32))),
+        libc::SYS_fchown => ("fchown", alter(a, owner(b, c))),
+        libc::SYS_fsetxattr => ("fsetxattr", alter(a, attribute)),
+        libc::SYS_fremovexattr => ("fremovexattr", alter(a, Changed::Attribute(b, None))),
+        libc::SYS_bind => ("bind", Deed::Bind(Named { socket: int(a), address: b, length: c })),
+        libc::SYS_listen => ("listen", Deed::Listen { socket: int(a), backlog: int(b) }),
+        libc::SYS_utimensat if b == 0 => ("utimensat", alter(a, Changed::Times(c))),
         libc::SYS_utimensat => {
             ("utimensat", change(at(a, b, !flag(d, libc::AT_SYMLINK_NOFOLLOW)), Changed::Times(c)))
         }
         libc::SYS_truncate => ("truncate", change(here(a, true), Changed::Length(b.cast_signed()))),
-        libc::SYS_setxattr => ("setxattr", change(here(a, true), Changed::Other)),
-        libc::SYS_lsetxattr => ("lsetxattr", change(here(a, false), Changed::Other)),
-        libc::SYS_removexattr => ("removexattr", change(here(a, true), Changed::Other)),
-        libc::SYS_lremovexattr => ("lremovexattr", change(here(a, false), Changed::Other)),
+        libc::SYS_setxattr => ("setxattr", change(here(a, true), attribute)),
+        libc::SYS_lsetxattr => ("lsetxattr", change(here(a, false), attribute)),
+        libc::SYS_removexattr => ("removexattr", change(here(a, true), Changed::Attribute(b, None))),
+        libc::SYS_lremovexattr => ("lremovexattr", change(here(a, false), Changed::Attribute(b, None))),
         #[cfg(target_arch = "x86_64")]
         number => return old(number, arguments),
         #[cfg(not(target_arch = "x86_64"))]
@@ -179,17 +247,20 @@ fn old(number: i64, [a, b, c, ..]: [u64; 6]) -> Option<Call> {
         libc::SYS_open => ("open", open(int(b), c)),
         libc::SYS_creat => ("creat", open(libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC, b)),
         libc::SYS_mkdir => ("mkdir", Deed::Make { at: here(a, false), what: Made::Directory(b as u32) }),
-        libc::SYS_mknod => ("mknod", Deed::Make { at: here(a, false), what: Made::Node }),
+        libc::SYS_mknod => {
+            (of_node(b, "mknod"), Deed::Make { at: here(a, false), what: Made::Node(b as u32) })
+        }
         libc::SYS_symlink => ("symlink", Deed::Make { at: here(b, false), what: Made::Symlink(a) }),
         libc::SYS_link => ("link", Deed::Link { from: here(a, false), to: here(b, false) }),
         libc::SYS_unlink => ("unlink", Deed::Remove { at: here(a, false), directory: false }),
         libc::SYS_rmdir => ("rmdir", Deed::Remove { at: here(a, false), directory: true }),
         libc::SYS_rename => ("rename", Deed::Rename { from: here(a, false), to: here(b, false), flags: 0 }),
         libc::SYS_chmod => ("chmod", change(here(a, true), Changed::Mode(b as u32))),
-        libc::SYS_chown => ("chown", change(here(a, true), Changed::Other)),
-        libc::SYS_lchown => ("lchown", change(here(a, false), Changed::Other)),
+        libc::SYS_chown => ("chown", change(here(a, true), owner(b, c))),
+        libc::SYS_lchown => ("lchown", change(here(a, false), owner(b, c))),
         libc::SYS_utime => ("utime", change(here(a, true), Changed::Other)),
         libc::SYS_utimes => ("utimes", change(here(a, true), Changed::Other)),
+        libc::SYS_futimesat if b == 0 => ("futimesat", Deed::Alter { file: int(a), what: Changed::Other }),
         libc::SYS_futimesat => {
             ("futimesat", change(Name { from: int(a), text: b, follow: true }, Changed::Other))
         }
@@ -224,6 +295,12 @@ mod tests {
         let call = read(libc::SYS_unlinkat, [minus_100, 8, 0, 0, 0, 0]).unwrap();
         let at = Name { from: libc::AT_FDCWD, text: 8, follow: false };
         assert_eq!(call, Call { name: "unlinkat", deed: Deed::Remove { at, directory: false } });
+    }
+
+    #[test]
+    fn a_fifo_is_named_as_one() {
+        let name = |mode: u32| read(libc::SYS_mknodat, [0, 8, u64::from(mode), 0, 0, 0]).unwrap().name;
+        assert_eq!([name(libc::S_IFIFO | 0o600), name(libc::S_IFREG | 0o600)], ["mkfifo", "mknodat"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::call::Call;
 use super::violation::{Answered, AskedCall, Violation, Why, is_trifle};
 use crate::system::notify::Notification;
+use crate::system::rate::Rate;
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -51,7 +52,7 @@ pub struct Held {
     /// Directories that were granted with all below.
     trees: Vec<Grant>,
     refused: HashSet<(String, Why)>,
-    asked: usize,
+    asked: Rate,
     /// Somebody could be asked, as far as is known.
     heard: bool,
 }
@@ -72,6 +73,13 @@ impl Held {
         self.trees.iter().any(|(granted, reason)| *reason == why && path.starts_with(granted))
     }
 
+    /// A person opened a directory, with all below it.
+    pub fn open(&mut self, directory: PathBuf) {
+        let grant = (directory, Why::Outside);
+        self.grants.push(grant.clone());
+        self.trees.push(grant);
+    }
+
     /// Whether a person said no to it.
     pub fn is_refused(&self, violation: &Violation) -> bool {
         self.refused.contains(&violation.key())
@@ -88,7 +96,7 @@ impl Held {
             && !waiting.violation.path.contains(char::REPLACEMENT_CHARACTER)
             && !self.refused.contains(&key)
             && self.waiting.len() < MOST_WAITING
-            && (stands || self.asked < MOST_QUESTIONS);
+            && (stands || self.asked.spent() < MOST_QUESTIONS);
         if may {
             self.waiting.push_back(waiting);
         }
@@ -103,7 +111,7 @@ impl Held {
         let first = self.waiting.front()?;
         let (violation, below) = (first.violation.clone(), first.below);
         self.standing = Some((violation.clone(), below));
-        self.asked += 1;
+        self.asked.count();
         let by_settings = matches!(violation.why, Why::Outside | Why::Socket | Why::Asked);
         let can_last = by_settings && below != Below::Others;
         Some(AskedCall { violation, can_last })
@@ -124,7 +132,7 @@ impl Held {
             Answered::Nobody => {
                 // No person was troubled; and nobody will be there for the other calls either.
                 self.heard = false;
-                self.asked = self.asked.saturating_sub(1);
+                self.asked.uncount();
                 return self.waiting.drain(..).collect();
             }
         }

@@ -4,11 +4,12 @@
 //! of the inside. It can only add to what mounts, namespaces and seccomp allow: a call is let through only where they make
 //! every outcome acceptable, whatever another thread changes meanwhile; what has no layer below it is made here, on
 //! descriptors and paths that were looked at once. Must not decide policy (`rules` answers from it) and never waits: it
-//! is one process for all that run in a sandbox.
+//! is one process for all that run in a sandbox. Where Landlock is below instead of mounts and namespaces (`domain`), less is
+//! let through and more is made here.
 //!
 //! ```text
 //! notification ─▶ call (what would it do) ─▶ place (to what) ─▶ rules (may it) ─▶ let through
-//!                                    └▶ socket (connect)                     ├▶ refused, recorded
+//!                                    └▶ socket (connect), pair               ├▶ refused, recorded
 //!                                                                            └▶ perform (made here)
 //! ```
 
@@ -17,11 +18,21 @@ mod births;
 #[cfg(target_os = "linux")]
 pub mod call;
 #[cfg(target_os = "linux")]
+mod connects;
+#[cfg(target_os = "linux")]
+pub mod domain;
+#[cfg(target_os = "linux")]
+pub mod door;
+#[cfg(target_os = "linux")]
 pub mod held;
+#[cfg(target_os = "linux")]
+pub mod pair;
 #[cfg(target_os = "linux")]
 pub mod perform;
 #[cfg(target_os = "linux")]
 pub mod place;
+#[cfg(target_os = "linux")]
+mod plain;
 pub mod rules;
 #[cfg(target_os = "linux")]
 mod settle;

@@ -7,32 +7,29 @@
 use super::call::Name;
 use crate::system::stranger::{self, Tree};
 use nix::errno::Errno;
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// As many symlinks as the kernel follows (path_resolution(7)).
 const LINKS: usize = 40;
-/// Directories that are kept open.
-const MOST: usize = 64;
 
 /// The tree of one sandbox. All its processes have the same root: none of them may change it.
 #[derive(Debug)]
 pub struct Places {
     tree: Tree,
-    /// Directories that were looked up lately by their canonical paths.
-    open: RefCell<HashMap<PathBuf, OwnedFd>>,
+    /// Its `/proc` is ours too: there `self` is whoever looks.
+    shared: bool,
 }
 
 impl Places {
-    /// The tree that this process sees.
+    /// The tree that this process sees; `shared`: with the very `/proc` that this process has.
     ///
     /// # Errors
     /// What open(2) gives.
-    pub fn of(thread: i32) -> nix::Result<Places> {
-        Ok(Places { tree: Tree::of(thread)?, open: RefCell::default() })
+    pub fn of(thread: i32, shared: bool) -> nix::Result<Places> {
+        Ok(Places { tree: Tree::of(thread)?, shared })
     }
 
     /// The canonical path that a name leads to; its last part need not exist.
@@ -47,21 +44,33 @@ impl Places {
         // A slash at the end follows like a slash within.
         let follow = name.follow || text.as_os_str().as_encoded_bytes().ends_with(b"/");
         if text.is_absolute() {
-            return self.walk(text, follow);
+            return self.walk(thread, text, follow);
         }
         let here = stranger::directory(thread, name.from)?;
         let path = here.join(&text);
         if Path::new(text.file_name().unwrap_or_default()) != text {
-            return self.walk(path, follow);
+            return self.walk(thread, path, follow);
         }
         // A name in a directory of the caller's, of which the kernel has just told the canonical path.
         if !follow {
             return Ok(path);
         }
         match self.tree.link(&path) {
-            Ok(target) => self.walk(here.join(target), follow),
+            Ok(target) => self.walk(thread, here.join(target), follow),
             Err(_) => Ok(path),
         }
+    }
+
+    /// The canonical path that a text of the caller's leads to, followed through no link at its end (bind(2)).
+    ///
+    /// # Errors
+    /// As for [`Places::find`].
+    pub fn find_text(&self, thread: i32, text: &Path) -> nix::Result<PathBuf> {
+        let path = match text.is_absolute() {
+            true => text.to_path_buf(),
+            false => stranger::directory(thread, libc::AT_FDCWD)?.join(text),
+        };
+        self.walk(thread, path, false)
     }
 
     /// The same, looked up on the host: the names are the same ones, but nothing is masked. For what is only asked about.
@@ -74,22 +83,34 @@ impl Places {
         std::fs::canonicalize(path).map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))
     }
 
-    fn walk(&self, mut path: PathBuf, follow: bool) -> nix::Result<PathBuf> {
+    fn walk(&self, thread: i32, mut path: PathBuf, follow: bool) -> nix::Result<PathBuf> {
         for _ in 0..LINKS {
+            path = self.as_seen_by(thread, path);
             let (Some(parent), Some(last)) = (path.parent(), path.file_name()) else {
                 // `/`, or something that ends in `..`.
                 return stranger::path_of(&self.tree.look(&path, true)?);
             };
-            let full = self.directory(parent)?.join(last);
+            let full = self.directory(thread, parent)?.join(last);
             if !follow {
                 return Ok(full);
             }
             match self.tree.link(&full) {
+                Ok(target) if self.shared && full.starts_with("/proc") => {
+                    path = self.behind(&full, full.parent().unwrap_or(Path::new("/")).join(target))?;
+                }
                 Ok(target) => path = full.parent().unwrap_or(Path::new("/")).join(target),
                 Err(_) => return Ok(full),
             }
         }
         Err(Errno::ELOOP)
+    }
+
+    /// Where a link of `/proc` leads, which may be a file that has no path (any more) and only a text like one.
+    fn behind(&self, link: &Path, target: PathBuf) -> nix::Result<PathBuf> {
+        use nix::sys::stat::{fstat, stat};
+        let (behind, there) = (stat(link)?, fstat(&self.tree.look(&target, true)?)?);
+        let same = (behind.st_dev, behind.st_ino) == (there.st_dev, there.st_ino);
+        if same { Ok(target) } else { Err(Errno::ENOENT) }
     }
 
     /// The path that a name leads to through links of `/proc` that are true for the caller alone: `self`, working
@@ -131,24 +152,46 @@ impl Places {
         magic.then_some(here)
     }
 
-    fn directory(&self, path: &Path) -> nix::Result<PathBuf> {
-        let mut open = self.open.borrow_mut();
-        if let Some(place) = open.get(path) {
-            // No part of its path is a link, so while it is called so, the path leads to it.
-            if stranger::path_of(place).is_ok_and(|now| now == path) {
-                return Ok(path.into());
-            }
-            open.remove(path);
+    fn directory(&self, thread: i32, path: &Path) -> nix::Result<PathBuf> {
+        match self.tree.straight(path, true) {
+            Ok(()) if path.is_absolute() && path.components().all(is_ordinary) => Ok(path.into()),
+            // A link on the way may have been `self`, which was followed as ours.
+            _ => Ok(self.as_seen_by(thread, stranger::path_of(&self.tree.look(path, true)?)?)),
         }
-        let place = self.tree.look(path, true)?;
-        let canonical = stranger::path_of(&place)?;
-        if canonical.as_os_str() == path.as_os_str() {
-            if open.len() >= MOST {
-                open.clear();
-            }
-            open.insert(path.into(), place);
+    }
+
+    /// A path with what is the caller's own in `/proc` instead of ours. Whoever really meant ours meets the kernel's answer,
+    /// which keeps it from everybody inside.
+    fn as_seen_by(&self, thread: i32, path: PathBuf) -> PathBuf {
+        let Ok(below) = path.strip_prefix("/proc").map(Path::to_path_buf) else { return path };
+        if !self.shared {
+            return path;
         }
-        Ok(canonical)
+        let this = std::process::id().to_string();
+        let own = [
+            ("thread-self".to_owned(), true),
+            (format!("{this}/task/{this}"), true),
+            ("self".to_owned(), false),
+            (this, false),
+        ];
+        let found = own.iter().find_map(|(name, task)| Some((below.strip_prefix(name).ok()?, *task)));
+        let (Some((rest, task)), Some(leader)) = (found, stranger::leader(thread)) else { return path };
+        let mut full = Path::new("/proc").join(leader.to_string());
+        if task {
+            full = full.join("task").join(thread.to_string());
+        }
+        // Joining nothing would add a slash.
+        if rest.as_os_str().is_empty() { full } else { full.join(rest) }
+    }
+
+    /// Whether a path without `.` and `..` leads where it says, through no link: to a directory, or to something else that
+    /// may be missing.
+    pub fn is_straight(&self, path: &Path, directory: bool) -> bool {
+        match self.tree.straight(path, directory) {
+            // The walk came to its end, or the call will get no further.
+            Err(Errno::ENOENT) => !directory,
+            walked => walked.is_ok(),
+        }
     }
 
     /// Whether anything stands at a canonical path.
@@ -171,4 +214,8 @@ impl Places {
     pub fn open(&self, path: &Path) -> nix::Result<OwnedFd> {
         self.tree.look(path, true)
     }
+}
+
+fn is_ordinary(part: Component<'_>) -> bool {
+    matches!(part, Component::RootDir | Component::Normal(_))
 }

@@ -3,10 +3,13 @@
 //! Owns the question what the mounts hold already and what they cannot hold because it does not exist yet. Must not look
 //! at the file system.
 
+use crate::confinement::landlock::Allowed;
 use crate::confinement::plan::{Before, Guard, Places};
 use crate::policy::files::{FilePolicy, PathPattern, PathRule};
 use crate::policy::{Access, NetworkPolicy, protected};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What one path means for a call that would change it.
@@ -55,6 +58,10 @@ pub struct Rules {
     never: Vec<PathBuf>,
     /// Repositories that the mounts were made for.
     known: HashSet<PathBuf>,
+    /// What Landlock allows, where that is below instead of mounts.
+    allowed: Option<Vec<Allowed>>,
+    /// Settings open something of the host's loopback.
+    loopback: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,7 +90,7 @@ impl Rules {
         network: &NetworkPolicy,
         never: Vec<PathBuf>,
     ) -> Rules {
-        let mut rules = Rules { never, ..Rules::default() };
+        let mut rules = Rules { never, loopback: network.reaches_loopback(), ..Rules::default() };
         let mut mark = |list: &[crate::confinement::plan::Place], set: fn(&mut Named)| {
             list.iter().for_each(|place| set(rules.named.entry(place.path.clone()).or_default()));
         };
@@ -126,6 +133,22 @@ impl Rules {
         Rules { known: repositories.into_iter().collect(), ..self }
     }
 
+    /// With what Landlock allows, where that is below instead of mounts.
+    #[must_use]
+    pub fn above(self, allowed: Option<&[Allowed]>) -> Rules {
+        Rules { allowed: allowed.map(<[Allowed]>::to_vec), ..self }
+    }
+
+    /// Whether settings open something of the host's loopback.
+    pub fn reaches_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// What Landlock allows, if that is below.
+    pub fn allowed(&self) -> Option<&[Allowed]> {
+        self.allowed.as_deref()
+    }
+
     /// The `.git` entry that a path configures, unless it is of a known repository.
     pub fn configured<'a>(&self, path: &'a Path) -> Option<&'a Path> {
         let name = path.file_name()?;
@@ -162,6 +185,28 @@ impl Rules {
             Access::Read if self.is_on_the_way(path) => Judgement::OnTheWay,
             Access::Read => Judgement::Outside,
         }
+    }
+
+    /// The names, in small letters, that mean something in a directory in which every other plain name passes; `None` where
+    /// not all of those do, or each is to be looked at for itself.
+    pub fn exceptions(&self, directory: &Path) -> Option<BTreeSet<Vec<u8>>> {
+        let hidden = self.hidden_later.iter().flat_map(|files| &files.read_denied);
+        let later = || self.denied_later.iter().chain(hidden.clone()).map(|rule| &rule.pattern);
+        // What a glob matches lies below its base.
+        let may_match = |pattern: &PathPattern| matches!(pattern, PathPattern::Glob(glob) if directory.starts_with(&glob.base));
+        if self.judge(&directory.join("plain")) != Judgement::Passes || later().any(may_match) {
+            return None;
+        }
+        let bases = later().map(|pattern| match pattern {
+            PathPattern::Literal(path) => path.as_path(),
+            PathPattern::Glob(glob) => glob.base.as_path(),
+        });
+        let named = self.named.keys().map(PathBuf::as_path).chain(bases);
+        let here = folded(directory);
+        let guarded = self.guarded.iter().map(|path| Path::new(OsStr::from_bytes(path)));
+        let guarded = guarded.filter(|path| path.parent() == Some(Path::new(OsStr::from_bytes(&here))));
+        let all = named.filter(|path| path.parent() == Some(directory)).chain(guarded);
+        Some(all.filter_map(|path| Some(folded(Path::new(path.file_name()?)))).collect())
     }
 
     /// Whether a person may open this for reading, though it must not be read.
@@ -269,6 +314,12 @@ fn is_hook(path: &Path) -> bool {
 /// Whether a name is where git looks for a repository.
 pub fn is_repository(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().eq_ignore_ascii_case(b".git"))
+}
+
+/// Whether a name is nothing in itself, wherever it stands: no repository, and nothing that git obeys in one.
+pub fn is_plain(name: &[u8]) -> bool {
+    let is = |special: &str| name.eq_ignore_ascii_case(special.as_bytes());
+    !is(".git") && !protected::IN_REPOSITORY.iter().any(|special| is(special))
 }
 
 /// What is born by a path: a repository, or the administrative directory of a linked worktree whose way back this is.

@@ -3,6 +3,7 @@
 //! Owns the answers that need a look at the file system or at what was granted. Must not change anything.
 
 use super::call::{Changed, Deed, Made};
+use super::perform;
 use super::rules::Judgement;
 use super::violation::Why;
 use super::watch::{Gatekeeper, News};
@@ -43,16 +44,32 @@ pub(super) struct Touched {
     pub source: bool,
 }
 
+/// Whether what stands at a path is held by a mount that cannot be written.
+pub(super) fn is_outside(judgement: &Judgement) -> bool {
+    !matches!(judgement, Judgement::Passes | Judgement::Protected(_) | Judgement::Own)
+}
+
 impl Gatekeeper<'_> {
+    /// A person opened a directory, with all below that nothing is kept from.
+    pub fn open(&mut self, directory: PathBuf) {
+        self.held.open(directory);
+    }
+
     /// What becomes of a call as far as one of its paths decides it.
     pub(super) fn settle(&mut self, deed: Deed, one: &Touched) -> Settled {
         match one.judgement {
+            Judgement::Passes if !self.is_held_below(deed, &one.path) => Settled::MadeHere,
             Judgement::Passes | Judgement::Own => Settled::LetThrough,
             Judgement::Single if matches!(deed, Deed::Remove { .. } | Deed::Rename { .. }) => {
                 Settled::MadeHere
             }
+            Judgement::Single
+                if matches!(deed, Deed::Change { .. }) && !self.is_held_below(deed, &one.path) =>
+            {
+                Settled::MadeHere
+            }
             Judgement::Single => Settled::LetThrough,
-            Judgement::Allowed if self.is_first_link(deed, one) => {
+            Judgement::Allowed if self.is_first_link(deed, one) || self.is_first_fifo(deed, one) => {
                 Settled::Refused { why: Why::Outside, reason: "", reply: Reply::Fail(Errno::EROFS) }
             }
             Judgement::Allowed => Settled::MadeHere,
@@ -62,7 +79,9 @@ impl Gatekeeper<'_> {
             {
                 Settled::MadeHere
             }
-            Judgement::Protected(_) if self.is_granted(&one.path, Why::Protected) => {
+            Judgement::Protected(_)
+                if self.is_granted(&one.path, Why::Protected) && !matches!(deed, Deed::Link { .. }) =>
+            {
                 let _ = (self.tell)(News::Granted(one.path.clone()));
                 Settled::MadeHere
             }
@@ -104,7 +123,15 @@ impl Gatekeeper<'_> {
     /// Whether a call makes a link of a name that settings or a person opened. Whatever the next command finds at that
     /// name it may write: a link would choose it.
     fn is_first_link(&self, deed: Deed, one: &Touched) -> bool {
-        matches!(deed, Deed::Make { what: Made::Symlink(_), .. }) && !self.is_below_opened(&one.path)
+        let links = matches!(deed, Deed::Make { what: Made::Symlink(_), .. } | Deed::Link { .. });
+        links && !self.is_below_opened(&one.path)
+    }
+
+    /// Whether a call makes a FIFO of a name that settings opened, and nobody was asked about it: programs outside would
+    /// wait at a name where they expect a file.
+    fn is_first_fifo(&self, deed: Deed, one: &Touched) -> bool {
+        matches!(deed, Deed::Make { what: Made::Node(mode), .. } if perform::is_fifo(mode))
+            && !self.is_below_opened(&one.path)
     }
 
     /// Whether not only this name is open outside, but the directory that holds it.
@@ -115,18 +142,22 @@ impl Gatekeeper<'_> {
         })
     }
 
-    /// Whether a rename is one between two file systems, to which programs answer by copying. What the mounts hold is
+    /// Whether a rename or a link is one between two file systems, to which programs answer by copying. What the mounts hold is
     /// nothing special on the host, so nothing is taken from there by calls that are made here, nor out of the file
     /// systems that the sandbox has for itself; and a name that is opened alone takes only what its neighbours are: a
     /// link could come from elsewhere.
     pub(super) fn lies_apart(&self, deed: Deed, touched: &[Touched]) -> bool {
-        let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) else { return false };
-        let side = |one: &Touched| match one.judgement {
-            Judgement::Passes | Judgement::Protected(_) => Side::Inside,
+        let side = |one: &Touched| match &one.judgement {
             Judgement::Own => Side::Own,
-            _ => Side::Outside,
+            judgement if is_outside(judgement) => Side::Outside,
+            _ => Side::Inside,
         };
         let alone = |one: &Touched| side(one) == Side::Outside && !self.is_below_opened(&one.path);
+        if let (Deed::Link { .. }, [to, from]) = (deed, touched) {
+            // The file would be written by either name for as long as one of them may be.
+            return side(from) != side(to) || alone(to) || alone(from);
+        }
+        let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) else { return false };
         let exchange = flags & libc::RENAME_EXCHANGE != 0;
         side(from) != side(to)
             || from.path.parent() != to.path.parent() && (alone(to) || exchange && alone(from))
@@ -193,7 +224,11 @@ impl Gatekeeper<'_> {
                 let owner = nix::sys::stat::lstat(&one.path).map(|s| s.st_uid);
                 there && (user.is_root() || owner.is_ok_and(|owner| owner == user.as_raw()))
             }
-            Deed::Connect { .. } => false,
+            Deed::Connect { .. }
+            | Deed::Pair(_)
+            | Deed::Alter { .. }
+            | Deed::Listen { .. }
+            | Deed::Bind(_) => false,
         }
     }
 }

@@ -3,13 +3,16 @@
 //!
 //! Owns reading the address once, finding out whose socket it names, and connecting a copy of the caller's descriptor.
 
+use super::door::{self, Door};
 use super::place::Places;
 use super::rules::{Reachable, Rules};
 use crate::system::stranger;
-use crate::system::{connecting, unix_diag};
+use crate::system::{connecting, descent, sockets, unix_diag};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
+use nix::unistd::Pid;
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,8 @@ pub enum Connect {
 pub struct Unfinished {
     socket: OwnedFd,
     address: Vec<u8>,
+    /// For the gateway: where it is to go.
+    meant: Option<(SocketAddr, Door)>,
     /// What the address leads to; open as long as it is used.
     _place: Option<OwnedFd>,
 }
@@ -42,7 +47,16 @@ impl Unfinished {
     /// # Errors
     /// What connect(2) gives.
     pub fn finish(&self, wanted: impl Fn() -> bool) -> nix::Result<()> {
-        connecting::finish(&self.socket, &self.address, wanted)
+        if self.meant.is_some() && connecting::is_connected(&self.socket) {
+            return self.announce();
+        }
+        connecting::finish(&self.socket, &self.address, wanted)?;
+        self.announce()
+    }
+
+    fn announce(&self) -> nix::Result<()> {
+        let Some((meant, door)) = &self.meant else { return Ok(()) };
+        connecting::say(&self.socket, &door.announce(sockets::address_of(&self.socket)?, *meant))
     }
 }
 
@@ -59,18 +73,43 @@ pub struct Wanted {
     pub length: u64,
 }
 
-/// The longest address that the kernel takes (struct sockaddr_storage).
-const LONGEST: u64 = 128;
+/// What tells whether a socket is the sandbox's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// Lists the Unix sockets of its network namespace.
+    pub diag: Option<&'a OwnedFd>,
+    /// Where that is the whole machine's: the first process inside. A socket that it or a descendant has open is the
+    /// sandbox's own.
+    pub first: Option<Pid>,
+    /// And where its TCP connections go.
+    pub door: Option<&'a Door>,
+}
 
-/// Makes the connection, if it may be made.
+impl Around<'_> {
+    /// Whether one of the inside listens at a file or by a name.
+    fn listens(self, is: impl Fn(&unix_diag::Listening) -> bool) -> bool {
+        let all = self.diag.and_then(|diag| unix_diag::listening(diag).ok()).unwrap_or_default();
+        let mut found = all.iter().filter(|listener| is(listener));
+        match self.first {
+            None => found.next().is_some(),
+            Some(first) => found.any(|listener| descent::holds_socket(first, listener.socket)),
+        }
+    }
+}
+
+/// The longest address that the kernel takes (struct sockaddr_storage).
+pub(super) const LONGEST: u64 = 128;
+
+/// Makes the connection, if it may be made. `spoke` hears of one with a server outside, and what allows it.
 pub fn connect(
     wanted: Wanted,
     places: &Places,
     rules: &Rules,
     granted: &dyn Fn(&Path) -> bool,
-    diag: Option<&OwnedFd>,
+    spoke: &dyn Fn(&Path, &str),
+    around: &Around<'_>,
 ) -> Connect {
-    match attempt(wanted, places, rules, granted, diag) {
+    match attempt(wanted, places, rules, granted, spoke, around) {
         Ok(done) => done,
         Err(error) => Connect::Failed(error),
     }
@@ -81,7 +120,8 @@ fn attempt(
     places: &Places,
     rules: &Rules,
     granted: &dyn Fn(&Path) -> bool,
-    diag: Option<&OwnedFd>,
+    spoke: &dyn Fn(&Path, &str),
+    around: &Around<'_>,
 ) -> nix::Result<Connect> {
     // As connect(2) answers, in its order.
     let socket = stranger::descriptor(wanted.thread, wanted.socket)?;
@@ -91,12 +131,22 @@ fn attempt(
     let length = usize::try_from(wanted.length).map_err(|_| Errno::EINVAL)?;
     let address = stranger::bytes(wanted.thread, wanted.address, length)?;
     if connecting::is_unix(&socket)? {
-        let may = |path: &Path| match rules.reach(path) {
-            Reachable::Unnamed if granted(path) => Reachable::Allowed("a person".to_owned()),
-            reachable => reachable,
+        // Asked only about servers outside.
+        let may = |path: &Path| {
+            let reachable = match rules.reach(path) {
+                Reachable::Unnamed if granted(path) => Reachable::Allowed("a person".to_owned()),
+                reachable => reachable,
+            };
+            if let Reachable::Allowed(by) = &reachable {
+                spoke(path, by);
+            }
+            reachable
         };
-        unix(wanted, socket, address, places, &may, diag)
-    } else if diag.is_none_or(|diag| connecting::share_network(&socket, diag)) {
+        unix(wanted, socket, address, places, &may, around)
+    } else if around.first.is_some() {
+        // The network is the whole machine's.
+        to_door(socket, &address, around.door.ok_or(Errno::ENETUNREACH)?, rules.reaches_loopback())
+    } else if around.diag.is_none_or(|diag| connecting::share_network(&socket, diag)) {
         Ok(made(socket, address, None))
     } else {
         // It came in from outside, and would reach what is there.
@@ -104,10 +154,37 @@ fn attempt(
     }
 }
 
+/// Connects to the gateway's door and says there where to.
+fn to_door(socket: OwnedFd, address: &[u8], door: &Door, loopback: bool) -> nix::Result<Connect> {
+    let family = connecting::tcp_family(&socket)?;
+    let ipv6 = family == libc::AF_INET6;
+    // Without a family it would be disconnected, which nobody needs.
+    let meant = door::parse(address, ipv6).ok_or(Errno::EAFNOSUPPORT)?;
+    if !door.leads_to(meant, loopback) {
+        return Err(Errno::ECONNREFUSED);
+    }
+    let at = door.addresses.get(usize::from(ipv6)).copied().flatten().ok_or(Errno::ENETUNREACH)?;
+    connecting::without_fast_open(&socket);
+    let unfinished = Unfinished {
+        socket,
+        address: connecting::as_sockaddr(at),
+        meant: Some((meant, door.clone())),
+        _place: None,
+    };
+    Ok(match connecting::try_connect(&unfinished.socket, &unfinished.address) {
+        // A caller that does not wait is told that it is done: it nearly is, and only then may it speak.
+        Ok(true) | Err(Errno::EINPROGRESS) if connecting::is_connected(&unfinished.socket) => {
+            Connect::Done(unfinished.announce())
+        }
+        Ok(_) | Err(Errno::EINPROGRESS) => Connect::Unfinished(unfinished),
+        Err(error) => Connect::Done(Err(error)),
+    })
+}
+
 fn made(socket: OwnedFd, address: Vec<u8>, place: Option<OwnedFd>) -> Connect {
     match connecting::try_connect(&socket, &address) {
         Ok(true) => Connect::Done(Ok(())),
-        Ok(false) => Connect::Unfinished(Unfinished { socket, address, _place: place }),
+        Ok(false) => Connect::Unfinished(Unfinished { socket, address, meant: None, _place: place }),
         Err(error) => Connect::Done(Err(error)),
     }
 }
@@ -118,7 +195,7 @@ fn unix(
     address: Vec<u8>,
     places: &Places,
     may: &dyn Fn(&Path) -> Reachable,
-    diag: Option<&OwnedFd>,
+    around: &Around<'_>,
 ) -> nix::Result<Connect> {
     let name = address.get(2..).unwrap_or_default();
     if address.first_chunk() != Some(&(libc::AF_UNIX as u16).to_ne_bytes()) || name.is_empty() {
@@ -126,7 +203,11 @@ fn unix(
     }
     if name.first() == Some(&0) {
         // An abstract name is one of the socket's own network namespace. A socket of another came in from outside.
-        let own = diag.is_some_and(|diag| {
+        if around.first.is_some() {
+            // It would be one of the whole machine's: nobody inside has one (`Gatekeeper::listen`).
+            return Err(Errno::ECONNREFUSED);
+        }
+        let own = around.diag.is_some_and(|diag| {
             fstat(&socket).is_ok_and(|stat| unix_diag::holds(diag, stat.st_ino).unwrap_or(false))
         });
         return Ok(if own { made(socket, address, None) } else { Connect::Failed(Errno::ECONNREFUSED) });
@@ -145,10 +226,7 @@ fn unix(
         // As unix_find_bsd() answers.
         return Err(Errno::ECONNREFUSED);
     }
-    let inside = diag.is_some_and(|diag| {
-        unix_diag::listening(diag)
-            .is_ok_and(|all| all.iter().any(|l| l.is(&canonical, stat.st_dev, stat.st_ino)))
-    });
+    let inside = around.listens(|listener| listener.is(&canonical, stat.st_dev, stat.st_ino));
     if !inside {
         let reachable = may(&canonical);
         if !matches!(reachable, Reachable::Allowed(_)) {

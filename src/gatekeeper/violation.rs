@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// Different violations of one kind that one command may leave; what comes after is only counted. Of each kind, so that
 /// nobody hides a knock at a server behind many files.
@@ -128,18 +129,30 @@ pub enum Answered {
 /// What programs try as a matter of course and do without as easily: nobody is asked about it, and nothing is said.
 pub fn is_trifle(path: &str) -> bool {
     // Python tries to keep what it compiled beside each module; interactive shells keep a history; Java shows how it does.
-    path.contains("/__pycache__") || path.ends_with("_history") || path.starts_with("/tmp/hsperfdata_")
+    if path.contains("/__pycache__") || path.ends_with("_history") || path.starts_with("/tmp/hsperfdata_") {
+        return true;
+    }
+    // vi, less and wget keep what they were used for (and write it beside first), top a place for its settings.
+    let name = path.rsplit('/').next().unwrap_or(path);
+    [".viminf", ".lesshs", ".wget-hsts"].iter().any(|begun| name.starts_with(begun))
+        || path.ends_with("/.config/procps")
 }
 
 /// What one command left.
 #[derive(Debug, Default)]
 pub struct Ledger {
     seen: HashSet<(String, Why)>,
+    spoken: HashSet<PathBuf>,
     /// All that were refused, repeated ones too.
     pub count: u64,
 }
 
 impl Ledger {
+    /// Whether this server was not spoken to before, and is to be told.
+    pub fn speaks(&mut self, socket: &Path) -> bool {
+        self.spoken.len() < MOST && self.spoken.insert(socket.to_path_buf())
+    }
+
     /// Whether this one is new and is to be told.
     pub fn enter(&mut self, violation: &Violation) -> bool {
         self.count += 1;
@@ -162,6 +175,17 @@ mod tests {
             why: Why::Outside,
             reason: String::new(),
             refused_by_person: false,
+        }
+    }
+
+    #[test]
+    fn what_programs_keep_of_themselves_is_a_trifle_and_what_people_keep_is_none() {
+        for path in ["/h/.viminfo", "/h/.viminfz.tmp", "/h/.lesshsQ", "/h/.config/procps", "/h/.bash_history"]
+        {
+            assert!(is_trifle(path), "{path}");
+        }
+        for path in ["/h/.vimrc", "/h/.lesskey", "/h/.config/procps/toprc", "/h/.viminfo.d/x", "/h/history"] {
+            assert!(!is_trifle(path), "{path}");
         }
     }
 

@@ -2,15 +2,18 @@
 
 use super::births::{Births, Entered};
 use super::call::{self, Call, Deed, Made, Name};
+use super::domain::Domain;
 use super::held::{Below, Grant, Held, Waiting};
+use super::pair::{self, Own};
 use super::perform;
 use super::place::Places;
-use super::rules::{self, Judgement, Reachable, Rules};
-use super::settle::{Settled, Touched};
-use super::socket::{self, Connect, Unfinished, Wanted};
+use super::plain::Plain;
+use super::rules::{self, Judgement, Rules};
+use super::settle::{self, Settled, Touched};
+use super::socket::Wanted;
 use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
 use crate::system::notify::{Listener, Notification, Reply};
-use crate::system::{process, stranger};
+use crate::system::stranger;
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
 use std::collections::VecDeque;
@@ -25,6 +28,8 @@ pub enum News {
     Violation(Violation),
     /// What is to stand at this protected name, a person allowed.
     Granted(PathBuf),
+    /// A server outside was spoken to, for the first time: its socket, and what allows it.
+    Spoke(PathBuf, String),
     /// A repository was born at this name: what git would obey of it is looked at afterwards.
     Repository(PathBuf),
 }
@@ -38,11 +43,13 @@ const MOST_AT_ONCE: usize = 64;
 
 /// The gatekeeper of one sandbox.
 pub struct Gatekeeper<'a> {
-    listener: Listener,
-    diag: Option<OwnedFd>,
+    pub(super) listener: Listener,
+    pub(super) own: Own<'a>,
     pub(super) rules: &'a Rules,
     pub(super) places: Option<Places>,
-    ledger: Ledger,
+    plain: Plain,
+    pub(super) domain: Option<Domain>,
+    pub(super) ledger: Ledger,
     pub(super) held: Held,
     /// What was granted "once" to the call that is judged.
     pub(super) once: Vec<Grant>,
@@ -62,15 +69,21 @@ pub struct Cost {
     pub longest: Duration,
 }
 
+/// A call, and when it came.
+struct Received {
+    asked: Notification,
+    at: Instant,
+}
+
 /// The flags of an open that changes something.
 const CHANGES: i32 = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
 
 impl<'a> Gatekeeper<'a> {
-    /// For the sandbox whose calls come to this descriptor; `diag` asks about its Unix sockets. `heard`: there may be
-    /// somebody to ask. `tell` says whether it was heard.
+    /// For the sandbox whose calls come to this descriptor. `heard`: there may be somebody to ask. `tell` says whether it
+    /// was heard.
     pub fn new(
         listener: OwnedFd,
-        diag: Option<OwnedFd>,
+        own: Own<'a>,
         rules: &'a Rules,
         heard: bool,
         tell: Box<dyn FnMut(News) -> bool + 'a>,
@@ -78,9 +91,11 @@ impl<'a> Gatekeeper<'a> {
         let (listener, held) = (Listener::new(listener), Held::new(heard));
         Gatekeeper {
             listener,
-            diag,
+            own,
             rules,
             places: None,
+            plain: Plain::default(),
+            domain: rules.allowed().map(Domain::of),
             ledger: Ledger::default(),
             held,
             once: Vec::new(),
@@ -113,28 +128,36 @@ impl<'a> Gatekeeper<'a> {
     /// Answers calls that wait. All are received before the first is answered: until then a signal interrupts them, and
     /// few programs expect that of unlink(2).
     pub fn attend(&mut self) {
-        let mut received = VecDeque::new();
-        let Ok(first) = self.listener.receive() else { return };
-        received.extend(first.map(|asked| (Instant::now(), asked)));
+        let Some(first) = self.receive() else { return };
+        // One is the rule, and the wait for the next one is another look.
+        if !self.listener.has_more() {
+            return self.answer(first);
+        }
+        let mut received = VecDeque::from([first]);
         for _ in 0..MOST_AT_ONCE {
             while received.len() < MOST_AT_ONCE && self.listener.has_more() {
-                let Ok(next) = self.listener.receive() else { break };
-                received.extend(next.map(|asked| (Instant::now(), asked)));
+                let Some(next) = self.receive() else { break };
+                received.push_back(next);
             }
-            let Some((begun, asked)) = received.pop_front() else { return };
-            self.answer(begun, asked);
+            let Some(next) = received.pop_front() else { return };
+            self.answer(next);
         }
-        received.into_iter().for_each(|(begun, asked)| self.answer(begun, asked));
+        received.into_iter().for_each(|next| self.answer(next));
     }
 
-    fn answer(&mut self, begun: Instant, asked: Notification) {
+    fn receive(&self) -> Option<Received> {
+        let asked = self.listener.receive().ok()??;
+        Some(Received { asked, at: Instant::now() })
+    }
+
+    fn answer(&mut self, Received { asked, at }: Received) {
         let reply = match call::read(asked.call, asked.arguments) {
             // Nobody knows what it would do: it fails.
             None => Some(Reply::Fail(Errno::ENOSYS)),
             Some(call) => self.judge(asked, call),
         };
         self.reply(asked, reply);
-        let took = begun.elapsed();
+        let took = at.elapsed();
         self.cost.calls += 1;
         self.cost.total += took;
         self.cost.longest = self.cost.longest.max(took);
@@ -155,13 +178,20 @@ impl<'a> Gatekeeper<'a> {
     /// `None`: it was answered already, or will be by another process.
     fn judge(&mut self, asked: Notification, call: Call) -> Option<Reply> {
         if self.places.is_none() {
-            self.places = Places::of(asked.thread).ok();
+            self.places = Places::of(asked.thread, self.domain.is_some()).ok();
         }
         match call.deed {
             Deed::Connect { socket, address, length } => {
                 self.connect(asked, call, Wanted { thread: asked.thread, socket, address, length })
             }
-            _ => self.file(asked, call),
+            Deed::Alter { file, what } => Some(self.alter(asked, call, file, what)),
+            Deed::Bind(named) => Some(self.bind(asked, call, named)),
+            Deed::Listen { socket, backlog } => Some(self.listen(asked, socket, backlog)),
+            Deed::Pair(wanted) => pair::answer(&self.listener, asked, wanted, &self.own),
+            _ => {
+                let reply = self.file(asked, call);
+                reply.map(|reply| self.without_mounts(asked.thread, call.deed, reply))
+            }
         }
     }
 
@@ -171,6 +201,11 @@ impl<'a> Gatekeeper<'a> {
             && flags & CHANGES == 0
         {
             return self.reading(asked, call, at);
+        }
+        if let Some(places) = &self.places
+            && self.plain.passes(asked.thread, deed, places, self.rules, self.domain.as_ref())
+        {
+            return Some(Reply::Continue);
         }
         let touched = match self.touched(asked.thread, deed) {
             Ok(touched) => touched,
@@ -217,7 +252,11 @@ impl<'a> Gatekeeper<'a> {
             return Some(Reply::Continue);
         }
         let paths: Vec<&Path> = touched.iter().map(|t| t.path.as_path()).collect();
-        perform::perform(&self.listener, asked, deed, &paths).unwrap_or_else(|error| Some(Reply::Fail(error)))
+        if let (Some(domain), Deed::Remove { .. } | Deed::Rename { .. }) = (&mut self.domain, deed) {
+            paths.iter().for_each(|path| domain.forget(path));
+        }
+        perform::perform(&self.listener, asked, deed, &paths, self.bits(&touched))
+            .unwrap_or_else(|error| Some(Reply::Fail(error)))
     }
 
     /// Opening for reading: notified only where settings have questions about it.
@@ -225,7 +264,14 @@ impl<'a> Gatekeeper<'a> {
         // Below a masked directory nothing can be looked up inside; the host has the same names.
         let places = self.places.as_mut()?;
         let found = places.find(asked.thread, at).or_else(|_| places.find_on_host(asked.thread, at));
-        let Some(path) = found.ok().filter(|path| self.rules.asks_to_read(path)) else {
+        let found = found.ok();
+        if let Some(path) = &found
+            && self.is_read_here(call.deed, path)
+        {
+            let made = perform::perform(&self.listener, asked, call.deed, &[path.as_path()], perform::PLAIN);
+            return made.unwrap_or_else(|error| Some(Reply::Fail(error)));
+        }
+        let Some(path) = found.filter(|path| self.rules.asks_to_read(path)) else {
             return Some(Reply::Continue);
         };
         if !self.held.is_granted(&path, Why::Asked) {
@@ -235,7 +281,7 @@ impl<'a> Gatekeeper<'a> {
             let violation = violation(asked, call, &path, Why::Asked, "");
             return self.hold_or(asked, call, violation, Reply::Continue);
         }
-        let made = perform::perform(&self.listener, asked, call.deed, &[path.as_path()]);
+        let made = perform::perform(&self.listener, asked, call.deed, &[path.as_path()], perform::PLAIN);
         made.unwrap_or_else(|error| Some(Reply::Fail(error)))
     }
 
@@ -264,7 +310,7 @@ impl<'a> Gatekeeper<'a> {
 
     /// As the rules judge it; and git's configuration in a repository that was there before is not written, however deep
     /// it is: the mounts hold those that were found within a budget.
-    fn judge_path(&self, path: &Path) -> Judgement {
+    pub(super) fn judge_path(&self, path: &Path) -> Judgement {
         let judgement = self.rules.judge(path);
         let settled = || {
             let entry = self.rules.configured(path)?;
@@ -292,12 +338,18 @@ impl<'a> Gatekeeper<'a> {
     }
 
     /// What a call touches; an error is whatever keeps that from being found out.
-    fn touched(&mut self, thread: i32, deed: Deed) -> nix::Result<Vec<Touched>> {
+    pub(super) fn touched(&mut self, thread: i32, deed: Deed) -> nix::Result<Vec<Touched>> {
         let names: &[(Name, bool)] = &match deed {
             Deed::Open { at, .. } | Deed::Make { at, .. } | Deed::Link { to: at, .. } => vec![(at, false)],
             Deed::Remove { at, .. } | Deed::Change { at, .. } => vec![(at, true)],
             Deed::Rename { from, to, .. } => vec![(from, true), (to, false)],
-            Deed::Connect { .. } => return Err(Errno::EINVAL),
+            Deed::Connect { .. }
+            | Deed::Pair(_)
+            | Deed::Alter { .. }
+            | Deed::Listen { .. }
+            | Deed::Bind(_) => {
+                return Err(Errno::EINVAL);
+            }
         };
         let places = self.places.as_ref().ok_or(Errno::EACCES)?;
         let mut all = Vec::with_capacity(names.len());
@@ -310,23 +362,21 @@ impl<'a> Gatekeeper<'a> {
             let judgement = if source && judgement == SETTLED { Judgement::Passes } else { judgement };
             all.push(Touched { path, judgement, source });
         }
-        // By another name it could be written.
         if let Deed::Link { from, .. } = deed {
             let found = places.find(thread, from).map(|path| (path.clone(), self.judge_path(&path)));
             let found = found.ok().or_else(|| self.through_magic(thread, from));
-            all.extend(
-                found.filter(|(_, judgement)| *judgement == SETTLED).map(|(path, judgement)| Touched {
-                    path,
-                    judgement,
-                    source: false,
-                }),
-            );
+            // Without mounts below it is made here, of both names.
+            let apart = all.iter().any(|to| settle::is_outside(&to.judgement)) || self.domain.is_some();
+            // By another name it could be written.
+            let one =
+                found.map(|(path, judgement)| Touched { path, source: judgement != SETTLED, judgement });
+            all.extend(one.filter(|one| apart || !one.source));
         }
         Ok(all)
     }
 
     /// Lets a call wait for a person, or records and refuses it where nobody is to be asked.
-    fn hold_or(
+    pub(super) fn hold_or(
         &mut self,
         asked: Notification,
         call: Call,
@@ -335,7 +385,8 @@ impl<'a> Gatekeeper<'a> {
     ) -> Option<Reply> {
         // What a grant could not help is not asked about: calls that are not made here, FIFOs, first links.
         let hopeless = violation.why != Why::Protected && matches!(refusal, Reply::Fail(_));
-        let helps = matches!(call.deed, Deed::Connect { .. }) || perform::can(call.deed) && !hopeless;
+        let helps =
+            matches!(call.deed, Deed::Connect { .. }) || perform::can(asked.thread, call.deed) && !hopeless;
         let (once, below) = (self.once.clone(), self.below(call.deed, Path::new(&violation.path)));
         let waiting = || Waiting { asked, call, violation: violation.clone(), once, below };
         if helps && self.held.keep(waiting()) {
@@ -343,7 +394,9 @@ impl<'a> Gatekeeper<'a> {
         }
         let refused_by_person = self.held.is_refused(&violation);
         self.record(&Violation { refused_by_person, ..violation });
-        Some(refusal)
+        // As a mount would say it.
+        let by_kernel = self.domain.is_some() && refusal == Reply::Continue;
+        Some(if by_kernel { Reply::Fail(Errno::EROFS) } else { refusal })
     }
 
     fn below(&self, deed: Deed, path: &Path) -> Below {
@@ -354,53 +407,14 @@ impl<'a> Gatekeeper<'a> {
         }
     }
 
-    fn connect(&mut self, asked: Notification, call: Call, wanted: Wanted) -> Option<Reply> {
-        // Without a tree nothing can be looked at, and nothing is connected.
-        let Some(places) = &self.places else { return Some(Reply::Fail(Errno::EACCES)) };
-        if !self.listener.still_waits(asked.id) {
-            return None;
-        }
-        let (held, once) = (&self.held, &self.once);
-        let granted = |path: &Path| {
-            held.is_granted(path, Why::Socket) || once.iter().any(|(p, why)| p == path && *why == Why::Socket)
-        };
-        match socket::connect(wanted, places, self.rules, &granted, self.diag.as_ref()) {
-            Connect::Done(Ok(())) => Some(Reply::Value(0)),
-            Connect::Done(Err(error)) | Connect::Failed(error) => Some(Reply::Fail(error)),
-            Connect::Unfinished(rest) => self.leave_to_another(asked, &rest),
-            Connect::Refused(path, reachable) => {
-                let (why, reason) = match reachable {
-                    Reachable::Never => (Why::Own, "sbsh's own socket"),
-                    _ => (Why::Socket, "its server is outside"),
-                };
-                let violation = violation(asked, call, &path, why, reason);
-                self.hold_or(asked, call, violation, Reply::Fail(Errno::EACCES))
-            }
-        }
-    }
-
-    /// A process of its own waits with the caller; it ends when the connect does or the caller is gone.
-    fn leave_to_another(&self, asked: Notification, rest: &Unfinished) -> Option<Reply> {
-        match process::fork() {
-            Ok(process::Fork::Parent(_)) => None,
-            Ok(process::Fork::Child) => {
-                let done = rest.finish(|| self.listener.still_waits(asked.id));
-                let reply = done.map_or_else(Reply::Fail, |()| Reply::Value(0));
-                let _ = self.listener.answer(asked.id, reply);
-                process::exit_now(0)
-            }
-            Err(error) => Some(Reply::Fail(error)),
-        }
-    }
-
-    fn record(&mut self, violation: &Violation) {
+    pub(super) fn record(&mut self, violation: &Violation) {
         if self.ledger.enter(violation) {
             let _ = (self.tell)(News::Violation(violation.clone()));
         }
     }
 }
 
-fn violation(asked: Notification, call: Call, path: &Path, why: Why, reason: &str) -> Violation {
+pub(super) fn violation(asked: Notification, call: Call, path: &Path, why: Why, reason: &str) -> Violation {
     Violation {
         time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         program: stranger::program(asked.thread).unwrap_or_default(),

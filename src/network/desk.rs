@@ -2,6 +2,7 @@
 //! exchanged; the pipeline gives them life.
 
 use super::{Permit, Refusal, Target};
+use crate::broker;
 use crate::gatekeeper::{AskedCall, Violation};
 use crate::policy::NetworkPolicy;
 use serde::{Deserialize, Serialize};
@@ -83,12 +84,25 @@ pub enum ToFront {
     Ask(Asked),
     /// From the gatekeeper, likewise.
     AskCall(AskedCall),
+    /// From a broker, likewise.
+    AskOutside(broker::Asked),
+    /// From a broker: this was answered by somebody without the terminal.
+    Outside(broker::Asked, Reply),
+    /// From a broker: a refusal in one line, which nobody has heard yet.
+    Unheard(String),
     /// From the gatekeeper: what stands here now, a person allowed.
     Granted(PathBuf),
     /// From the gatekeeper: a call was refused.
     Violation(Violation),
     /// From the gatekeeper: a repository was born here.
     Repository(PathBuf),
+    /// From a broker: a program runs without these variables, which were set inside. To be said now, once for each program.
+    LeftBehind {
+        /// It.
+        program: PathBuf,
+        /// Their names, in words.
+        names: String,
+    },
     /// To be said now.
     Notice(String),
 }

@@ -9,10 +9,12 @@ use super::judge::Judge;
 use super::loopback::seat::Seat;
 use super::loopback::{self, Loopback};
 use super::names::{Meant, Names};
-use super::setup::Entrances;
+use super::setup::{Entrances, HTTP_PORT, SOCKS_PORT};
 use super::upstream::Upstreams;
-use super::{Cause, Gate, Target, Way, explicit, transparent};
+use super::{Cause, Gate, Target, Way, explicit, mediated, transparent};
+use crate::gatekeeper::door::Door;
 use crate::policy::Host;
+use crate::system::children::give_up;
 use crate::system::sockets;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -80,6 +82,11 @@ pub fn serve(
             let listener = listener(door)?;
             house.admit(listener, House::transparent);
         }
+        for door in entrances.mediated.iter().flat_map(|mediated| &mediated.listeners) {
+            let listener = listener(door)?;
+            let door = entrances.mediated.as_ref().map(|mediated| mediated.door.clone());
+            house.admit(listener, move |house, stream, from| house.mediated(stream, from, door.clone()));
+        }
         for door in &entrances.explicit {
             let listener = listener(door)?;
             house.admit(listener, |house, stream, from| async move {
@@ -96,6 +103,7 @@ pub fn serve(
     });
     // A person who is still being asked, or a resolver that does not answer, must not hold the caller.
     runtime.shutdown_background();
+    give_up();
     ends.write_down();
     seat.iter().for_each(|seat| seat.leave());
     served
@@ -111,7 +119,7 @@ fn listener(door: &OwnedFd) -> io::Result<TcpListener> {
 
 /// Whether somebody waits to be accepted.
 fn is_knocked(entrances: &Entrances) -> bool {
-    let doors = entrances.transparent.iter().chain(&entrances.explicit);
+    let doors = entrances.knocked();
     let mut doors: Vec<PollFd> = doors.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)).collect();
     poll(&mut doors, PollTimeout::ZERO).is_ok_and(|knocked| knocked > 0)
 }
@@ -161,7 +169,24 @@ impl House {
     /// A connection that was meant for elsewhere.
     async fn transparent(self: Rc<House>, stream: TcpStream, from: SocketAddr) {
         let Ok(meant) = stream.local_addr() else { return };
-        let meant = SocketAddr::new(meant.ip().to_canonical(), meant.port());
+        self.meant_for(stream, from, SocketAddr::new(meant.ip().to_canonical(), meant.port())).await;
+    }
+
+    /// A connection that the gatekeeper made, or somebody else, who is nobody here.
+    async fn mediated(self: Rc<House>, mut stream: TcpStream, from: SocketAddr, door: Option<Door>) {
+        let Some(door) = door else { return };
+        let Some(meant) = mediated::hear(&door, &mut stream, from).await else { return };
+        match meant.port() {
+            HTTP_PORT | SOCKS_PORT if meant.ip().is_loopback() => {
+                explicit::serve(Rc::clone(&self.judge), stream, from).await;
+            }
+            // Whichever name server the machine has.
+            53 => drop(self.answer_over_tcp(stream).await),
+            _ => self.meant_for(stream, from, meant).await,
+        }
+    }
+
+    async fn meant_for(self: Rc<House>, stream: TcpStream, from: SocketAddr, meant: SocketAddr) {
         let stream = match &self.loopback {
             Some(loopback) if meant.ip().is_loopback() => match loopback.carry(stream, meant).await {
                 Some(stream) => stream,

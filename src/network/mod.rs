@@ -24,8 +24,11 @@ pub mod http;
 pub mod judge;
 #[cfg(target_os = "linux")]
 pub mod loopback;
+#[cfg(target_os = "linux")]
+pub mod mediated;
 pub mod names;
 pub mod opening;
+pub mod proxy;
 pub mod questions;
 pub mod refusal;
 #[cfg(target_os = "linux")]

@@ -7,6 +7,7 @@
 use super::asking_program::{self, Inside};
 use super::desk::{Asked, Desk, Reply, ToFront};
 use super::{Cause, Target};
+use crate::system::rate::Rate;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -26,7 +27,7 @@ const MOST: usize = 24;
 pub struct Questions {
     desk: Arc<dyn Desk>,
     waiting: RefCell<HashMap<Target, watch::Receiver<Option<Reply>>>>,
-    asked: Cell<usize>,
+    asked: RefCell<Rate>,
     inside: Option<Inside>,
     /// Whether the last question reached nobody: then nobody is there to be told which program asks.
     unheard: Cell<bool>,
@@ -68,10 +69,10 @@ impl Questions {
         target: &Target,
         from: SocketAddr,
     ) -> Result<watch::Receiver<Option<Reply>>, Cause> {
-        if self.asked.get() >= MOST {
+        if self.asked.borrow().spent() >= MOST {
             return Err(Cause::Flood);
         }
-        self.asked.set(self.asked.get() + 1);
+        self.asked.borrow_mut().count();
         let (tell, answer) = watch::channel(None);
         self.waiting.borrow_mut().insert(target.clone(), answer.clone());
         let (all, target) = (Rc::clone(self), target.clone());
@@ -86,7 +87,7 @@ impl Questions {
             all.unheard.set(matches!(reply, Reply::Nobody(_)));
             if all.unheard.get() {
                 // No person was troubled.
-                all.asked.set(all.asked.get().saturating_sub(1));
+                all.asked.borrow_mut().uncount();
             }
             let _ = tell.send(Some(reply));
         });

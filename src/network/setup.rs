@@ -1,8 +1,8 @@
 //! The sandbox's network namespace, made ready: from here on every TCP connection in it comes to our listeners.
 //!
-//! Owns addresses, routes, rules and listeners inside. The process that becomes bubblewrap makes the namespace; the rest
-//! is done from outside, while bubblewrap builds the sandbox. Must not know the policy. The namespace has nothing but
-//! `lo`: what is not carried by the gateway goes nowhere.
+//! Owns addresses, routes, rules and listeners inside. One process makes the namespace, starts in it whatever builds the
+//! sandbox, and makes it ready meanwhile. Must not know the policy. The namespace has nothing but `lo`: what is not carried
+//! by the gateway goes nowhere.
 //!
 //! - A route makes every address a local one, so packets to anywhere come in again by `lo`.
 //! - A rule of nf_tables gives each TCP connection that is not for 127/8 or ::1 to a transparent listener, on which
@@ -10,7 +10,9 @@
 //! - Questions to any name server arrive at one socket.
 //! - Beside them stand listeners for programs that want to be told of a proxy.
 
+use super::mediated::Mediated;
 use super::rules;
+use crate::broker;
 use crate::system::netlink::{Batch, CREATE};
 use crate::system::{namespaces, process, sockets};
 use nix::errno::Errno;
@@ -50,6 +52,10 @@ pub struct Entrances {
     pub explicit: Vec<OwnedFd>,
     /// Name servers' sockets.
     pub names: Vec<OwnedFd>,
+    /// The door to which the gatekeeper connects what is inside, where that has no network of its own.
+    pub mediated: Option<Mediated>,
+    /// Where shims call the broker.
+    pub broker: Option<OwnedFd>,
     /// The network namespace.
     pub namespace: Option<OwnedFd>,
     /// The user namespace that owns it, if it is not ours.
@@ -59,6 +65,7 @@ pub struct Entrances {
 const TRANSPARENT: u8 = b't';
 const EXPLICIT: u8 = b'e';
 const NAMES: u8 = b'n';
+const BROKER: u8 = b'b';
 const NAMESPACE: u8 = b's';
 const OWNER: u8 = b'o';
 
@@ -70,6 +77,8 @@ impl Entrances {
             transparent: Vec::new(),
             explicit: Vec::new(),
             names: Vec::new(),
+            mediated: None,
+            broker: None,
             namespace: None,
             owner: None,
         }
@@ -77,12 +86,33 @@ impl Entrances {
 
     /// The descriptors that the gateway waits on.
     pub fn doors(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.transparent.iter().chain(&self.explicit).chain(&self.names)
+        self.knocked().chain(&self.names)
+    }
+
+    /// Those of them to which one connects.
+    pub fn knocked(&self) -> impl Iterator<Item = &OwnedFd> {
+        let mediated = self.mediated.iter().flat_map(|mediated| &mediated.listeners);
+        self.transparent.iter().chain(&self.explicit).chain(mediated)
     }
 
     /// Every descriptor.
     pub fn numbers(&self) -> Vec<RawFd> {
-        self.doors().chain(&self.namespace).chain(&self.owner).map(AsRawFd::as_raw_fd).collect()
+        self.doors()
+            .chain(&self.broker)
+            .chain(&self.namespace)
+            .chain(&self.owner)
+            .map(AsRawFd::as_raw_fd)
+            .collect()
+    }
+
+    /// Two Unix sockets of the sandbox's that are connected to each other, of packets in sequence.
+    ///
+    /// # Errors
+    /// EPERM where the namespace is not ours; what the calls give.
+    pub fn pair(&self) -> nix::Result<(OwnedFd, OwnedFd)> {
+        let network = self.namespace.as_ref().ok_or(Errno::EPERM)?;
+        let owner = self.owner.as_ref().map(AsFd::as_fd);
+        process::errand(|| namespaces::join(owner, network.as_fd()).and_then(|()| sockets::packet_pair()))?
     }
 
     /// Sends them to the process outside.
@@ -98,6 +128,7 @@ impl Entrances {
         bytes.extend(self.transparent.iter().map(|_| TRANSPARENT));
         bytes.extend(self.explicit.iter().map(|_| EXPLICIT));
         bytes.extend(self.names.iter().map(|_| NAMES));
+        bytes.extend(self.broker.iter().map(|_| BROKER));
         bytes.extend(self.namespace.iter().map(|_| NAMESPACE));
         bytes.extend(self.owner.iter().map(|_| OWNER));
         sockets::send_with_descriptors(over, &bytes, &self.numbers())
@@ -124,6 +155,7 @@ impl Entrances {
                 TRANSPARENT => all.transparent.push(descriptor),
                 EXPLICIT => all.explicit.push(descriptor),
                 NAMES => all.names.push(descriptor),
+                BROKER => all.broker = Some(descriptor),
                 NAMESPACE => all.namespace = Some(descriptor),
                 _ => all.owner = Some(descriptor),
             }
@@ -140,11 +172,11 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// In the process that becomes bubblewrap: enters a new one. `lo` is up when it returns, so that programs inside have
+    /// Enters a new one, for good. `lo` is up when it returns, so that programs inside have
     /// it even if no more can be done.
     ///
     /// # Errors
-    /// Why there is none: then bubblewrap has to make an empty one.
+    /// Why there is none: then whatever builds the sandbox has to make an empty one.
     pub fn enter() -> Result<Namespace, String> {
         namespaces::enter_new_network()
             .map_err(|e| format!("cannot make a network namespace: {}", e.desc()))?;
@@ -152,18 +184,13 @@ impl Namespace {
         Ok(Namespace { network, owner: namespaces::own_user().ok() })
     }
 
-    /// Makes it ready, from outside.
+    /// Makes it ready; by the process that has entered it.
     ///
     /// # Errors
     /// Why not: then programs inside have nothing but `lo`.
     pub fn furnish(self) -> Result<Entrances, String> {
-        let done = process::errand(|| self.join().and_then(|()| furniture()));
-        let entrances = done.and_then(|entrances| entrances).map_err(not_set_up)?;
+        let entrances = furniture().map_err(not_set_up)?;
         Ok(Entrances { namespace: Some(self.network), owner: self.owner, ..entrances })
-    }
-
-    fn join(&self) -> nix::Result<()> {
-        namespaces::join(self.owner.as_ref().map(AsFd::as_fd), self.network.as_fd())
     }
 }
 
@@ -210,13 +237,21 @@ fn furniture() -> nix::Result<Entrances> {
 /// What the calls give.
 pub fn explicit() -> nix::Result<Entrances> {
     let on = |port| sockets::listener(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    Ok(Entrances { explicit: vec![on(HTTP_PORT)?, on(SOCKS_PORT)?], ..Entrances::none() })
+    Ok(Entrances {
+        explicit: vec![on(HTTP_PORT)?, on(SOCKS_PORT)?],
+        broker: sockets::named_listener(broker::NAME).ok(),
+        ..Entrances::none()
+    })
 }
 
 /// The index of `lo` in every namespace (LOOPBACK_IFINDEX).
 const LO: u32 = 1;
 
-fn loopback_up() -> nix::Result<()> {
+/// Brings `lo` up, in the namespace that this process is in and has the capabilities of.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn loopback_up() -> nix::Result<()> {
     const NEW_LINK: u16 = 16; // RTM_NEWLINK
     let up = (libc::IFF_UP as u32).to_ne_bytes();
     let mut batch = Batch::default();

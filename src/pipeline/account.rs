@@ -5,7 +5,7 @@
 use super::Stop;
 use super::stop::words;
 use crate::caller::Caller;
-use crate::run::{Ending, Outcome};
+use crate::run::Outcome;
 use crate::system::descriptors;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -28,12 +28,14 @@ impl Account {
         }))
     }
 
+    /// Whether anybody reads it.
+    pub fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The command ran.
     pub fn ended(&mut self, outcome: &Outcome) {
-        let (status, signal) = match outcome.ending {
-            Ending::Exited(status) => (Some(status), None),
-            Ending::Signaled(signal) => (None, Some(signal)),
-        };
+        let (status, signal) = outcome.ending.parts();
         let violations = outcome.violations.iter().map(|violation| {
             let mut value = serde_json::to_value(violation).unwrap_or_default();
             if let Some(fields) = value.as_object_mut() {
@@ -59,6 +61,7 @@ impl Account {
             "signal": signal,
             "violations": violations.collect::<Vec<Value>>(),
             "connections": hosts.collect::<Vec<Value>>(),
+            "outside": outcome.unheard,
             "swept": swept.collect::<Vec<Value>>(),
         }));
     }

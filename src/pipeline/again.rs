@@ -3,6 +3,7 @@
 //! Owns when that is offered: to the person at the caller's terminal, once, and never about what was refused by a person.
 
 use super::decide::text_of;
+use super::journal::Journal;
 use super::outside;
 use super::prepare::Prepared;
 use super::shells::Shell;
@@ -13,10 +14,10 @@ use crate::gatekeeper::violation::is_trifle;
 use crate::gatekeeper::{Violation, Why};
 use crate::run::{Ending, Outcome};
 use crate::system::descriptors::{self, Kind as Input};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// More paths than a person looks through are not granted together.
-const MOST: usize = 12;
+pub const MOST: usize = 12;
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +31,13 @@ pub enum Again {
 }
 
 /// Asks, if there is something to ask about and somebody to ask.
-pub fn offer(outcome: &Outcome, shell: &Shell, prepared: &Prepared, caller: &Caller) -> Again {
+pub fn offer(
+    outcome: &Outcome,
+    shell: &Shell,
+    prepared: &Prepared,
+    caller: &Caller,
+    journal: &Journal,
+) -> Again {
     let CommandInput::Text { .. } = &shell.invocation.input else { return Again::No };
     if outcome.ending == Ending::Exited(0) || !can_be_read_again() {
         return Again::No;
@@ -41,24 +48,22 @@ pub fn offer(outcome: &Outcome, shell: &Shell, prepared: &Prepared, caller: &Cal
     }
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
     let Some(mut terminal) = Terminal::of_caller(colours) else { return Again::No };
-    let outside = Some(Choice::Outside).filter(|_| prepared.policy.way_out.value);
-    let question = Question {
-        kind: Kind::Again,
-        command: text_of(shell),
-        cwd: prepared.locations.cwd.clone(),
-        rule: None,
-        origin: None,
-        why: format!("it may not write {}", quoted(&paths)),
-        argv: None,
-        target: None,
-        place: None,
-        choices: std::iter::once(Choice::Grant).chain(outside).collect(),
-    };
-    match question.if_offered(terminal.ask(&question)) {
+    let question = question(text_of(shell), &prepared.locations.cwd, &paths, prepared);
+    let answer = question.if_offered(terminal.ask(&question));
+    journal.answered(question.kind, terminal.who(), &answer);
+    match answer {
         Answer::Grant => Again::Inside(paths),
         Answer::Outside => Again::Outside,
         _ => Again::No,
     }
+}
+
+/// What is asked about a command that may not write these.
+pub fn question(command: Vec<u8>, cwd: &Path, paths: &[PathBuf], prepared: &Prepared) -> Question {
+    let outside = Some(Choice::Outside).filter(|_| prepared.policy.way_out.value);
+    let why = format!("it may not write {}", quoted(paths));
+    let choices = std::iter::once(Choice::Grant).chain(outside).collect();
+    Question::new(Kind::Again, command, cwd, why, choices)
 }
 
 /// For whoever has no terminal: the word that asks a person to run a command outside, where it exists, where a person
@@ -84,7 +89,7 @@ fn can_be_read_again() -> bool {
 }
 
 /// What nobody was asked about, and a grant would help.
-fn paths(violations: &[Violation]) -> Vec<PathBuf> {
+pub fn paths(violations: &[Violation]) -> Vec<PathBuf> {
     let open = violations.iter().filter(|violation| {
         violation.why == Why::Outside
             && !violation.refused_by_person

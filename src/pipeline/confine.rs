@@ -1,45 +1,51 @@
 //! Policy → facts → plan → launch: the confined way.
 
-use super::desk::{self, AtTerminal, Command, OutsideDesk};
+use super::backend::{self, Early};
+use super::covers::Covers;
+use super::desk::{self, Command, OutsideDesk};
+use super::excluded::ExcludedDesk;
+use super::journal::Journal;
 use super::prepare::Prepared;
 use super::shells::Shell;
+use super::speaker::AtTerminal;
 use super::{Stop, outside};
 use crate::approval;
 use crate::audit::syslog;
+use crate::broker::{Desk, shim};
 use crate::caller::{Caller, SESSION};
+use crate::confinement::bubblewrap::{self, Start};
 use crate::confinement::facts::{self, Facts};
+use crate::confinement::fittings::{Cover, Fittings};
 use crate::confinement::plan::Mount;
 use crate::confinement::seccomp::{self, Watched};
-use crate::confinement::{Plan, bubblewrap, plan};
-use crate::gatekeeper::{AskedCall, Rules};
+use crate::confinement::{Mechanism, Plan, landlock, namespaces, plan};
+use crate::gatekeeper::Rules;
 use crate::network::gateway;
 use crate::network::loopback::seat::{self, Seat};
 use crate::network::setup::{self, Entrances, Joined, Others, Reach};
 use crate::policy::network::ProxyVariables;
-use crate::policy::{Backend, FilePolicy, Gatekept, PathPattern, PathRule, proxy_variables};
+use crate::policy::{FilePolicy, Gatekept, PathPattern, PathRule, proxy_variables};
 use crate::report;
 use crate::run::caretaker::{Keeping, Kept, Network};
+use crate::run::ending::End;
 use crate::run::front::{self, Launch};
 use crate::run::record::{Held, Record};
 use crate::run::sweep::Watch;
 use crate::run::terminal::Terminal;
-use crate::run::waiting::Waiting;
-use crate::run::{CONNECT_HELPER, Outcome, RunError, certificates, grants, inherited};
+use crate::run::waiting::{self, Waiting};
+use crate::run::{CONNECT_HELPER, Outcome, RunError, certificates, grants, inherited, inquiry::Beyond};
+use crate::session::wire::RunEnd;
 use crate::settings::Origin;
-use crate::system::{inside, process};
+use crate::system::inside;
+use crate::system::tally::Tally;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Where bubblewrap is looked for: never by the caller's PATH.
-const BUBBLEWRAP: &[&str] =
-    &["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
 
 /// A plan with what it was made from.
 #[derive(Debug)]
@@ -48,20 +54,29 @@ pub struct Planned {
     pub plan: Plan,
     /// What exists.
     pub facts: Facts,
-    /// The mechanism.
-    pub bubblewrap: PathBuf,
+    /// What builds the boundary.
+    pub mechanism: Mechanism,
     /// Files made for an agent's wrapping.
     pub made: Vec<PathBuf>,
     /// The policy's files with those.
     pub files: FilePolicy,
+    /// Programs that run outside.
+    pub covers: Covers,
+    /// There is no `/proc` of the sandbox's own, by `enableWeakerNestedSandbox`.
+    pub weaker: bool,
 }
 
 /// Plans the boundary for one command. `wanted` are files that its agent writes, `allowed` what a person granted.
 ///
 /// # Errors
 /// No backend; a glob that is too wide.
-pub fn plan(prepared: &Prepared, wanted: &[PathBuf], allowed: &[PathBuf]) -> Result<Planned, Stop> {
-    let bubblewrap = find_bubblewrap(prepared)?;
+pub fn plan(
+    prepared: &Prepared,
+    covers: Covers,
+    wanted: &[PathBuf],
+    allowed: &[PathBuf],
+) -> Result<Planned, Stop> {
+    let mechanism = backend::choose(prepared)?;
     let granted = grants::prepare(wanted);
     let mut files = prepared.policy.files.clone();
     files.writable.extend(allowed.iter().map(|path| PathRule {
@@ -88,7 +103,29 @@ pub fn plan(prepared: &Prepared, wanted: &[PathBuf], allowed: &[PathBuf]) -> Res
     let facts =
         facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
     root_is_itself(prepared, &facts)?;
-    Ok(Planned { plan: plan::plan(&facts.places), facts, bubblewrap, made: granted.made, files })
+    let weaker = is_weaker(prepared);
+    Ok(Planned {
+        plan: plan::plan(&facts.places),
+        facts,
+        mechanism,
+        made: granted.made,
+        files,
+        covers,
+        weaker,
+    })
+}
+
+/// Whether the boundary has to do without a `/proc` of its own, where the settings put up with that. It is tried each time:
+/// a container that lets it be mounted gets the whole boundary.
+fn is_weaker(prepared: &Prepared) -> bool {
+    let setting = &prepared.policy.weaker_nested;
+    let why = setting.value.then(|| waiting::trial().err()).flatten();
+    let Some(why) = why.filter(|why| why.contains("mount proc")) else { return false };
+    report::notice(&format!(
+        "THE SANDBOX IS WEAKER ({}): it sees the processes outside, because no /proc of its own can be had: {why}",
+        setting.origin
+    ));
+    true
 }
 
 /// The working root was canonical when the policy was built; if it leads elsewhere by now, somebody swapped it.
@@ -106,95 +143,61 @@ fn root_is_itself(prepared: &Prepared, facts: &Facts) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The bubblewrap binary, which must be the system's own.
-///
-/// # Errors
-/// [`Stop::NoBackend`].
-pub fn find_bubblewrap(prepared: &Prepared) -> Result<PathBuf, Stop> {
-    let policy = &prepared.policy;
-    match policy.backend.value {
-        Backend::Auto | Backend::Bubblewrap => {}
-        other => {
-            return Err(Stop::NoBackend(format!(
-                "backend {} ({}) is not built yet; use \"bubblewrap\" or \"auto\"",
-                other.name(),
-                policy.backend.origin
-            )));
-        }
-    }
-    if let Some(setting) = &policy.bwrap_path {
-        return trusted(&setting.value).then(|| setting.value.clone()).ok_or_else(|| {
-            Stop::NoBackend(format!("bwrapPath ({}) is not a program of root's alone", setting.origin))
-        });
-    }
-    if let Some(found) = BUBBLEWRAP.iter().map(PathBuf::from).find(|path| trusted(path)) {
-        return Ok(found);
-    }
-    let untrusted = BUBBLEWRAP.iter().find(|path| process::is_program(Path::new(path)));
-    Err(Stop::NoBackend(match untrusted {
-        Some(path) => format!("'{path}' does not belong to root alone, so it is not used"),
-        None => "bubblewrap (bwrap) is not installed".into(),
-    }))
-}
-
-/// bubblewrap as it was started before anything was known of the command.
-#[derive(Debug)]
-pub struct Early {
-    waiting: Option<Waiting>,
-    closed: Vec<i32>,
-}
-
-impl Early {
-    /// Starts the usual bubblewrap. Without one, or if it cannot be started, that is said when it is needed.
-    pub fn start(closed: Vec<i32>) -> Early {
-        let usual = BUBBLEWRAP.iter().map(Path::new).find(|path| trusted(path));
-        Early { waiting: usual.and_then(|path| Waiting::start(path, &closed).ok()), closed }
-    }
-
-    /// The one that waits, if it is this; else this one.
-    fn of(self, path: &Path) -> Result<Waiting, RunError> {
-        match self.waiting {
-            Some(waiting) if waiting.path == path => Ok(waiting),
-            _ => Waiting::start(path, &self.closed),
-        }
-    }
-}
-
-/// A program that root alone could have put there.
-fn trusted(path: &Path) -> bool {
-    let by_root = |owner: u32| owner == 0 || owner == OVERFLOW && !root_is_mapped();
-    process::is_program(path)
-        && std::fs::metadata(path).is_ok_and(|m| by_root(m.uid()) && m.mode() & 0o022 == 0)
-}
-
-/// The owner that is shown for users who have no number in this user namespace (user_namespaces(7)).
-const OVERFLOW: u32 = 65534;
-
-/// Whether the machine's root has a number here; in a user namespace of an ordinary user it has none.
-fn root_is_mapped() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.lines().any(|line| line.split_whitespace().nth(1) == Some("0"))
-}
-
-/// bubblewrap's arguments for a plan; `marker_content` is a descriptor of `/dev/null`, `terminal` the one on a standard
-/// descriptor.
-pub fn arguments(
-    planned: &Planned,
-    prepared: &Prepared,
-    marker_content: i32,
-    terminal: Option<PathBuf>,
-    network_is_made: bool,
-) -> Vec<OsString> {
-    let fittings = bubblewrap::Fittings {
+/// What the boundary of a plan consists of beside it; `terminal` is the one on a standard descriptor.
+pub fn fittings(planned: &Planned, prepared: &Prepared, terminal: Option<PathBuf>) -> Fittings {
+    Fittings {
         blind_directory: prepared.places.blind_directory.clone(),
         blind_file: prepared.places.blind_file.clone(),
-        marker_content,
+        own_processes: !planned.weaker,
         kernel_files: facts::kernel_files(),
         misread: facts::misread_inside(),
         terminal,
-        network_is_made,
-    };
-    bubblewrap::arguments(&planned.plan, &fittings)
+        covers: covers(planned, prepared),
+    }
+}
+
+/// What the kernel is told where Landlock draws the boundary.
+///
+/// # Errors
+/// Where it would be too much.
+pub fn domain(planned: &Planned, terminal: Option<&PathBuf>) -> Result<Option<landlock::Boundary>, Stop> {
+    if planned.mechanism != Mechanism::Landlock {
+        return Ok(None);
+    }
+    let terminals: Vec<PathBuf> = terminal.into_iter().cloned().collect();
+    let boundary = landlock::boundary(&planned.plan, &terminals, &facts::list);
+    boundary
+        .map(|boundary| Some(boundary.with_later(&planned.files.writable)))
+        .map_err(|why| Stop::Failed(why.to_string(), crate::exit::REFUSED))
+}
+
+/// What whatever builds it is told.
+fn orders(
+    planned: &Planned,
+    prepared: &Prepared,
+    waiting: &Waiting,
+    terminal: Option<PathBuf>,
+    domain: Option<&landlock::Boundary>,
+) -> Vec<u8> {
+    if let Some(domain) = domain {
+        return landlock::as_bytes(domain);
+    }
+    let fittings = fittings(planned, prepared, terminal);
+    match planned.mechanism {
+        Mechanism::Bubblewrap(_) => {
+            let start = Start { marker_content: waiting.marker, network_is_made: waiting.has_network };
+            bubblewrap::as_bytes(&bubblewrap::arguments(&planned.plan, &fittings, start))
+        }
+        Mechanism::Namespaces => namespaces::as_bytes(&namespaces::steps(&planned.plan, &fittings)),
+        Mechanism::Landlock => Vec::new(),
+    }
+}
+
+/// Shims in the place of what runs outside. What is no more there as it was found is left as it is.
+fn covers(planned: &Planned, prepared: &Prepared) -> Vec<Cover> {
+    let Some(by) = prepared.locations.binary.as_ref().filter(|path| path.exists()) else { return Vec::new() };
+    let cover = |file: &PathBuf| Cover { file: file.clone(), kept: shim::original(file), by: by.clone() };
+    planned.covers.files.iter().map(|found| cover(&found.file)).collect()
 }
 
 /// Runs the shell inside.
@@ -207,16 +210,20 @@ pub fn run(
     prepared: &Prepared,
     caller: &Caller,
     early: Early,
+    journal: &Journal,
+    session: Option<RunEnd>,
 ) -> Result<Outcome, Stop> {
     let policy = &prepared.policy;
-    let held = held(&planned.plan, prepared)?;
-    let waiting = early.of(&planned.bubblewrap)?;
+    // Landlock mounts nothing; what it allows is opened through no link.
+    let mounts = planned.mechanism != Mechanism::Landlock;
+    let held = if mounts { held(&planned, prepared)? } else { Vec::new() };
+    let waiting = early.of(&planned.mechanism)?;
     // Said here, where somebody reads it; the gateway has nobody to tell.
-    if let Some(Err(error)) = desk::syslog(prepared) {
+    if let Some(Err(error)) = journal.pen.syslog() {
         report::notice(&format!(
-            "connections are not logged to {} ({}): {error}",
+            "this command is not logged to {} ({}): {error}",
             syslog::SOCKET,
-            policy.syslog.origin
+            policy.audit.syslog.origin
         ));
     }
     let inherited = inherited::vet(&policy.files, &waiting)?;
@@ -228,6 +235,7 @@ pub fn run(
         (Some(extra), Some(private)) => certificates::variables(&extra.value, private)?,
         _ => Vec::new(),
     };
+    let domain = domain(&planned, inherited.terminal.as_ref())?;
     let mut record = Record {
         shell: shell.file(),
         arguments: shell.arguments(),
@@ -243,27 +251,39 @@ pub fn run(
         filter: seccomp::Options {
             unix_sockets: policy.network.all_unix_sockets.as_ref().is_some_and(|s| s.value),
             shared_group: front::shares_group(),
-            watched: match policy.gatekeeper.value {
-                Gatekept::Full if policy.files.read_asked.is_empty() => Watched::Files,
-                Gatekept::Full => Watched::Reads,
-                Gatekept::Network => Watched::Connects,
+            watched: match (policy.gatekeeper.value, &domain) {
+                // It does what Landlock cannot.
+                (_, Some(domain)) if domain.reads_are_asked => Watched::Reads,
+                (Gatekept::Network, Some(_)) => Watched::Files,
+                (Gatekept::Full, _) if policy.files.read_asked.is_empty() => Watched::Files,
+                (Gatekept::Full, _) => Watched::Reads,
+                (Gatekept::Network, None) => Watched::Connects,
             },
+            no_namespaces: domain.is_some(),
         },
     };
-    let boundary = arguments(&planned, prepared, waiting.marker, inherited.terminal, waiting.has_network());
-    let command = Command { text: super::decide::text_of(shell), cwd: prepared.locations.cwd.clone() };
+    let boundary = orders(&planned, prepared, &waiting, inherited.terminal, domain.as_ref());
+    let command = Command {
+        text: super::decide::text_of(shell),
+        cwd: prepared.locations.cwd.clone(),
+        pen: journal.pen.clone(),
+    };
     let (line, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let serve = |network: &Network<'_>, alive: &OwnedFd| {
         let (desk, upstreams) = OutsideDesk::new(caller, command.clone(), prepared);
         let (entrances, front, seat) = (&network.entrances, &network.line, network.seat.clone());
-        if let Err(error) = gateway::serve(entrances, Arc::new(desk), upstreams, front, alive, seat) {
+        let desk = Arc::new(desk);
+        let mine = Arc::clone(&desk);
+        if let Err(error) = gateway::serve(entrances, mine, upstreams, front, alive, seat) {
             report::notice(&format!("the network's gateway failed: {error}"));
         }
+        desk.hosts()
     };
     let connected = Box::new(|entrances: Result<Entrances, String>| {
         let seat = loopback(&entrances, prepared, caller);
         record.environment = environment(prepared, caller, entrances.as_ref().ok(), &authorities);
-        record.makes_doors = entrances.is_err();
+        // Without a network of its own, doors made inside would be the host's.
+        record.makes_doors = entrances.is_err() && domain.is_none();
         let network = Network {
             entrances: entrances.unwrap_or_else(|_| Entrances::none()),
             line: far,
@@ -273,12 +293,15 @@ pub fn run(
         };
         (record, network)
     });
-    let speaker = Box::new(AtTerminal { prepared, caller, command: &command });
+    let questions = Tally::new().map_err(RunError::system("share a number"))?;
+    let speaker =
+        Box::new(AtTerminal { outside: Vec::new(), questions, prepared, caller, command: &command, session });
     let (places, guards, files) = (planned.facts.places, planned.plan.guards.clone(), planned.files);
     let repositories = planned.facts.repositories.clone();
+    let held_by = domain.as_ref().map(|domain| domain.allowed.as_slice());
     let rules = Box::new(|| {
         let rules = Rules::new(&places, &guards, &files, &policy.network, own_sockets(prepared));
-        rules.knowing(repositories.iter().cloned())
+        rules.knowing(repositories.iter().cloned()).above(held_by)
     });
     let watch = Watch {
         guards: planned.plan.guards,
@@ -291,10 +314,14 @@ pub fn run(
         begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         quarantine: quarantine(prepared),
     };
-    let beyond = Box::new(|asked: &AskedCall| desk::ask_beyond(asked, caller, &command, prepared));
-    let log = Box::new(|kept: &Kept| desk::keep(kept, &command, prepared));
-    let keeping = Keeping { rules, beyond, log };
-    let launch = Launch { waiting, boundary, connected, watch, keeping, line, speaker };
+    let beyond: Box<Beyond<'_>> =
+        Box::new(|asked, reply| desk::ask_beyond(asked, caller, &command, prepared, reply));
+    let log = Box::new(|kept: &Kept| desk::keep(kept, &command, journal));
+    let ended = Box::new(|end: &End| journal.ended(end, prepared));
+    let keeping = Keeping { rules, beyond, log, ended };
+    let excluded = ExcludedDesk { prepared, caller, command: &command, covers: planned.covers, questions };
+    let desk = Box::new(|front: &UnixStream, serve: &mut dyn FnMut(&dyn Desk)| serve(&excluded.with(front)));
+    let launch = Launch { waiting, boundary, connected, watch, keeping, line, speaker, desk };
     Ok(front::run(launch)?)
 }
 
@@ -307,6 +334,12 @@ fn environment(
 ) -> Vec<CString> {
     let told = told_of_proxy(prepared, entrances);
     let mut set: Vec<(&str, &OsStr)> = vec![("TMPDIR", prepared.places.tmpdir.as_os_str())];
+    // Without UDP names are asked for over TCP (resolv.conf(5)), where they are answered.
+    let resolver = entrances.filter(|entrances| entrances.mediated.is_some()).map(|_| {
+        let before = caller.variable("RES_OPTIONS").map(|own| own.to_string_lossy().into_owned() + " ");
+        OsString::from(before.unwrap_or_default() + "use-vc")
+    });
+    set.extend(resolver.iter().map(|options| ("RES_OPTIONS", options.as_os_str())));
     set.extend(told.iter().map(|(name, value)| (*name, OsStr::new(value))));
     set.extend(authorities.iter().map(|(name, path)| (*name, path.as_os_str())));
     // The caller's own proxy is honoured outside; inside, its address leads nowhere and its password is a secret.
@@ -377,10 +410,11 @@ fn told_of_proxy(prepared: &Prepared, entrances: Option<&Entrances>) -> Vec<(&'s
 }
 
 /// What each mount must show. Read right after the plan; what is replaced by a link afterwards is found from inside.
-fn held(plan: &Plan, prepared: &Prepared) -> Result<Vec<Held>, RunError> {
+fn held(planned: &Planned, prepared: &Prepared) -> Result<Vec<Held>, RunError> {
+    let (plan, mechanism) = (&planned.plan, planned.mechanism.name());
     let look = |path: &Path| {
         let changed = |error: nix::errno::Errno| RunError::Boundary {
-            mechanism: "bubblewrap",
+            mechanism,
             cause: format!(
                 "'{}' changed while the sandbox was planned ({}); try again",
                 path.display(),

@@ -1,18 +1,20 @@
 //! Verdict, and approval where the verdict asks: where does the command run, if at all.
 
+use super::covers::{self, Covers};
+use super::journal::Journal;
 use super::outside::{self, Program};
 use super::prepare::Prepared;
 use super::shells::Shell;
-use super::{Stop, remember};
+use super::{Stop, remember, stop};
 use crate::approval::{self, Answer, Choice, Kind, Question};
 use crate::caller::Caller;
 use crate::cli::CommandInput;
 use crate::policy::{Mode, Policy};
-use crate::report::{Refusal, Way};
-use crate::verdict::{self, CommandText, Reason, Verdict};
+use crate::report::Way;
+use crate::verdict::{self, CommandText, DirectCommand, Reason, Verdict, WAY_OUT};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a command runs.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,20 +38,28 @@ pub struct Decision {
     pub note: Option<String>,
 }
 
-/// Judges the command and asks where that is needed.
+/// Judges the command and asks where that is needed, or where a hook wants it.
 ///
 /// # Errors
 /// [`Stop::Refused`].
-pub fn decide(shell: &Shell, prepared: &Prepared, caller: &Caller) -> Result<Decision, Stop> {
+pub fn decide(
+    shell: &Shell,
+    prepared: &Prepared,
+    covers: &Covers,
+    caller: &Caller,
+    journal: &Journal,
+    hook: Option<Reason>,
+) -> Result<Decision, Stop> {
     let bytes = text_of(shell);
-    let text = CommandText::new(&bytes, caller.home.as_deref());
-    let unknown = match &shell.invocation.input {
-        CommandInput::Unknown { texts } => judge_unknown(texts, &prepared.policy),
-        _ => None,
-    };
+    let text = CommandText::new(&bytes, caller.home.as_deref()).with_brokered(covers.names());
+    let unknown = unknown(shell, prepared);
     // No allow rule is looked at for a text that the options do not tell, so none may be offered.
     let rule_helps = unknown.is_none();
-    let verdict = unknown.unwrap_or_else(|| judge(shell, prepared, &text));
+    let mut verdict = unknown.unwrap_or_else(|| judge(shell, prepared, &text));
+    if let Some(reason) = hook {
+        verdict = asked_about(verdict, reason);
+    }
+    journal.judged(&verdict);
     let inside = if prepared.policy.enabled.value { Place::Inside } else { Place::Unconfined };
     let asked = text.asked().into_owned();
     let decided = |place, note| Ok(Decision { place, grants: text.grants().to_vec(), note });
@@ -63,8 +73,78 @@ pub fn decide(shell: &Shell, prepared: &Prepared, caller: &Caller) -> Result<Dec
             let program = outside.map(|c| outside::find(&c, prepared, caller)).transpose()?;
             let rules =
                 remember::rules(&asked, &reason, program.as_ref(), &prepared.policy).filter(|_| rule_helps);
-            ask(&asked, &reason, program.as_ref(), rules, prepared, caller)?;
+            ask(&asked, &reason, program.as_ref(), rules, prepared, caller, journal)?;
             decided(program.map_or(inside, Place::Outside), None)
+        }
+    }
+}
+
+/// Judges a line that is on its way to the shell inside, and asks where that is needed. What is for outside is judged, and
+/// asked about, when it is started there: with the words that it really gets. Only where no shim stands for it inside it
+/// is decided on here: the program, if it is to run outside directly.
+///
+/// # Errors
+/// [`Stop::Refused`].
+pub fn line(
+    shell: &Shell,
+    prepared: &Prepared,
+    covers: &Covers,
+    caller: &Caller,
+    journal: &Journal,
+    hook: Option<Reason>,
+) -> Result<Option<Program>, Stop> {
+    let bytes = text_of(shell);
+    let text = CommandText::new(&bytes, caller.home.as_deref()).with_brokered(covers.names());
+    let mut verdict = judge(shell, prepared, &text);
+    if let Some(reason) = hook {
+        verdict = asked_about(verdict, reason);
+    }
+    journal.judged(&verdict);
+    let asked = text.asked().into_owned();
+    let has_shim = |command: &DirectCommand| {
+        let name = command.argv.first().map_or("", String::as_str);
+        if name == WAY_OUT {
+            covers::has_way_out(prepared, caller)
+        } else {
+            covers.files.iter().any(|cover| cover.called(Path::new(name)).is_some())
+        }
+    };
+    match verdict {
+        Verdict::Confined { .. } => Ok(None),
+        Verdict::Outside { command, .. } if has_shim(&command) => Ok(None),
+        Verdict::Ask { outside: Some(command), .. } if has_shim(&command) => Ok(None),
+        Verdict::Outside { command, .. } => outside::find(&command, prepared, caller).map(Some),
+        Verdict::Denied(reason) => Err(refused(asked, &reason, vec![Way::ChangeRule])),
+        Verdict::Ask { reason, outside } => {
+            let program = outside.map(|command| outside::find(&command, prepared, caller)).transpose()?;
+            let rules = remember::rules(&asked, &reason, program.as_ref(), &prepared.policy);
+            ask(&asked, &reason, program.as_ref(), rules, prepared, caller, journal)?;
+            Ok(program)
+        }
+    }
+}
+
+/// The verdict on what the shell would run.
+pub fn verdict(shell: &Shell, prepared: &Prepared, text: &CommandText<'_>) -> Verdict {
+    unknown(shell, prepared).unwrap_or_else(|| judge(shell, prepared, text))
+}
+
+fn unknown(shell: &Shell, prepared: &Prepared) -> Option<Verdict> {
+    match &shell.invocation.input {
+        CommandInput::Unknown { texts } => judge_unknown(texts, &prepared.policy),
+        _ => None,
+    }
+}
+
+/// The verdict where a hook asks: a question at least.
+fn asked_about(verdict: Verdict, hook: Reason) -> Verdict {
+    match verdict {
+        Verdict::Denied(reason) => Verdict::Denied(reason),
+        Verdict::Confined { .. } => Verdict::Ask { reason: hook, outside: None },
+        Verdict::Outside { command, .. } => Verdict::Ask { reason: hook, outside: Some(command) },
+        Verdict::Ask { reason, outside } => {
+            let text = format!("{}; {}", hook.text, reason.text);
+            Verdict::Ask { reason: Reason { text, ..hook }, outside }
         }
     }
 }
@@ -126,6 +206,7 @@ fn ask(
     rules: Option<Vec<String>>,
     prepared: &Prepared,
     caller: &Caller,
+    journal: &Journal,
 ) -> Result<(), Stop> {
     let mut choices = vec![Choice::Once, Choice::Session];
     if rules.is_some() {
@@ -135,23 +216,20 @@ fn ask(
         Some(program) => format!("{}; the program is {}", reason.text, program.path.display()),
         None => reason.text.clone(),
     };
+    let kind = if program.is_some() { Kind::Outside } else { Kind::Command };
     let question = Question {
-        kind: if program.is_some() { Kind::Outside } else { Kind::Command },
-        command: command.to_vec(),
-        cwd: prepared.locations.cwd.clone(),
         rule: reason.rule.clone(),
         origin: reason.origin.as_ref().map(ToString::to_string),
-        why,
         argv: program.map(|p| p.argv.clone()),
-        target: None,
-        place: None,
-        choices,
+        ..Question::new(kind, command.to_vec(), &prepared.locations.cwd, why, choices)
     };
     let askpass = caller.variable("SBSH_ASKPASS").map(PathBuf::from);
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
     let writable = outside::writable_roots(prepared);
     // "Always" is offered only where there are rules to write, "always for the user" nowhere.
-    let answer = question.if_offered(approval::speaker(askpass, &writable, colours).ask(&question));
+    let mut speaker = approval::speaker(askpass, &writable, colours);
+    let answer = question.if_offered(speaker.ask(&question));
+    journal.answered(question.kind, speaker.who(), &answer);
     let unanswered = answer.is_nobodys();
     match answer {
         Answer::Once | Answer::Session => Ok(()),
@@ -177,17 +255,16 @@ fn ask(
 }
 
 fn refused(command: Vec<u8>, reason: &Reason, ways: Vec<Way>) -> Stop {
-    Stop::Refused(Refusal {
-        command,
-        why: reason.text.clone(),
-        rule: reason.rule.clone(),
-        origin: reason.origin.as_ref().map(ToString::to_string),
-        ways,
-    })
+    Stop::Refused(stop::refusal(command, reason, ways))
 }
 
 /// For `explain`: the verdict alone.
-pub fn verdict_on<'t>(text: &'t [u8], prepared: &Prepared, caller: &Caller) -> (Verdict, CommandText<'t>) {
-    let text = CommandText::new(text, caller.home.as_deref());
+pub fn verdict_on<'t>(
+    text: &'t [u8],
+    prepared: &Prepared,
+    covers: &Covers,
+    caller: &Caller,
+) -> (Verdict, CommandText<'t>) {
+    let text = CommandText::new(text, caller.home.as_deref()).with_brokered(covers.names());
     (verdict::judge(&prepared.policy, &text), text)
 }

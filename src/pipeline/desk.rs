@@ -1,29 +1,31 @@
 //! What the gateway gets from the other stages: the policy as the settings say it now, the people who can be asked, the
-//! log. Lives in the gateway's process; the terminal's side lives in the front's.
+//! log. Lives in the gateway's process; the terminal's side (`speaker`) lives in the front's.
 
+use super::beyond::Beyond;
+use super::connections::Connections;
+use super::journal::{self, Journal};
 use super::outside;
 use super::prepare::{self, Prepared};
-use super::remember::{self, Destination, PathList};
-use crate::approval::{self, Answer, Approver, Choice, Kind, NetworkTarget, PathTarget, Question, Terminal};
-use crate::audit::syslog::{self, Syslog};
-use crate::audit::{Log, Scribe};
+use super::remember::{self, Destination, Lasting, PathList};
+use crate::approval::{Answer, Choice, Kind, NetworkTarget, PathTarget, Question};
+use crate::audit::Event;
+use crate::audit::pen::{self, Pen};
+use crate::audit::redact::redact_words;
 use crate::caller::Caller;
 use crate::gatekeeper::{AskedCall, Why};
 use crate::network::desk::{Asked, Desk, Reply};
 use crate::network::upstream::Upstreams;
 use crate::network::{Permit, Refusal, Target};
 use crate::policy::NetworkPolicy;
-use crate::report;
 use crate::run::caretaker::Kept;
-use crate::run::line::{self, Speaker};
+use crate::run::ending::Said;
 use crate::settings::Sourced;
 use crate::settings::pending::{self, Pending};
-use serde::Serialize;
+use crate::system::shared::lock;
 use std::fs;
-use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The command that the questions are about.
@@ -33,180 +35,138 @@ pub struct Command {
     pub text: Vec<u8>,
     /// Where it runs.
     pub cwd: PathBuf,
+    /// Writes its lines in the log.
+    pub pen: Pen,
 }
 
 impl Command {
-    fn question_about_call(&self, asked: &AskedCall) -> Question {
+    /// Keeps what came of a question, if there was somebody to ask: without, the refusal's own line says so.
+    pub fn answered(&self, question: &Question, who: &str, answer: &Answer) {
+        if who == "nobody" {
+            return;
+        }
+        let mut fields = journal::outcome(who, answer);
+        fields.insert("kind".into(), question.kind.name().into());
+        if let Some(target) = &question.target {
+            fields.insert("host".into(), target.host.clone().into());
+            fields.insert("port".into(), target.port.into());
+            fields.insert("program".into(), target.program.clone().into());
+        }
+        if let Some(place) = &question.place {
+            fields.insert("call".into(), place.call.clone().into());
+            fields.insert("path".into(), place.path.clone().into());
+            fields.insert("program".into(), place.program.clone().into());
+        }
+        if let Some(argv) = &question.argv {
+            fields.insert("argv".into(), redact_words(argv).into());
+        }
+        fields.insert("command".into(), pen::short(&self.text).into());
+        fields.insert("cwd".into(), self.cwd.to_string_lossy().into());
+        let _ = self.pen.note(Event::Decision, fields.into());
+    }
+
+    /// What is asked about a call.
+    pub fn question_about_call(&self, asked: &AskedCall) -> Question {
         let violation = &asked.violation;
         let lasting = [Choice::Always, Choice::AlwaysUser].into_iter().filter(|_| asked.can_last);
+        let kind = match violation.why {
+            Why::Socket => Kind::Socket,
+            Why::Asked => Kind::Read,
+            _ => Kind::Write,
+        };
+        let choices = [Choice::Once, Choice::Session].into_iter().chain(lasting).collect();
+        let why = violation.because().to_owned();
         Question {
-            kind: match violation.why {
-                Why::Socket => Kind::Socket,
-                Why::Asked => Kind::Read,
-                _ => Kind::Write,
-            },
-            command: self.text.clone(),
-            cwd: self.cwd.clone(),
-            rule: None,
-            origin: None,
-            why: violation.because().to_owned(),
-            argv: None,
-            target: None,
             place: Some(PathTarget {
                 call: violation.verb().to_owned(),
                 path: violation.path.clone(),
                 program: violation.program.clone(),
             }),
-            choices: [Choice::Once, Choice::Session].into_iter().chain(lasting).collect(),
+            ..Question::new(kind, self.text.clone(), &self.cwd, why, choices)
         }
     }
 
-    fn question(&self, asked: &Asked) -> Question {
+    /// What is asked about a host.
+    pub fn question(&self, asked: &Asked) -> Question {
+        let why = format!("{}:{} is in no list of allowed domains", asked.host, asked.port);
+        let choices = vec![Choice::Once, Choice::Session, Choice::Always, Choice::AlwaysUser, Choice::Never];
         Question {
-            kind: Kind::Network,
-            command: self.text.clone(),
-            cwd: self.cwd.clone(),
-            rule: None,
-            origin: None,
-            why: format!("{}:{} is in no list of allowed domains", asked.host, asked.port),
-            argv: None,
-            place: None,
-            choices: vec![Choice::Once, Choice::Session, Choice::Always, Choice::AlwaysUser, Choice::Never],
             target: Some(NetworkTarget {
                 host: asked.host.clone(),
                 port: asked.port,
                 program: asked.program.clone(),
             }),
+            ..Question::new(Kind::Network, self.text.clone(), &self.cwd, why, choices)
         }
     }
 }
 
-/// Who can be asked about a call without the caller's terminal, asked.
-pub fn ask_beyond(asked: &AskedCall, caller: &Caller, command: &Command, prepared: &Prepared) -> Reply {
+/// Who can be asked about a call without the caller's terminal, asked. The call goes on with the reply; what is kept of it
+/// comes after.
+pub fn ask_beyond(
+    asked: &AskedCall,
+    caller: &Caller,
+    command: &Command,
+    prepared: &Prepared,
+    reply: &mut dyn FnMut(&Reply),
+) {
     let askpass = caller.variable("SBSH_ASKPASS").map(PathBuf::from);
-    let mut speaker = approval::speakers_beyond_terminal(askpass, &outside::writable_roots(prepared));
+    let mut speaker = Beyond::reach(askpass, &outside::writable_roots(prepared), &command.pen);
     let question = command.question_about_call(asked);
-    settle_call(question.if_offered(speaker.ask(&question)), asked, prepared)
+    let answer = speaker.ask(&question);
+    reply(&settle_call(answer.clone(), asked, prepared));
+    command.answered(&question, speaker.who(), &answer);
 }
 
 /// Keeps a refused call, or what watching cost, in the log.
-pub fn keep(kept: &Kept, command: &Command, prepared: &Prepared) {
-    let Some(state) = &prepared.locations.state_dir else { return };
-    let (event, more) = match kept {
-        Kept::Violation(violation) => ("violation", serde_json::to_value(violation).unwrap_or_default()),
+pub fn keep(kept: &Kept, command: &Command, journal: &Journal) {
+    let (event, mut fields) = match kept {
+        Kept::Violation(violation) => (Event::Violation, serde_json::to_value(violation).unwrap_or_default()),
+        Kept::Spoke(path, origin) => {
+            (Event::Socket, serde_json::json!({ "verdict": "allowed", "path": path, "origin": origin }))
+        }
         Kept::Cost(cost) if cost.calls == 0 => return,
         Kept::Cost(cost) => {
             let microseconds = |time: Duration| time.as_nanos() as f64 / 1000.0;
             let mean = (microseconds(cost.total) / cost.calls as f64 * 10.0).round() / 10.0;
-            let more = serde_json::json!({
+            let fields = serde_json::json!({
                 "calls": cost.calls,
                 "mean_microseconds": mean,
                 "longest_microseconds": microseconds(cost.longest).round(),
             });
-            ("gatekeeper", more)
+            (Event::Gatekeeper, fields)
         }
     };
-    let mut entry = serde_json::json!({
-        "event": event,
-        "command": String::from_utf8_lossy(&command.text),
-        "cwd": command.cwd.to_string_lossy(),
-    });
-    if let (Some(entry), serde_json::Value::Object(more)) = (entry.as_object_mut(), more) {
-        // The log puts its own time in front.
-        entry.extend(more.into_iter().filter(|(key, _)| key != "time"));
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("command".into(), pen::short(&command.text).into());
+        fields.insert("cwd".into(), command.cwd.to_string_lossy().into());
     }
-    if matches!(kept, Kept::Violation(_))
-        && let Some(Ok(syslog)) = syslog(prepared)
-    {
-        let _ = syslog.send(&entry);
-    }
-    let _ = Scribe::of(Log::of(state)).note(&entry);
+    journal.note(event, fields);
 }
 
 /// Puts an answer about a call into effect.
-fn settle_call(answer: Answer, asked: &AskedCall, prepared: &Prepared) -> Reply {
+pub fn settle_call(answer: Answer, asked: &AskedCall, prepared: &Prepared) -> Reply {
     let list = match asked.violation.why {
         Why::Socket => PathList::Socket,
         Why::Asked => PathList::Read,
         _ => PathList::Write,
     };
-    let keep =
-        |to, reply| match asked.violation.entry().map(|entry| remember::path(&entry, list, to, prepared)) {
-            Some(Ok(_)) => reply,
-            Some(Err(stop)) => Reply::No(super::stop_words(&stop)),
-            None => Reply::No("settings cannot hold this path".into()),
+    remember::reply(answer, |lasting| {
+        let Lasting::Yes(to) = lasting else { return Ok(()) };
+        let entry = asked.violation.entry().ok_or("settings cannot hold this path")?;
+        remember::path(&entry, list, to, prepared).map(drop).map_err(|stop| super::stop_words(&stop))
+    })
+}
+
+/// Puts an answer about a host into effect.
+pub fn settle(answer: Answer, asked: &Asked, prepared: &Prepared) -> Reply {
+    remember::reply(answer, |lasting| {
+        let (to, deny) = match lasting {
+            Lasting::Yes(to) => (to, false),
+            Lasting::Never => (Destination::ProjectPersonal, true),
         };
-    let nobodys = answer.is_nobodys();
-    match answer {
-        Answer::Once => Reply::Once,
-        Answer::Session => Reply::Session,
-        Answer::Always => keep(Destination::ProjectPersonal, Reply::AlwaysHere),
-        Answer::AlwaysUser => keep(Destination::User, Reply::AlwaysUser),
-        Answer::Never { by } => Reply::Never(by),
-        Answer::Grant | Answer::Outside => Reply::No("no answer that was offered".into()),
-        Answer::No { by } if nobodys => Reply::Nobody(by),
-        Answer::No { by } => Reply::No(by),
-    }
-}
-
-/// Puts an answer into effect: what holds from now on is written.
-fn settle(answer: Answer, asked: &Asked, prepared: &Prepared) -> Reply {
-    let write = |to, deny| remember::domain(&asked.host, to, deny, prepared);
-    let kept = |done: Result<PathBuf, super::Stop>, reply| match done {
-        Ok(_) => reply,
-        Err(stop) => Reply::No(super::stop_words(&stop)),
-    };
-    let nobodys = answer.is_nobodys();
-    match answer {
-        Answer::Once => Reply::Once,
-        Answer::Session => Reply::Session,
-        Answer::Always => kept(write(Destination::ProjectPersonal, false), Reply::AlwaysHere),
-        Answer::AlwaysUser => kept(write(Destination::User, false), Reply::AlwaysUser),
-        Answer::Never { by } => kept(write(Destination::ProjectPersonal, true), Reply::Never(by)),
-        Answer::Grant | Answer::Outside => Reply::No("no answer that was offered".into()),
-        Answer::No { by } if nobodys => Reply::Nobody(by),
-        Answer::No { by } => Reply::No(by),
-    }
-}
-
-/// The person at the caller's terminal, for the front.
-pub struct AtTerminal<'a> {
-    /// What was read of the settings.
-    pub prepared: &'a Prepared,
-    /// Who started sbsh.
-    pub caller: &'a Caller,
-    /// What runs.
-    pub command: &'a Command,
-}
-
-impl AtTerminal<'_> {
-    fn terminal(&self) -> Option<Terminal> {
-        Terminal::of_caller(approval::colours(self.caller.variable("NO_COLOR"), self.caller.variable("TERM")))
-    }
-}
-
-impl Speaker for AtTerminal<'_> {
-    fn is_there(&self) -> bool {
-        self.terminal().is_some()
-    }
-
-    fn ask(&mut self, question: &line::Question) -> Reply {
-        let Some(mut terminal) = self.terminal() else {
-            return Reply::Nobody("there is no terminal to ask on".into());
-        };
-        match question {
-            line::Question::Host(asked) => {
-                settle(terminal.ask(&self.command.question(asked)), asked, self.prepared)
-            }
-            line::Question::Call(asked) => {
-                settle_call(terminal.ask(&self.command.question_about_call(asked)), asked, self.prepared)
-            }
-        }
-    }
-
-    fn tell(&self, text: &str) {
-        report::notice(text);
-    }
+        remember::domain(&asked.host, to, deny, prepared).map(drop).map_err(|stop| super::stop_words(&stop))
+    })
 }
 
 /// The gateway's desk.
@@ -216,11 +176,7 @@ pub struct OutsideDesk {
     askpass: Option<PathBuf>,
     now: Mutex<Now>,
     state: Option<PathBuf>,
-    /// The machine's log daemon, where settings want it and it is there.
-    syslog: Option<Syslog>,
-    scribe: Option<Mutex<Scribe>>,
-    /// The command's text, for the log.
-    text: String,
+    connections: Connections,
     project: Option<PathBuf>,
     /// The caller's proxy variables make no sense: nothing can be dialled.
     broken: Option<String>,
@@ -255,20 +211,14 @@ impl OutsideDesk {
         };
         let desk = OutsideDesk {
             caller: caller.clone(),
-            text: String::from_utf8_lossy(&command.text).into_owned(),
-            command,
+            connections: Connections::of(&command),
             askpass: caller.variable("SBSH_ASKPASS").map(PathBuf::from),
             // Read again when it is first needed for writing: what was read before the fork stays with the front.
             now: Mutex::new(Now { looked: Instant::now(), seen, prepared: Err(String::new()), policy }),
             state: prepared.locations.state_dir.clone(),
-            syslog: syslog(prepared).and_then(Result::ok),
-            scribe: prepared
-                .locations
-                .state_dir
-                .as_deref()
-                .map(|state| Mutex::new(Scribe::of(Log::of(state)))),
             project: prepared.layers.project.clone(),
             broken,
+            command,
         };
         (desk, upstreams)
     }
@@ -285,7 +235,7 @@ impl OutsideDesk {
     fn pending(&self, target: &Target, why: &str) {
         let Some(state) = &self.state else { return };
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let command: String = self.text.chars().take(500).collect();
+        let command: String = self.connections.text.chars().take(500).collect();
         let entry = Pending {
             time,
             host: target.host.to_string(),
@@ -298,42 +248,10 @@ impl OutsideDesk {
         let _ = pending::record(state, &entry);
     }
 
-    fn note(&self, line: &Line<'_>) {
-        if let Some(scribe) = &self.scribe {
-            let _ = lock(scribe).note(line);
-        }
-        if let (Some(syslog), Ok(entry)) = (&self.syslog, serde_json::to_value(line)) {
-            let _ = syslog.send(&entry);
-        }
+    /// What the command's own line is to tell of the network.
+    pub fn hosts(&self) -> Said {
+        self.connections.told()
     }
-}
-
-/// One connection in the audit log.
-#[derive(Serialize)]
-struct Line<'a> {
-    event: &'static str,
-    verdict: &'static str,
-    command: &'a str,
-    host: &'a str,
-    port: Option<u16>,
-    #[serde(flatten)]
-    more: More<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum More<'a> {
-    Allowed { way: &'static str, address: Option<IpAddr>, rule: &'a str, sent: u64, received: u64 },
-    Refused { why: &'a str, program: Option<&'a str> },
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The way to the log daemon, where settings want it.
-pub fn syslog(prepared: &Prepared) -> Option<std::io::Result<Syslog>> {
-    prepared.policy.syslog.value.then(|| Syslog::to(Path::new(syslog::SOCKET)))
 }
 
 /// The proxies that carry what was allowed: those of the settings, else the caller's own.
@@ -396,46 +314,25 @@ impl Desk for OutsideDesk {
             Err(why) => return Reply::Nobody(why),
         };
         let writable = outside::writable_roots(&prepared);
-        let mut speaker = approval::speakers_beyond_terminal(self.askpass.clone(), &writable);
+        let mut speaker = Beyond::reach(self.askpass.clone(), &writable, &self.command.pen);
         let question = self.command.question(asked);
-        settle(question.if_offered(speaker.ask(&question)), asked, &prepared)
+        let answer = speaker.ask(&question);
+        self.command.answered(&question, speaker.who(), &answer);
+        settle(answer, asked, &prepared)
     }
 
     fn ended(&self, permit: &Permit) {
-        self.note(&Line {
-            event: "connection",
-            verdict: "allowed",
-            command: &self.text,
-            host: &permit.target.host.to_string(),
-            port: Some(permit.target.port),
-            more: More::Allowed {
-                way: permit.way.name(),
-                address: permit.tally.address.get(),
-                rule: &permit.rule,
-                sent: permit.tally.sent.get(),
-                received: permit.tally.received.get(),
-            },
-        });
+        self.connections.ended(permit);
     }
 
     fn refused(&self, refusal: &Refusal, target: Option<&Target>, again: bool) {
-        self.note(&Line {
-            event: "connection",
-            verdict: "refused",
-            command: &self.text,
-            host: &target.map_or_else(|| refusal.target.clone(), |target| target.host.to_string()),
-            port: target.map(|target| target.port),
-            more: More::Refused { why: &refusal.what(), program: refusal.program.as_deref() },
-        });
-        self.write_down();
+        self.connections.refused(refusal, target);
         if let (crate::network::Cause::Nobody(why), Some(target), false) = (&refusal.cause, target, again) {
             self.pending(target, why);
         }
     }
 
     fn write_down(&self) {
-        if let Some(scribe) = &self.scribe {
-            let _ = lock(scribe).write_down();
-        }
+        self.connections.write_down();
     }
 }

@@ -5,24 +5,57 @@ pub mod account;
 #[cfg(target_os = "linux")]
 pub mod again;
 #[cfg(target_os = "linux")]
+pub mod backend;
+#[cfg(target_os = "linux")]
+mod beyond;
+#[cfg(target_os = "linux")]
+pub mod carried;
+#[cfg(target_os = "linux")]
 pub mod confine;
+#[cfg(target_os = "linux")]
+mod connections;
+#[cfg(target_os = "linux")]
+pub mod covers;
 #[cfg(target_os = "linux")]
 pub mod decide;
 #[cfg(target_os = "linux")]
 pub mod desk;
+#[cfg(target_os = "linux")]
+pub mod entries;
+#[cfg(target_os = "linux")]
+pub mod excluded;
+#[cfg(target_os = "linux")]
+pub mod hooked;
+#[cfg(target_os = "linux")]
+pub mod journal;
 #[cfg(target_os = "linux")]
 pub mod outside;
 pub mod prepare;
 #[cfg(target_os = "linux")]
 pub mod remember;
 #[cfg(target_os = "linux")]
+pub mod rescue;
+#[cfg(any(target_os = "macos", test))]
+#[cfg_attr(not(target_os = "macos"), allow(dead_code))]
+mod seatbelt;
+#[cfg(target_os = "linux")]
+pub mod sense;
+#[cfg(target_os = "linux")]
+pub mod session;
+#[cfg(target_os = "linux")]
 pub mod shells;
+#[cfg(target_os = "linux")]
+pub mod speaker;
 mod stop;
+pub mod trusting;
+#[cfg(target_os = "linux")]
+mod watched;
 
 pub use stop::{Stop, words as stop_words};
 
 use crate::caller::Caller;
 use crate::cli::ShellInvocation;
+#[cfg(not(target_os = "macos"))]
 use crate::report;
 #[cfg(target_os = "linux")]
 use crate::{run, system::signals};
@@ -36,15 +69,34 @@ use std::path::PathBuf;
 /// # Errors
 /// [`Stop`]: nothing was run.
 #[cfg(target_os = "linux")]
-pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
+pub fn run(shell: ShellInvocation, caller: &Caller, guide: session::Guide<'_>) -> Result<i32, Stop> {
     if crate::system::inside::already() {
         return shells::nested(&shell, caller);
     }
+    loop {
+        let done = once(shell.clone(), caller, guide);
+        let Err(stop) = done else { return done };
+        if !session::may_be(&shell) || !rescue::can_help(&stop) {
+            return Err(stop);
+        }
+        let status = stop.report();
+        match rescue::offer(&stop, caller) {
+            rescue::Wish::Again => {}
+            rescue::Wish::Leave => return Ok(status),
+            rescue::Wish::Outside => return shells::nested(&shell, caller),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn once(shell: ShellInvocation, caller: &Caller, guide: session::Guide<'_>) -> Result<i32, Stop> {
     // Before anything is started that could inherit it.
     let mut programs = account::Account::open(shell.report, caller);
-    let done = confined_or_not(shell, caller, &mut programs);
+    let mut journal = journal::Journal::begin(&shell, caller);
+    let done = confined_or_not(shell, caller, &mut programs, &mut journal, guide);
     if let Err(stop) = &done {
         programs.stopped(stop);
+        journal.refused(stop);
     }
     done
 }
@@ -54,62 +106,120 @@ fn confined_or_not(
     shell: ShellInvocation,
     caller: &Caller,
     programs: &mut account::Account,
+    journal: &mut journal::Journal,
+    guide: session::Guide<'_>,
 ) -> Result<i32, Stop> {
     use decide::Place;
     let closed = run::inherited::occupy_closed();
-    let early = confine::Early::start(closed.clone());
+    // A session starts it on a terminal of its own.
+    let early = (!session::may_be(&shell)).then(|| backend::Early::start(closed.clone()));
     let prepared = prepare::policy(caller)?;
+    journal.follow(&prepared);
+    let mut prepared = trusting::before_first_command(prepared, caller, journal)?;
     prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
     let shell = shells::choose(shell, &prepared)?;
-    let decision = decide::decide(&shell, &prepared, caller)?;
+    journal.chose(&shell);
+    let heard = hooked::before(shell, &prepared, caller);
+    journal.heard(&heard);
+    let heard = heard?;
+    journal.chose(&heard.shell);
+    let covers = covers::Covers::find(&prepared, &heard.shell.path, caller);
+    let decision = heard.decide(&mut prepared, &covers, caller, journal)?;
+    let shell = heard.shell;
     match decision.place {
         Place::Outside(program) => {
             drop(early);
-            outside::run(&program, caller)
+            let run = || outside::run(&program, &prepared, caller);
+            leave(Some(&program), &shell, &prepared, caller, programs, journal, run)
         }
         Place::Unconfined => {
             drop(early);
-            shells::unconfined(&shell, caller)
+            let run = || shells::unconfined(&shell, caller);
+            leave(None, &shell, &prepared, caller, programs, journal, run)
         }
         Place::Inside => {
-            let inside = |early, allowed: &[PathBuf]| {
-                let plan = confine::plan(&prepared, &decision.grants, allowed)?;
-                let outcome = confine::run(&shell, plan, &prepared, caller, early)?;
+            if let Some(person) = session::person(&shell, &prepared, caller) {
+                return session::run(&shell, prepared, covers, caller, journal, person, guide);
+            }
+            let early = early.unwrap_or_else(|| backend::Early::start(closed.clone()));
+            let note = covers
+                .note(&decide::text_of(&shell))
+                .or(decision.note.filter(|_| !covers::has_way_out(&prepared, caller)));
+            let inside = |early, allowed: &[PathBuf], journal: &journal::Journal| {
+                let plan = confine::plan(&prepared, covers.clone(), &decision.grants, allowed)?;
+                journal.start()?;
+                let outcome = confine::run(&shell, plan, &prepared, caller, early, journal, None)?;
+                journal.tell(journal.failed().or(outcome.unlogged));
                 let mut refused =
                     stop::refused(&outcome, &prepared.policy.ignored_violations, &decide::text_of(&shell));
                 refused.extend(again::hint(&outcome, &prepared, caller));
-                stop::report_outcome(&outcome, &refused, decision.note.as_deref());
+                stop::report_outcome(&outcome, &refused, note.as_deref());
                 Ok::<_, Stop>(outcome)
             };
-            let mut outcome = inside(early, &[])?;
-            match again::offer(&outcome, &shell, &prepared, caller) {
+            let mut outcome = inside(early, &[], journal)?;
+            match again::offer(&outcome, &shell, &prepared, caller, journal) {
                 Again::No => {}
                 Again::Inside(allowed) => {
                     signals::restore(outcome.signals);
-                    outcome = inside(confine::Early::start(closed), &allowed)?;
+                    journal.again();
+                    outcome = inside(backend::Early::start(closed), &allowed, journal)?;
                 }
                 Again::Outside => {
                     programs.ended(&outcome);
                     signals::restore(outcome.signals);
-                    return shells::unconfined(&shell, caller);
+                    journal.again();
+                    let run = || shells::unconfined(&shell, caller);
+                    return leave(None, &shell, &prepared, caller, programs, journal, run);
                 }
             }
             programs.ended(&outcome);
+            hooked::after(&shell, &outcome, &prepared, caller);
             Ok(run::front::end(outcome.ending))
         }
     }
+}
+
+/// What runs without a boundary: as a child where somebody is told of its end, else in our place.
+#[cfg(target_os = "linux")]
+fn leave(
+    program: Option<&outside::Program>,
+    shell: &shells::Shell,
+    prepared: &prepare::Prepared,
+    caller: &Caller,
+    programs: &mut account::Account,
+    journal: &journal::Journal,
+    become_it: impl FnOnce() -> Result<i32, Stop>,
+) -> Result<i32, Stop> {
+    journal.leaves(program)?;
+    if !journal.is_kept() && !programs.is_wanted() && !hooked::are_told(shell, prepared, caller) {
+        return become_it();
+    }
+    let outcome = watched::run(become_it)?;
+    journal.left(program, outcome.ending);
+    programs.ended(&outcome);
+    hooked::after(shell, &outcome, prepared, caller);
+    Ok(run::front::end(outcome.ending))
+}
+
+/// A command, a script or stdin: gives the exit status, or ends this process as the command ended.
+///
+/// # Errors
+/// [`Stop`]: nothing was run.
+#[cfg(target_os = "macos")]
+pub fn run(shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
+    seatbelt::run(&shell, caller)
 }
 
 /// Says why nothing runs here.
 ///
 /// # Errors
 /// Always.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub fn run(_shell: ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
     // Broken settings are worth saying on every platform.
     let prepared = prepare::policy(caller)?;
     prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
     Err(Stop::NoBackend(
-        "no backend for this system is built yet; sbsh runs commands on Linux and WSL2".into(),
+        "no backend for this system is built yet; sbsh runs commands on Linux, WSL2 and macOS".into(),
     ))
 }

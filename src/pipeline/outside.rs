@@ -8,7 +8,8 @@ use crate::policy::{Access, PathPattern, WorkingRoot};
 use crate::system::process;
 use crate::verdict::DirectCommand;
 use nix::errno::Errno;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ pub fn find(command: &DirectCommand, prepared: &Prepared, caller: &Caller) -> Re
         if !process::is_program(&real) || own.as_ref() == Some(&real) {
             continue;
         }
-        if is_writable_inside(&candidate, prepared) || is_writable_inside(&real, prepared) {
+        if is_made_inside(&candidate, prepared) {
             passed_over.get_or_insert(candidate);
             continue;
         }
@@ -47,7 +48,7 @@ pub fn find(command: &DirectCommand, prepared: &Prepared, caller: &Caller) -> Re
     }
     let text = match passed_over {
         Some(path) => format!(
-            "cannot run '{name}' outside: '{}' lies where confined commands can write",
+            "cannot run '{name}' outside: '{}' or what interprets it lies where confined commands can write",
             path.display()
         ),
         None => format!("cannot run '{name}' outside: not found on PATH"),
@@ -55,7 +56,8 @@ pub fn find(command: &DirectCommand, prepared: &Prepared, caller: &Caller) -> Re
     Err(Stop::NotFound(text))
 }
 
-fn is_writable_inside(path: &Path, prepared: &Prepared) -> bool {
+/// Whether confined code can have put this file there.
+pub fn is_writable_inside(path: &Path, prepared: &Prepared) -> bool {
     // A project that is itself on PATH is not writable this time, but was or will be under another PATH.
     if let WorkingRoot::None { candidate, .. } = &prepared.policy.working_root
         && prepared.locations.program_dirs.contains(candidate)
@@ -63,11 +65,75 @@ fn is_writable_inside(path: &Path, prepared: &Prepared) -> bool {
     {
         return true;
     }
-    // A directory on the way that can be written can be made to lead elsewhere.
-    path.ancestors().any(|step| {
-        let resolved = std::fs::canonicalize(step).unwrap_or_else(|_| step.to_path_buf());
-        prepared.policy.files.access(&resolved) == Access::Write
-    })
+    // A directory or a link on the way that can be written can be made to lead elsewhere; the kernel's own links lead
+    // elsewhere in each process.
+    let leads_elsewhere =
+        |step: &PathBuf| prepared.policy.files.access(step) == Access::Write || step.starts_with("/proc");
+    steps(path).is_none_or(|steps| steps.iter().any(leads_elsewhere))
+}
+
+/// Every place that the kernel looks at on the way to a path, each as it is without symlinks; `None` if there is no end.
+fn steps(path: &Path) -> Option<Vec<PathBuf>> {
+    const MOST: usize = 40; // MAXSYMLINKS
+    let (mut at, mut links, mut all) = (PathBuf::from("/"), 0, Vec::new());
+    let names = |path: &Path| path.components().rev().map(|c| c.as_os_str().to_owned()).collect::<Vec<_>>();
+    let mut left = names(path);
+    while let Some(name) = left.pop() {
+        match name.as_bytes() {
+            b"/" => at = PathBuf::from("/"),
+            b"." => {}
+            b".." => drop(at.pop()),
+            _ => {
+                let step = at.join(name);
+                all.push(step.clone());
+                match std::fs::read_link(&step) {
+                    Ok(_) if links == MOST => return None,
+                    Ok(target) => {
+                        links += 1;
+                        left.extend(names(&target));
+                    }
+                    Err(_) => at = step,
+                }
+            }
+        }
+    }
+    Some(all)
+}
+
+/// Whether confined code can have put this program there, or what interprets it.
+pub fn is_made_inside(program: &Path, prepared: &Prepared) -> bool {
+    let mut next = Some(program.to_path_buf());
+    // The kernel follows no more (execve(2)).
+    for _ in 0..6 {
+        let Some(file) = next else { return false };
+        // Relative to the directory that it is started in.
+        if !file.is_absolute() || is_writable_inside(&file, prepared) {
+            return true;
+        }
+        next = interpreter(&file);
+    }
+    true
+}
+
+/// What the first line of a script names.
+fn interpreter(script: &Path) -> Option<PathBuf> {
+    let mut head = [0; 256]; // BINPRM_BUF_SIZE
+    let length = std::fs::File::open(script).ok()?.read(&mut head).ok()?;
+    let line = head.get(..length)?.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    let name = line.split(|byte| b" \t".contains(byte)).find(|word| !word.is_empty())?;
+    Some(PathBuf::from(OsStr::from_bytes(name)))
+}
+
+/// The caller's environment with these variables, and without the places on PATH where confined code can write: what
+/// runs outside would find its own helpers there.
+pub fn environment(prepared: &Prepared, caller: &Caller, set: &[(&str, &OsStr)]) -> Vec<CString> {
+    let directories = caller.program_directories();
+    let kept = directories.iter().filter(|directory| !is_writable_inside(directory, prepared));
+    // An empty PATH would be the working directory.
+    let path = std::env::join_paths(kept).ok().filter(|path| !path.is_empty());
+    let path = path.unwrap_or_else(|| "/usr/bin:/bin".into());
+    let set: Vec<(&str, &OsStr)> = set.iter().copied().chain([("PATH", path.as_os_str())]).collect();
+    caller.environment_for(|_| false, &set)
 }
 
 /// Literal places that confined code can write.
@@ -88,10 +154,10 @@ pub fn writable_roots(prepared: &Prepared) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(program: &Program, caller: &Caller) -> Result<i32, Stop> {
+pub fn run(program: &Program, prepared: &Prepared, caller: &Caller) -> Result<i32, Stop> {
     let path = CString::new(program.path.as_os_str().as_bytes()).unwrap_or_default();
     let argv: Vec<CString> = program.argv.iter().filter_map(|a| CString::new(a.as_bytes()).ok()).collect();
-    let error = process::exec(&path, &argv, &caller.whole_environment());
+    let error = process::exec(&path, &argv, &environment(prepared, caller, &[]));
     let text = format!("cannot start '{}' outside: {}", program.path.display(), error.desc());
     Err(if error == Errno::ENOENT { Stop::NotFound(text) } else { Stop::Failed(text, exit::REFUSED) })
 }

@@ -2,8 +2,7 @@
 
 use super::Stop;
 use crate::caller::Caller;
-use crate::policy::{self, Policy};
-#[cfg(target_os = "linux")]
+use crate::policy::{self, Policy, secrets};
 use crate::run::hostfile::{self, HostPlaces};
 use crate::settings::{self, Layers, Locations};
 
@@ -17,7 +16,6 @@ pub struct Prepared {
     /// What they and the built-in lists mean.
     pub policy: Policy,
     /// TMPDIR and the stand-ins.
-    #[cfg(target_os = "linux")]
     pub places: HostPlaces,
 }
 
@@ -26,10 +24,9 @@ pub struct Prepared {
 /// # Errors
 /// Broken settings; no private place to be had.
 pub fn policy(caller: &Caller) -> Result<Prepared, Stop> {
-    #[cfg_attr(not(target_os = "linux"), allow(unused_mut))] // TMPDIR is made where commands run
     let mut locations = caller.locations();
+    locations.secrets = caller.moved_secrets(secrets::MOVED);
     let layers = settings::load(&locations)?;
-    #[cfg(target_os = "linux")]
     let places = {
         let root = locations.root_override.as_ref().or(layers.project.as_ref()).unwrap_or(&locations.cwd);
         let places = hostfile::prepare(Some(root))?;
@@ -37,11 +34,5 @@ pub fn policy(caller: &Caller) -> Result<Prepared, Stop> {
         places
     };
     let policy = policy::build(&layers, &locations)?;
-    Ok(Prepared {
-        locations,
-        layers,
-        policy,
-        #[cfg(target_os = "linux")]
-        places,
-    })
+    Ok(Prepared { locations, layers, policy, places })
 }

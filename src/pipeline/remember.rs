@@ -1,18 +1,19 @@
 //! "Always" and "never": which entries an answer writes into which settings file, and what that makes trusted.
 
 use super::Stop;
+use super::entries::{self, NO_HOME, Way, loaded, not_kept, personal};
 use super::outside::Program;
 use super::prepare::Prepared;
+use crate::approval::Answer;
 use crate::command::{self, Commands};
+use crate::network::desk::Reply;
 use crate::policy::network::{List, entry};
 use crate::policy::paths::normal;
 use crate::policy::{DomainSet, Host, Policy};
-use crate::settings::trust::{TrustStore, Widening};
-use crate::settings::{Layer, Scope, Source, Sourced, edit, parse, pending, trust};
-use crate::system::store::Directory;
+use crate::settings::edit::{Form, Operation};
+use crate::settings::{Sourced, pending, trust};
 use crate::verdict::Reason;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The allow rules, as narrow as what was shown, that would let this through the next time; `None` where no rule can:
 /// an ask rule comes before every allow rule, and a command with words that only the shell knows has no exact rule.
@@ -31,7 +32,9 @@ pub fn rules(
         // `dangerouslyDisableSandbox` is never remembered.
         let excluded = reason.rule.is_some();
         let line = program.argv.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
-        return (excluded && is_plain(&line)).then(|| vec![rule(&line)]);
+        // A word with blanks is several in a line, an empty one is none: no rule says it.
+        let one = |word: &String| !word.is_empty() && !word.contains(char::is_whitespace);
+        return (excluded && program.argv.iter().all(one) && is_plain(&line)).then(|| vec![rule(&line)]);
     }
     let Commands::Known(commands) = command::read(command) else { return None };
     let mut rules = Vec::new();
@@ -75,10 +78,6 @@ pub fn target(prepared: &Prepared) -> Option<PathBuf> {
     local.filter(usable).or_else(|| prepared.layers.user_file.clone())
 }
 
-fn personal(project: &Path) -> PathBuf {
-    project.join(".claude/settings.local.json")
-}
-
 /// Writes the rules of an "always".
 ///
 /// # Errors
@@ -86,6 +85,11 @@ fn personal(project: &Path) -> PathBuf {
 pub fn write(rules: &[String], prepared: &Prepared) -> Result<(), Stop> {
     let target = target(prepared).ok_or_else(|| not_kept(NO_HOME))?;
     write_entries(&["permissions", "allow"], rules, &target, prepared)
+}
+
+fn write_entries(key: &[&str], texts: &[String], target: &Path, prepared: &Prepared) -> Result<(), Stop> {
+    let list = entries::List { key, form: Form::Text };
+    entries::change(list, texts, Operation::Add, Way::Write, target, prepared).map(drop)
 }
 
 /// Writes one entry of a list of domains: allowed, or denied. Works from any thread or process, also while others
@@ -161,6 +165,34 @@ pub fn path(text: &str, list: PathList, to: Destination, prepared: &Prepared) ->
     Ok(target)
 }
 
+/// What an answer wants to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasting {
+    /// A yes, there.
+    Yes(Destination),
+    /// A no.
+    Never,
+}
+
+/// Puts an answer into effect: what goes on to hold is kept first, and what cannot be kept is a no.
+pub fn reply(answer: Answer, keep: impl FnOnce(Lasting) -> Result<(), String>) -> Reply {
+    let nobodys = answer.is_nobodys();
+    let kept = |lasting, reply| keep(lasting).map_or_else(Reply::No, |()| reply);
+    match answer {
+        Answer::Once => Reply::Once,
+        Answer::Session => Reply::Session,
+        Answer::Always => kept(Lasting::Yes(Destination::ProjectPersonal), Reply::AlwaysHere),
+        Answer::AlwaysUser => kept(Lasting::Yes(Destination::User), Reply::AlwaysUser),
+        Answer::Never { by } => kept(Lasting::Never, Reply::Never(by)),
+        Answer::Grant | Answer::Outside => Reply::No(NOT_OFFERED.into()),
+        Answer::No { by } if nobodys => Reply::Nobody(by),
+        Answer::No { by } => Reply::No(by),
+    }
+}
+
+/// Whoever says what was not offered said nothing.
+pub const NOT_OFFERED: &str = "no answer that was offered";
+
 /// Takes what an entry allows from the list of what was refused for lack of an answer; says how many went.
 ///
 /// # Errors
@@ -174,91 +206,33 @@ pub fn settle(text: &str, prepared: &Prepared) -> std::io::Result<usize> {
     })
 }
 
-/// Writes entries into the list at a key and, for a project file, pins its new content: but only if what widens in it
-/// is these entries and what counted before, so that nothing else comes to count with them.
-///
-/// # Errors
-/// When the file cannot be changed, or says things that are not trusted.
-pub fn write_entries(
-    key: &[&str],
-    entries: &[String],
-    target: &Path,
-    prepared: &Prepared,
-) -> Result<(), Stop> {
-    let failed = |error: &dyn std::fmt::Display| not_kept(&error.to_string());
-    let project =
-        prepared.layers.project.as_ref().filter(|_| prepared.layers.user_file.as_deref() != Some(target));
-    let Some(project) = project else {
-        for entry in entries {
-            edit::add(target, key, entry).map_err(|e| failed(&e))?;
-        }
-        return Ok(());
-    };
-    // Between adding and pinning no other of ours may add: each would find the other's entry unpinned. The file's own
-    // directory is what `edit` locks.
-    let directory = Directory::open_resolved(project).map_err(|e| failed(&e))?;
-    let _turn = directory.lock().map_err(|e| failed(&e))?;
-    let mut store = TrustStore::open(prepared.locations.state_dir.as_deref());
-    let known = known(target, &store, prepared)?;
-    // What only tightens counts without trust, so it needs none and gives none.
-    let tightens = key.last().is_some_and(|last| last.starts_with("denied"));
-    if known.is_none() && !tightens {
-        let text = format!(
-            "'{}' says things that are not trusted yet; see 'sbshctl trust --show', or write the user's settings",
-            target.display()
-        );
-        return Err(not_kept(&text));
-    }
-    for entry in entries {
-        edit::add_within(project, target, key, entry).map_err(|e| failed(&e))?;
-    }
-    let Some(known) = known else { return Ok(()) };
-    let text = std::fs::read_to_string(target).map_err(|e| failed(&e))?;
-    let now = widening_of(target, &text).ok_or_else(|| not_kept("the file is broken now"))?;
-    let expected = |w: &Widening| {
-        let mine = w.key.rsplit('.').next() == key.last().copied() && entries.contains(&w.text);
-        mine || known.iter().any(|b| b.key == w.key && b.text == w.text)
-    };
-    if !now.iter().all(expected) {
-        return Err(not_kept("the file was changed by somebody else meanwhile"));
-    }
-    store.record(target, text.as_bytes()).map_err(|e| failed(&e))
-}
-
-/// What widens in the file as it is now and counts already; `None` if something in it was never trusted. The file may
-/// be newer than what was loaded: an answer of this or another command was written to it.
-fn known(target: &Path, store: &TrustStore, prepared: &Prepared) -> Result<Option<Vec<Widening>>, Stop> {
-    let text = match std::fs::read_to_string(target) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
-        Err(error) => return Err(not_kept(&error.to_string())),
-    };
-    let now = widening_of(target, &text)
-        .ok_or_else(|| not_kept(&format!("'{}' is broken; correct it first", target.display())))?;
-    let as_loaded = loaded(prepared, target).is_some_and(|l| l.may_widen && *l.source.text == *text);
-    let trusted = now.is_empty() || as_loaded || store.is_trusted(target, text.as_bytes());
-    Ok(trusted.then_some(now))
-}
-
-const NO_HOME: &str = "there is no home directory for a settings file";
-
-fn not_kept(cause: &str) -> Stop {
-    Stop::Failed(format!("cannot keep the answer: {cause}"), crate::exit::REFUSED)
-}
-
-fn loaded<'p>(prepared: &'p Prepared, target: &Path) -> Option<&'p Layer> {
-    prepared.layers.layers.iter().find(|l| l.source.path == target)
-}
-
-fn widening_of(path: &Path, text: &str) -> Option<Vec<Widening>> {
-    let source = Arc::new(Source { path: path.into(), scope: Scope::Local, text: text.into() });
-    let values = parse::values(&source, &mut Vec::new()).ok()?;
-    Some(trust::widening(&values))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_kept_is_a_no_and_nobody_is_no_person() {
+        let by = || "x said no".to_owned();
+        let kept = |answer: Answer| {
+            let mut asked = None;
+            let reply = reply(answer, |lasting| {
+                asked = Some(lasting);
+                Ok(())
+            });
+            (reply, asked)
+        };
+        let here = Lasting::Yes(Destination::ProjectPersonal);
+        assert_eq!(kept(Answer::Once), (Reply::Once, None));
+        assert_eq!(kept(Answer::Session), (Reply::Session, None));
+        assert_eq!(kept(Answer::Always), (Reply::AlwaysHere, Some(here)));
+        let user = Some(Lasting::Yes(Destination::User));
+        assert_eq!(kept(Answer::AlwaysUser), (Reply::AlwaysUser, user));
+        assert_eq!(kept(Answer::Never { by: by() }), (Reply::Never(by()), Some(Lasting::Never)));
+        assert_eq!(kept(Answer::No { by: by() }), (Reply::No(by()), None));
+        assert!(matches!(kept(Answer::nobody("was there")), (Reply::Nobody(_), None)));
+        assert_eq!(kept(Answer::Outside), (Reply::No(NOT_OFFERED.into()), None));
+        assert_eq!(reply(Answer::Always, |_| Err("full".into())), Reply::No("full".into()));
+    }
 
     #[test]
     fn the_rule_is_exact() {

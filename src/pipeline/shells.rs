@@ -31,28 +31,41 @@ pub struct Shell {
 /// [`Stop::NotFound`].
 pub fn choose(invocation: ShellInvocation, prepared: &Prepared) -> Result<Shell, Stop> {
     if invocation.inner == InnerShell::BySetting
-        && let Some(setting) = &prepared.policy.shell
+        && let Some((inner, path)) = set(prepared)?
     {
-        if !process::is_program(&setting.value) {
-            return Err(Stop::NotFound(format!(
-                "cannot start the inner shell '{}': it is not an executable file; change 'shell' at {}",
-                setting.value.display(),
-                setting.origin
-            )));
-        }
-        // Of another shell it is not known which of its arguments it executes, so no rule could judge them.
-        let Some(inner) = InnerShell::from_path(&setting.value) else {
-            return Err(Stop::NotFound(format!(
-                "cannot use the inner shell '{}': it must be named bash, sh, dash, zsh or fish; change 'shell' at {}",
-                setting.value.display(),
-                setting.origin
-            )));
-        };
-        let invocation = invocation.read_as(inner);
-        return Ok(Shell { invocation, path: setting.value.clone() });
+        return Ok(Shell { invocation: invocation.read_as(inner), path });
     }
     let path = find(invocation.inner)?;
     Ok(Shell { invocation, path })
+}
+
+/// The program that [`choose`] takes where sbsh is called by its own name.
+///
+/// # Errors
+/// As there.
+pub fn default(prepared: &Prepared) -> Result<PathBuf, Stop> {
+    set(prepared)?.map_or_else(|| find(InnerShell::BySetting), |(_, path)| Ok(path))
+}
+
+/// The shell that settings name.
+fn set(prepared: &Prepared) -> Result<Option<(InnerShell, PathBuf)>, Stop> {
+    let Some(setting) = &prepared.policy.shell else { return Ok(None) };
+    if !process::is_program(&setting.value) {
+        return Err(Stop::NotFound(format!(
+            "cannot start the inner shell '{}': it is not an executable file; change 'shell' at {}",
+            setting.value.display(),
+            setting.origin
+        )));
+    }
+    // Of another shell it is not known which of its arguments it executes, so no rule could judge them.
+    let Some(inner) = InnerShell::from_path(&setting.value) else {
+        return Err(Stop::NotFound(format!(
+            "cannot use the inner shell '{}': it must be named bash, sh, dash, zsh or fish; change 'shell' at {}",
+            setting.value.display(),
+            setting.origin
+        )));
+    };
+    Ok(Some((inner, setting.value.clone())))
 }
 
 fn find(inner: InnerShell) -> Result<PathBuf, Stop> {
@@ -118,13 +131,30 @@ fn own_name(argv0: &std::ffi::OsStr) -> bool {
         == InnerShell::BySetting
 }
 
+/// Says to a shell's start-up files' own sbsh that it was started by one.
+const NESTED: &str = "SBSH_NESTED";
+
 /// Inside the boundary already: nothing is read, asked or built again.
 ///
 /// # Errors
 /// When the shell cannot be started; otherwise this process becomes it.
 pub fn nested(invocation: &ShellInvocation, caller: &Caller) -> Result<i32, Stop> {
     let path = find(invocation.inner)?;
-    Err(Shell { invocation: invocation.clone(), path }.execute(caller))
+    let mut invocation = invocation.clone();
+    let mut caller = caller.clone();
+    if matches!(invocation.input, CommandInput::Stdin | CommandInput::Interactive) {
+        // `exec sbsh` in a start-up file would go round for ever: the second one reads none.
+        if caller.variable(NESTED).is_some() {
+            let quiet: &[&str] = match InnerShell::from_path(&path) {
+                Some(InnerShell::Bash) => &["--norc", "--noprofile"],
+                Some(InnerShell::Zsh) => &["-f"],
+                _ => &[],
+            };
+            invocation.arguments.splice(0..0, quiet.iter().map(OsString::from));
+        }
+        caller.environment.push((NESTED.into(), "1".into()));
+    }
+    Err(Shell { invocation, path }.execute(&caller))
 }
 
 /// Without a boundary, because `enabled` is false in a file that may say so.

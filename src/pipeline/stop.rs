@@ -7,6 +7,8 @@ use crate::gatekeeper::{Violation, Why};
 #[cfg(target_os = "linux")]
 use crate::policy::IgnoredViolation;
 use crate::policy::PolicyError;
+#[cfg(target_os = "linux")]
+use crate::report::Way;
 use crate::report::{self, Refusal};
 use crate::run::RunError;
 #[cfg(target_os = "linux")]
@@ -14,6 +16,8 @@ use crate::run::{Blocked, Ending, Outcome};
 use crate::settings::{Origin, SettingsError};
 #[cfg(target_os = "linux")]
 use crate::system::visible::visible;
+#[cfg(target_os = "linux")]
+use crate::verdict::Reason;
 use crate::{confinement, exit};
 #[cfg(target_os = "linux")]
 use std::io::IsTerminal;
@@ -49,8 +53,13 @@ impl Stop {
             Stop::NoBackend(why) => report::backend_missing(why, &os_release()),
             Stop::Run(error @ RunError::Boundary { cause, .. }) => {
                 report::failure(&error.to_string());
-                for hint in confinement::advice::on_failure(cause) {
-                    report::notice(hint);
+                let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+                let kernel = confinement::advice::on_kernel(&release);
+                let hints = confinement::advice::on_failure(cause).iter().copied();
+                // What the kernel is comes first: then no setting helps.
+                match kernel {
+                    Some(hint) => report::notice(hint),
+                    None => hints.for_each(report::notice),
                 }
                 report::notice("nothing was run; 'sbshctl doctor' tells more");
             }
@@ -62,6 +71,18 @@ impl Stop {
             Stop::Failed(_, status) => *status,
             _ => exit::REFUSED,
         }
+    }
+}
+
+/// The refusal for this reason.
+#[cfg(target_os = "linux")]
+pub fn refusal(command: Vec<u8>, reason: &Reason, ways: Vec<Way>) -> Refusal {
+    Refusal {
+        command,
+        why: reason.text.clone(),
+        rule: reason.rule.clone(),
+        origin: reason.origin.as_ref().map(ToString::to_string),
+        ways,
     }
 }
 
@@ -153,7 +174,8 @@ pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) 
         Some(advice) => format!("{}; {}", visible(what.as_bytes()), pasted(&advice)),
         None => visible(what.as_bytes()),
     };
-    hosts.chain(calls).chain(more).map(line).collect()
+    let unheard = outcome.unheard.iter().map(|text| (format!("outside: {text}"), None));
+    unheard.chain(hosts).chain(calls).chain(more).map(line).collect()
 }
 
 /// Says what has to be said after a run.

@@ -3,6 +3,7 @@
 //! Owns what each key does. What counts is `counting`'s, what a text means the grammars'. Nothing that is not
 //! understood is skipped: it is an error, and nothing runs.
 
+mod hooks;
 mod network;
 mod rules;
 mod switches;
@@ -12,7 +13,7 @@ use super::counting::{Counting, Reach, Why};
 use super::error::PolicyError;
 use super::files::{PathPattern, PathRule, covered};
 use super::paths::{PathReader, normal};
-use super::{CommandRules, FilePolicy, NetworkPolicy, Policy, WorkingRoot};
+use super::{AuditPolicy, Collector, CommandRules, FilePolicy, NetworkPolicy, Policy, WorkingRoot};
 use super::{environment, protected, root, secrets};
 use crate::settings::{CredentialMode, Layer, Layers, Locations, Notice, Origin, Scope, Sourced};
 use std::path::Path;
@@ -90,6 +91,7 @@ impl<'a> Builder<'a> {
         self.files()?;
         self.permissions()?;
         self.excluded()?;
+        let hooks = self.hooks()?;
         self.network()?;
         let environment = self.environment()?;
         let enabled = self
@@ -107,8 +109,7 @@ impl<'a> Builder<'a> {
             self.counting.switch("sandbox.enableWeakerNestedSandbox", Reach::Every, [false, true], |v| {
                 v.weaker_nested.as_ref()
             });
-        let key = "sandbox.audit.syslog";
-        let syslog = self.counting.switch(key, Reach::NotInProjects, [false, true], |v| v.syslog.as_ref());
+        let audit = self.audit()?;
         let backend = self.backend()?;
         let gatekeeper = self.gatekeeper();
         let ignored_violations = self.ignored_violations();
@@ -133,6 +134,7 @@ impl<'a> Builder<'a> {
             mode,
             bypass_permissions,
             commands: self.commands,
+            hooks,
             files: self.files,
             environment,
             network: self.network,
@@ -144,11 +146,25 @@ impl<'a> Builder<'a> {
             shell,
             fail_if_unavailable,
             weaker_nested,
-            syslog,
+            audit,
             project: self.layers.project.clone(),
             working_root,
             notices,
         })
+    }
+
+    fn audit(&mut self) -> Result<AuditPolicy, PolicyError> {
+        let reach = Reach::NotInProjects;
+        let key = "sandbox.audit.syslog";
+        let syslog = self.counting.switch(key, reach, [false, true], |v| v.syslog.as_ref());
+        let key = "sandbox.audit.required";
+        let required = self.counting.switch(key, reach, [false, true], |v| v.audit_required.as_ref());
+        let said = self.counting.scalar("sandbox.audit.otlp", reach, |v| v.otlp.clone(), |_| true);
+        let collector = said.map(|said| match Collector::parse(&said.value) {
+            Ok(value) => Ok(Sourced { value, origin: said.origin }),
+            Err(problem) => Err(problem.at(&said.origin)),
+        });
+        Ok(AuditPolicy { syslog, required, collector: collector.transpose()? })
     }
 
     fn notice(&mut self, kind: &'static str, text: String) {

@@ -81,6 +81,14 @@ pub enum Problem {
     /// Not a variable's name.
     #[error("'{}' is no name of an environment variable; write one name without '=' or wildcards", .0.escape_debug())]
     BadVariable(String),
+    /// No address of a collector.
+    #[error("'{}' is no endpoint that logs can be sent to: {why}; write, for example, http://127.0.0.1:4318", text.escape_debug())]
+    BadEndpoint {
+        /// What was said.
+        text: String,
+        /// Why.
+        why: &'static str,
+    },
     /// A word that is not among the known ones.
     #[error("'{}' is no {what}; write one of: {known}", text.escape_debug())]
     UnknownWord {

@@ -46,6 +46,28 @@ impl PathPattern {
         }
     }
 
+    /// Whether everything that another pattern covers is surely covered by this one.
+    pub fn covers(&self, other: &PathPattern) -> bool {
+        match (self, other) {
+            (PathPattern::Glob(one), PathPattern::Glob(other)) => one == other,
+            (_, PathPattern::Literal(path)) => self.deepest(path).is_some(),
+            (PathPattern::Literal(path), PathPattern::Glob(glob)) => glob.base.starts_with(path),
+        }
+    }
+
+    /// As settings write it.
+    pub fn text(&self) -> String {
+        match self {
+            PathPattern::Literal(path) => path.display().to_string(),
+            PathPattern::Glob(glob) => glob.text.clone(),
+        }
+    }
+
+    /// Whether the pattern names the path or something above it.
+    pub fn holds(&self, path: &Path) -> bool {
+        self.deepest(path).is_some()
+    }
+
     /// How many components the deepest of the path's steps has that the pattern names (the path itself is a step).
     fn deepest(&self, path: &Path) -> Option<usize> {
         let named = match self {
@@ -117,6 +139,6 @@ impl FilePolicy {
 }
 
 /// Whether a rule names the path or something above it.
-pub(super) fn covered(rules: &[PathRule], path: &Path) -> bool {
+pub fn covered(rules: &[PathRule], path: &Path) -> bool {
     rules.iter().any(|rule| rule.pattern.deepest(path).is_some())
 }

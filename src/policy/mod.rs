@@ -4,11 +4,13 @@
 //! environment; facts come in as arguments. Must not know how a boundary is built (that is `confinement`).
 #![forbid(unsafe_code)]
 
+pub mod audit;
 mod build;
 mod counting;
 pub mod environment;
 pub mod error;
 pub mod files;
+pub mod hooks;
 pub mod host;
 pub mod ignored;
 pub mod network;
@@ -19,17 +21,19 @@ pub mod proxy_variables;
 pub mod ranges;
 pub mod root;
 pub mod rule;
-mod secrets;
+pub mod secrets;
 #[cfg(test)]
 mod tests;
 
 use crate::settings::{Notice, Origin, Sourced};
 use std::path::PathBuf;
 
+pub use audit::{AuditPolicy, Collector};
 pub use build::build;
 pub use environment::EnvironmentPolicy;
 pub use error::{PolicyError, Problem};
 pub use files::{Access, FilePolicy, PathPattern, PathRule};
+pub use hooks::{HookRule, Hooks};
 pub use host::{Host, HostError, parse_host_port};
 pub use ignored::IgnoredViolation;
 pub use network::{DomainSet, NetworkPolicy, NetworkVerdict, ProxyVariables};
@@ -55,7 +59,7 @@ pub enum Backend {
     Namespaces,
     /// Landlock and seccomp (not built yet).
     Landlock,
-    /// macOS (not built yet).
+    /// macOS's own, by sandbox-exec.
     Seatbelt,
 }
 
@@ -122,6 +126,8 @@ pub struct Policy {
     pub bypass_permissions: bool,
     /// Command rules: permissions and exclusions.
     pub commands: CommandRules,
+    /// Programs that are asked before a command and told after it.
+    pub hooks: Hooks,
     /// Files.
     pub files: FilePolicy,
     /// Environment variables inside.
@@ -144,8 +150,8 @@ pub struct Policy {
     pub fail_if_unavailable: Sourced<bool>,
     /// `enableWeakerNestedSandbox`.
     pub weaker_nested: Sourced<bool>,
-    /// `audit.syslog`, managed or user only.
-    pub syslog: Sourced<bool>,
+    /// `audit`, managed or user only.
+    pub audit: AuditPolicy,
     /// The project directory (nearest ancestor with `.claude`), if any.
     pub project: Option<PathBuf>,
     /// The writable tree.

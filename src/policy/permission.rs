@@ -35,7 +35,7 @@ pub fn read(rule: &Sourced<String>) -> Result<Permission<'_>, PolicyError> {
     parse(&rule.value).map_err(|problem| problem.at(&rule.origin))
 }
 
-fn parse(rule: &str) -> Result<Permission<'_>, Problem> {
+pub(super) fn parse(rule: &str) -> Result<Permission<'_>, Problem> {
     let malformed = || Problem::MalformedRule(rule.to_owned());
     let text = rule.trim();
     let (tool, inside) = match text.split_once('(') {

@@ -59,7 +59,7 @@ fn broad_root(text: String) -> Notice {
 }
 
 /// Why a directory is too broad to be writable by accident, as the end of a sentence.
-pub(super) fn too_broad(path: &Path, locations: &Locations) -> Option<String> {
+pub fn too_broad(path: &Path, locations: &Locations) -> Option<String> {
     if path == Path::new("/") {
         return Some("is the whole file system".to_owned());
     }

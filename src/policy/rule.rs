@@ -7,6 +7,8 @@ use crate::settings::Origin;
 
 /// Stands for text that only the shell knows in a line that is matched.
 const ANYTHING: char = '\0';
+/// A text that no rule and no command holds: of the characters that nobody assigns.
+const STAND_IN: &str = "\u{10fffe}";
 /// Possible matches are computed exactly up to this many steps; beyond it the answer is "possible".
 const MOST_STEPS: usize = 1 << 16;
 
@@ -95,6 +97,30 @@ impl CommandRule {
     pub fn program(&self) -> Option<&str> {
         let program = self.parts().0.split(' ').next().unwrap_or_default();
         (!program.is_empty() && !program.contains(['*', '\\'])).then_some(program)
+    }
+
+    /// Lines that stand for all that it matches: another rule matches them only if it matches everything that this one
+    /// does. What stands for any text is put as a character that no rule holds: only a star can match that, and then it
+    /// matches whatever may stand in its place.
+    pub fn samples(&self) -> Vec<String> {
+        if self.is_all() {
+            return vec![STAND_IN.to_owned()];
+        }
+        let (pattern, open) = self.parts();
+        let line = pieces(pattern).join(STAND_IN);
+        if open { vec![format!("{line} {STAND_IN}"), line] } else { vec![line] }
+    }
+
+    /// Whether it matches every command that the rule with these samples matches.
+    pub fn covers(&self, samples: &[String]) -> bool {
+        samples.iter().all(|line| self.matches(line) == Match::Yes)
+    }
+
+    /// The program that it is about and whether any arguments may follow, but for what is written between: `npm run:*`
+    /// is about `npm` and fixes `run`.
+    pub fn fixed_words(&self) -> (Vec<&str>, bool) {
+        let (pattern, open) = self.parts();
+        (pattern.split(' ').filter(|word| !word.is_empty()).collect(), open)
     }
 
     fn pattern(&self) -> &str {
@@ -330,6 +356,39 @@ mod tests {
         for (rule, line, wanted) in table {
             assert_eq!(agrees(rule, line), wanted, "{rule:?} on {line:?}");
         }
+    }
+
+    #[test]
+    fn a_rule_covers_what_it_matches_all_of() {
+        let rule = |text: &str| CommandRule::parse(text, Origin::BuiltIn("test")).unwrap();
+        for (wide, narrow, wanted) in [
+            ("*", "npm:*", true),
+            ("npm:*", "*", false),
+            ("npm:*", "npm run:*", true),
+            ("npm *", "npm:*", true),
+            ("npm:*", "npm", true),
+            ("npm", "npm:*", false),
+            ("npm:*", "npm*", false),
+            ("npm*", "npm:*", true),
+            ("npm:*", "npmx:*", false),
+            ("git * main", "git push main", true),
+            ("git * main", "git push mainx", false),
+            ("git:*", "git * main", true),
+            ("git * main", "git:*", false),
+            ("a*b", "a*c*b", true),
+            ("a*c*b", "a*b", false),
+            ("echo \\*", "echo *", false),
+            ("echo *", "echo \\*", true),
+            ("git push", "git  push", true),
+        ] {
+            assert_eq!(rule(wide).covers(&rule(narrow).samples()), wanted, "{wide:?} {narrow:?}");
+        }
+        let all = CommandRule::all(Origin::BuiltIn("test"));
+        let samples = all.samples();
+        assert!(
+            all.covers(&rule("*").samples()) && rule("*").covers(&samples) && !rule("ls:*").covers(&samples)
+        );
+        assert!(rule("*a").covers(&rule("*a").samples()) && !rule("*a").covers(&samples));
     }
 
     #[test]

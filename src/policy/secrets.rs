@@ -7,24 +7,66 @@ use super::paths::{escaped, normal};
 use crate::settings::{Locations, Origin};
 use std::path::{Path, PathBuf};
 
+/// Where programs look for their secrets instead, by the variable that says so: a file, or names below a directory. None
+/// of them hides a whole directory of the caller's choice.
+pub const MOVED: &[(&str, &[&str])] = &[
+    ("AWS_SHARED_CREDENTIALS_FILE", &[]),
+    (
+        "AZURE_CONFIG_DIR",
+        &["msal_token_cache.json", "msal_token_cache.bin", "service_principal_entries.json"],
+    ),
+    ("CARGO_HOME", &["credentials.toml", "credentials"]),
+    (
+        "CLOUDSDK_CONFIG",
+        &["credentials.db", "access_tokens.db", "application_default_credentials.json", "legacy_credentials"],
+    ),
+    ("DOCKER_CONFIG", &["config.json"]),
+    ("GH_CONFIG_DIR", &["hosts.yml"]),
+    ("GNUPGHOME", &["private-keys-v1.d"]),
+    ("HISTFILE", &[]),
+    ("KUBECONFIG", &[]),
+    ("NETRC", &[]),
+    ("PASSWORD_STORE_DIR", &[]),
+    ("PGPASSFILE", &[]),
+    (
+        "XDG_CONFIG_HOME",
+        &["gcloud/credentials.db", "gh/hosts.yml", "git/credentials", "containers/auth.json"],
+    ),
+];
+
 /// Below the home directory; each with everything in it.
 const IN_HOME: &[&str] = &[
     ".gnupg/private-keys-v1.d",
     ".aws/credentials",
+    ".aws/sso/cache",
+    ".aws/cli/cache",
     ".config/gcloud",
     ".azure",
     ".kube/config",
     ".docker/config.json",
+    ".config/containers/auth.json",
     ".config/gh/hosts.yml",
+    ".config/glab-cli/config.yml",
     ".netrc",
     ".git-credentials",
     ".config/git/credentials",
     ".pypirc",
     ".cargo/credentials.toml",
     ".cargo/credentials",
+    ".gem/credentials",
+    ".terraform.d/credentials.tfrc.json",
+    ".vault-token",
+    ".pgpass",
+    ".config/rclone/rclone.conf",
+    ".config/sops/age",
+    ".password-store",
     ".claude/.credentials.json",
     ".codex/auth.json",
+    ".gemini/oauth_creds.json",
+    ".local/share/opencode/auth.json",
+    ".config/github-copilot",
     ".local/share/keyrings",
+    ".local/share/kwalletd",
     // Browser profiles.
     ".mozilla/firefox",
     ".config/google-chrome",
@@ -42,7 +84,31 @@ const IN_HOME: &[&str] = &[
     ".bash_history",
     ".zsh_history",
     ".histfile",
+    ".zhistory",
+    ".sh_history",
+    ".psql_history",
+    ".mysql_history",
     ".local/share/fish/fish_history",
+];
+
+/// The same on macOS.
+const IN_HOME_ON_MACOS: &[&str] = &[
+    "Library/Keychains",
+    // Browser profiles.
+    "Library/Application Support/Arc",
+    "Library/Application Support/BraveSoftware",
+    "Library/Application Support/Chromium",
+    "Library/Application Support/Firefox",
+    "Library/Application Support/Google/Chrome",
+    "Library/Application Support/Microsoft Edge",
+    "Library/Application Support/Vivaldi",
+    "Library/Application Support/com.operasoftware.Opera",
+    "Library/Containers/com.apple.Safari",
+    "Library/Cookies",
+    "Library/Safari",
+    // Shell histories.
+    ".bash_sessions",
+    ".zsh_sessions",
 ];
 
 /// What in `~/.ssh` is no private key.
@@ -52,18 +118,20 @@ const LIST: &str = "secrets";
 
 /// The built-in rules, without what settings open by name. An opening counts here if it is the very path of a secret;
 /// one for a directory above does not open the secrets in it, because the deepest rule decides.
-pub(super) fn rules(locations: &Locations, opened: &[&PathPattern]) -> Vec<PathRule> {
+pub fn rules(locations: &Locations, opened: &[&PathPattern]) -> Vec<PathRule> {
     let mut paths: Vec<PathBuf> = Vec::new();
     let home = locations.home.as_deref().filter(|home| home.is_absolute());
     if let Some(home) = home {
-        paths.extend(IN_HOME.iter().map(|name| normal(&home.join(name))));
+        let here = IN_HOME_ON_MACOS.iter().filter(|_| cfg!(target_os = "macos"));
+        paths.extend(IN_HOME.iter().chain(here).map(|name| normal(&home.join(name))));
     }
     let others = [
         locations.codex_home.as_ref().map(|d| d.join("auth.json")),
         locations.claude_config_dir.as_ref().map(|d| d.join(".credentials.json")),
         locations.state_dir.clone(),
     ];
-    for path in others.into_iter().flatten().map(|p| normal(&p)) {
+    let named = locations.secrets.iter().cloned();
+    for path in others.into_iter().flatten().chain(named).map(|p| normal(&p)) {
         if path != Path::new("/") && !paths.contains(&path) {
             paths.push(path);
         }
@@ -156,12 +224,13 @@ mod tests {
             codex_home: Some("/c".into()),
             claude_config_dir: Some("/d".into()),
             state_dir: Some("/s".into()),
+            secrets: vec!["/k/config.json".into()],
             ..Locations::default()
         };
-        for path in ["/c/auth.json", "/d/.credentials.json", "/s/trust.json"] {
+        for path in ["/c/auth.json", "/d/.credentials.json", "/s/trust.json", "/k/config.json"] {
             assert_eq!(access(&locations, &[], path), Access::None, "{path}");
         }
-        assert!(rules(&Locations { home: Some("/h".into()), ..locations }, &[]).len() <= 45);
+        assert!(rules(&Locations { home: Some("/h".into()), ..locations }, &[]).len() <= 66);
     }
 
     #[cfg(unix)]

@@ -2,6 +2,7 @@
 //! property: an untrusted project file never makes anything wider.
 
 use super::*;
+use crate::settings::hooks::{Event, Hook, Runs};
 use crate::settings::values::sourced;
 use crate::settings::{CredentialMode, Layer, Layers, List, Locations, Scope, Source, Values};
 use proptest::prelude::*;
@@ -86,6 +87,9 @@ fn set(target: &mut Said, name: &str, value: bool) {
         "reads_only" => values.managed_read_paths_only = said,
         "strict" => values.strict_allowlist = said,
         "local" => values.local_binding = said,
+        "no_hooks" => values.no_hooks = said,
+        "hooks_only" => values.managed_hooks_only = said,
+        "no_bypass" => values.no_bypass = said,
         _ => unreachable!("{name}"),
     }
 }
@@ -123,6 +127,104 @@ fn with_nothing_said_the_project_is_writable_and_the_defaults_are_strict() {
         "built-in (agent credentials)"
     );
     assert!(policy.environment.removes("GITHUB_TOKEN").is_none());
+}
+
+fn hook(said: &Said, text: &str) -> Sourced<Hook> {
+    let hook = Hook {
+        event: Event::Before,
+        runs: Runs::Text { text: text.to_owned(), bash: false },
+        timeout: std::time::Duration::from_secs(60),
+        condition: None,
+        waited_for: true,
+        must_work: false,
+        unclear: None,
+    };
+    sourced(&said.0, 4, hook)
+}
+
+fn hooked(scope: Scope, may_widen: bool, text: &str) -> Layer {
+    layer(scope, may_widen, |s| s.1.hooks = vec![hook(s, text)])
+}
+
+fn hooks(policy: &Policy) -> Vec<String> {
+    policy.hooks.before.iter().map(|rule| rule.hook.shown()).collect()
+}
+
+#[test]
+fn hooks_count_by_trust_and_the_administrators_locks() {
+    use Scope::{Local, Managed, Project, User};
+    let all = |project: bool, more: Vec<Layer>| {
+        let mut all = vec![
+            hooked(Managed, true, "managed"),
+            hooked(Project, project, "project"),
+            hooked(Local, project, "local"),
+            hooked(User, true, "user"),
+        ];
+        all.extend(more);
+        policy(all)
+    };
+    let trusted = all(true, vec![]);
+    assert_eq!(hooks(&trusted), ["managed", "project", "local", "user"]);
+    assert!(trusted.hooks.before[0].is_managed() && !trusted.hooks.before[3].is_managed());
+    let untrusted = all(false, vec![]);
+    assert_eq!(hooks(&untrusted), ["managed", "user"]);
+    assert_eq!(kinds(&untrusted), ["untrusted-project", "untrusted-project"]);
+    // The lock is the administrator's alone.
+    let locked = all(true, vec![switch(Managed, true, "hooks_only", true)]);
+    assert_eq!(hooks(&locked), ["managed"]);
+    assert_eq!(kinds(&locked), ["managed-lock", "managed-lock", "managed-lock"]);
+    for scope in [Project, User] {
+        let said = all(true, vec![switch(scope, true, "hooks_only", true)]);
+        assert_eq!((hooks(&said).len(), kinds(&said)), (4, vec!["managed-only"]));
+    }
+    // Everybody switches off what is not above them, the administrator all.
+    for (scope, may_widen, left) in [
+        (Managed, true, &[][..]),
+        (Project, true, &["managed"]),
+        (Project, false, &["managed", "project", "local", "user"]),
+        (User, true, &["managed"]),
+    ] {
+        let off = all(true, vec![switch(scope, may_widen, "no_hooks", true)]);
+        assert_eq!(hooks(&off), left, "{scope:?}");
+    }
+    let kept =
+        all(true, vec![switch(Managed, true, "no_hooks", false), switch(User, true, "no_hooks", true)]);
+    assert_eq!(hooks(&kept).len(), 4);
+}
+
+#[test]
+fn the_bypass_of_permissions_can_be_forbidden_by_anybody() {
+    let bypass = || layer(Scope::User, true, |s| s.1.default_mode = s.one("bypassPermissions".to_owned()));
+    assert!(policy(vec![bypass()]).bypass_permissions);
+    assert!(policy(vec![bypass(), switch(Scope::Managed, true, "no_bypass", false)]).bypass_permissions);
+    for (scope, may_widen) in [(Scope::Managed, true), (Scope::Project, false), (Scope::User, true)] {
+        let forbidden = policy(vec![switch(scope, may_widen, "no_bypass", true), bypass()]);
+        assert!(!forbidden.bypass_permissions, "{scope:?}");
+    }
+}
+
+#[test]
+fn a_hooks_condition_is_a_rule_and_about_another_tool_it_is_no_hook_of_ours() {
+    let with = |condition: &str| {
+        build(
+            &layers(vec![layer(Scope::User, true, |s| {
+                let mut said = hook(s, "x");
+                said.value.condition = Some(condition.to_owned());
+                s.1.hooks = vec![said];
+            })]),
+            &locations(),
+        )
+        .map(|policy| policy.hooks.before.len())
+    };
+    for ours in ["Bash", "Bash(*)", "Bash(git push *)"] {
+        assert_eq!(with(ours).unwrap(), 1, "{ours}");
+    }
+    for others in ["Edit(*.rs)", "Write", "mcp__x__y", "WebFetch(domain:x.org)"] {
+        assert_eq!(with(others).unwrap(), 0, "{others}");
+    }
+    for broken in ["", "Bash(", "bash(ls)", "Bash()", "Bash(:*)"] {
+        assert!(with(broken).is_err(), "{broken}");
+    }
 }
 
 #[test]
@@ -579,7 +681,7 @@ fn any_layer(scope: Scope, may_widen: bool) -> impl Strategy<Value = Layer> {
     let tool = prop_oneof![Just("Edit"), Just("Read"), Just("Write"), Just("Bash"), Just("Grep")];
     let rules =
         || prop::collection::vec((tool.clone(), path_text()).prop_map(|(t, p)| format!("{t}({p})")), 0..3);
-    let switches = prop::collection::vec((0..12_usize, any::<bool>()), 0..6);
+    let switches = prop::collection::vec((0..15_usize, any::<bool>()), 0..6);
     (paths(), paths(), paths(), paths(), rules(), rules(), paths(), switches).prop_map(
         move |(aw, dw, dr, ar, allow, deny, more, switches)| {
             layer(scope, may_widen, |s| {
@@ -603,7 +705,11 @@ fn any_layer(scope: Scope, may_widen: bool) -> impl Strategy<Value = Layer> {
                     "reads_only",
                     "strict",
                     "local",
+                    "no_hooks",
+                    "hooks_only",
+                    "no_bypass",
                 ];
+                s.1.hooks = vec![hook(s, "x")];
                 for (index, value) in switches {
                     set(s, names[index], value);
                 }
@@ -639,6 +745,8 @@ proptest! {
         // Without the sandbox the mode is always regular; a project that turns it on is tighter all the same.
         let turned_on = with.enabled.value && !without.enabled.value;
         prop_assert!(turned_on || with.mode.value == Mode::Regular || without.mode.value == Mode::AutoAllow);
+        prop_assert!(with.hooks.before.len() >= without.hooks.before.len());
+        prop_assert!(with.hooks.before.iter().all(|rule| rule.origin.scope() == Some(Scope::User)));
         let sockets = |p: &Policy| p.network.all_unix_sockets.as_ref().is_some_and(|s| s.value);
         prop_assert!(!sockets(&with) || sockets(&without));
         prop_assert!(!with.network.local_binding.value || without.network.local_binding.value);

@@ -8,19 +8,22 @@
 //! sandbox's network: the first connection starts the gateway. Where others may reach listeners inside, the gateway
 //! starts with the command.
 
-use super::first::GATE;
+use super::calls::{self, Counter};
+use super::domain;
+use super::ending::{self, Ear, End, Mouth, Said, WriteDown};
+use super::gate::{Gate, Teller};
 use super::inquiry::{Beyond, Inquiry};
+use super::leash::{self, Leash, Order};
 use super::sweep::{self, Watch};
-use crate::gatekeeper::{Cost, Gatekeeper, News, Rules, Violation};
-use crate::network::desk::ToFront;
+use super::waiting::Unborn;
+use crate::gatekeeper::{Cost, Rules, Violation};
 use crate::network::loopback::seat::Seat;
 use crate::network::setup::Entrances;
-use crate::system::{descriptors, process, signals, sockets};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::system::ready::Set;
+use crate::system::{descent, descriptors, process, signals};
+use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use std::cell::RefCell;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -30,11 +33,10 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub struct Caretaker {
     pid: Pid,
-    leash: OwnedFd,
+    /// It.
+    pub leash: Leash,
+    mouth: Mouth,
 }
-
-/// What is written into the leash by a front that has done everything itself.
-const DISMISSED: u8 = b'd';
 
 /// What the caretaker needs to start the gateway.
 pub struct Network<'a> {
@@ -60,6 +62,10 @@ pub struct House<'a> {
     pub network: &'a Network<'a>,
     /// Where the gatekeeper's descriptors come from.
     pub link: &'a UnixStream,
+    /// Where shims call the broker.
+    pub counter: &'a Counter<'a>,
+    /// The first process inside, where it is to be a child of the caretaker's.
+    pub unborn: Option<&'a Unborn>,
 }
 
 /// What is kept of the gatekeeper's work.
@@ -67,6 +73,8 @@ pub struct House<'a> {
 pub enum Kept {
     /// A call was refused.
     Violation(Violation),
+    /// A server outside was spoken to, by this socket and because of what stands there.
+    Spoke(PathBuf, String),
     /// What all of it cost, at the end.
     Cost(Cost),
 }
@@ -79,35 +87,57 @@ pub struct Keeping<'a> {
     pub beyond: Box<Beyond<'a>>,
     /// Keeps a record of it.
     pub log: Box<dyn Fn(&Kept) + 'a>,
+    /// Writes down how the run ended; an error number where something could not be written.
+    pub ended: WriteDown<'a>,
 }
 
-/// The gateway's work.
-pub type Serve<'a> = Box<dyn Fn(&Network<'_>, &OwnedFd) + 'a>;
+/// The gateway's work; what is to be said at its end.
+pub type Serve<'a> = Box<dyn Fn(&Network<'_>, &OwnedFd) -> Said + 'a>;
 
 /// Starts the caretaker. `alive` ends when nothing lives inside any more.
 ///
 /// # Errors
 /// What pipe(2) and fork(2) give.
 pub fn start(house: &House<'_>, line: &UnixStream, keeping: &Keeping<'_>) -> nix::Result<Caretaker> {
-    let House { watch, alive, network, link } = *house;
-    let (reader, leash) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let House { watch, alive, network, link, counter, unborn } = *house;
+    let (reader, leash) = leash::new()?;
+    let (ear, mouth) = ending::pipe()?;
     match process::fork()? {
-        process::Fork::Parent(pid) => Ok(Caretaker { pid, leash }),
+        process::Fork::Parent(pid) => Ok(Caretaker { pid, leash, mouth }),
         process::Fork::Child => {
+            // Before it leaves the caller's session, to which the inside belongs.
+            let first = unborn.and_then(|unborn| domain::begin(unborn).ok());
             let _ = nix::unistd::setsid();
-            let kept = [reader.as_raw_fd(), alive.as_raw_fd(), link.as_raw_fd(), line.as_raw_fd()];
+            let mut kept = vec![reader.as_raw_fd(), alive.as_raw_fd(), link.as_raw_fd(), line.as_raw_fd()];
+            kept.extend(counter.listener.iter().chain(&counter.alive).map(AsRawFd::as_raw_fd));
+            kept.extend([ear.number(), mouth.number()]);
             keep(&kept, network);
+            let mut status = 0;
             if let Ok(arrivals) = signals::Arrivals::new() {
                 // A front that does not read must not keep calls waiting.
                 let _ = line.set_nonblocking(true);
                 let (rules, seen) = ((keeping.rules)(), RefCell::default());
                 let inquiry = Inquiry::new(line, &*keeping.beyond);
                 let teller = Teller { line, seen: &seen, log: &*keeping.log };
-                let gate = Gate { link: Some(link), rules: &rules, teller, keeper: None, inquiry };
-                let mut care = Care { network, alive, arrivals, gateway: None, has_successor: false, gate };
-                care.attend(watch, &reader);
+                let gate =
+                    Gate { link: Some(link), network, rules: &rules, teller, keeper: None, inquiry, first };
+                let mut care = Care {
+                    network,
+                    alive,
+                    arrivals,
+                    counter,
+                    first,
+                    alone: false,
+                    served: Vec::new(),
+                    gateway: None,
+                    succession: Succession::None,
+                    mouth,
+                    gate,
+                };
+                let end = care.attend(watch, &reader, ear);
+                status = end.and_then(|end| (keeping.ended)(&end)).unwrap_or(0);
             }
-            process::exit_now(0)
+            process::exit_now(status)
         }
     }
 }
@@ -119,210 +149,149 @@ fn keep(more: &[RawFd], network: &Network<'_>) {
     kept.extend(more);
     kept.sort_unstable();
     descriptors::close_all_but(&kept);
-    // Or the next descriptors, connections of programs inside, would get the numbers of the standard ones.
-    for number in 0..=2 {
-        if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null")
-            && null.as_raw_fd() == number
-        {
-            std::mem::forget(null);
-        }
-    }
+    // Or connections of programs inside would get the numbers of the standard ones.
+    descriptors::fill_standard();
 }
 
 impl Caretaker {
     /// The front has swept; nothing is left. The process that is told must be reaped, so that no zombie stays behind
     /// where nobody collects orphans.
     pub fn dismiss(self) -> Pid {
-        // A byte for this one and one for a successor, whoever reads first.
-        let _ = nix::unistd::write(&self.leash, &[DISMISSED, DISMISSED]);
+        self.leash.dismiss();
         self.pid
     }
+
+    /// Tells how the run ended; to be done before it is dismissed.
+    pub fn tell(&self, said: Said) {
+        self.mouth.say(said);
+    }
 }
+
+/// What is waited for.
+struct Waited {
+    set: Set,
+    /// How many of it are the gate's.
+    gated: usize,
+    /// The place of the first door, if there are any; the counter may be before them.
+    doors: usize,
+}
+
+/// Places in the set that is waited for; the counter and the doors follow.
+const END: usize = 0;
+const ARRIVALS: usize = 1;
+pub(super) const CALLS: usize = 2;
+pub(super) const ANSWERS: usize = 3;
 
 struct Care<'a> {
     network: &'a Network<'a>,
     alive: &'a OwnedFd,
     arrivals: signals::Arrivals,
+    counter: &'a Counter<'a>,
+    /// The first process inside, if it is a child of this one.
+    first: Option<Pid>,
+    /// The front is gone: what jobs want to run outside comes here.
+    alone: bool,
+    /// Those who serve them.
+    served: Vec<Pid>,
     gateway: Option<Pid>,
-    has_successor: bool,
+    succession: Succession,
+    /// For the gateway.
+    mouth: Mouth,
     gate: Gate<'a>,
 }
 
-/// What the gatekeeper told, for a sweep of our own.
-#[derive(Default)]
-struct Seen {
-    born: Vec<PathBuf>,
-    granted: Vec<PathBuf>,
-}
-
-/// The calls of the inside.
-struct Gate<'a> {
-    /// Where their descriptor comes from; gone once it has come.
-    link: Option<&'a UnixStream>,
-    rules: &'a Rules,
-    teller: Teller<'a>,
-    keeper: Option<Gatekeeper<'a>>,
-    inquiry: Inquiry<'a>,
-}
-
-impl<'a> Gate<'a> {
-    /// What to wait for: first the descriptor, then calls; and an answer, if there is a question.
-    fn events(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let keeper = self.keeper.as_ref().map(Gatekeeper::descriptor);
-        let wanted = keeper.or_else(|| self.link.map(AsFd::as_fd));
-        let all = wanted.into_iter().chain(self.inquiry.descriptor().filter(|_| wanted.is_some()));
-        all.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
-    }
-
-    /// After events: those of [`Gate::events`], in its order.
-    fn attend(&mut self, calls: PollFlags, answer: PollFlags) {
-        if !answer.is_empty()
-            && let Some(answer) = self.inquiry.attend()
-            && let Some(keeper) = &mut self.keeper
-        {
-            keeper.answered(answer);
-        }
-        match &mut self.keeper {
-            _ if calls.is_empty() => {}
-            Some(keeper) if calls.contains(PollFlags::POLLIN) => keeper.attend(),
-            // Nothing is left inside that could call.
-            Some(_) => self.retire(),
-            None => self.begin(),
-        }
-        // While one question stands there is no next one.
-        if let Some(asked) = self.keeper.as_mut().and_then(Gatekeeper::question) {
-            self.inquiry.begin(asked);
-        }
-    }
-
-    /// Its work is done.
-    fn retire(&mut self) {
-        if let Some(keeper) = self.keeper.take() {
-            (self.teller.log)(&Kept::Cost(keeper.cost()));
-        }
-    }
-
-    fn begin(&mut self) {
-        let Some(link) = self.link.take() else { return };
-        let mut tag = [0; 1];
-        let came = sockets::receive_with_descriptors(link.as_raw_fd(), &mut tag);
-        let Some((_, descriptors)) = came.ok().filter(|_| tag == *GATE) else { return };
-        let mut descriptors = descriptors.into_iter();
-        let Some(calls) = descriptors.next() else { return };
-        let teller = self.teller;
-        let tell = Box::new(move |news| teller.tell(news));
-        self.keeper = Some(Gatekeeper::new(calls, descriptors.next(), self.rules, true, tell));
-    }
-}
-
-/// Who is to know what the gatekeeper tells.
-#[derive(Clone, Copy)]
-struct Teller<'a> {
-    /// To the front.
-    line: &'a UnixStream,
-    seen: &'a RefCell<Seen>,
-    log: &'a dyn Fn(&Kept),
-}
-
-impl Teller<'_> {
-    /// A front that does not read has a full socket: then it is not told, and what holds holds all the same. Whether it
-    /// was told of what it is to look at afterwards.
-    fn tell(self, news: News) -> bool {
-        let mut seen = self.seen.borrow_mut();
-        let news = match news {
-            News::Violation(violation) => {
-                (self.log)(&Kept::Violation(violation.clone()));
-                ToFront::Violation(violation)
-            }
-            News::Repository(entry) => {
-                seen.born.push(entry.clone());
-                ToFront::Repository(entry)
-            }
-            News::Granted(path) if seen.granted.contains(&path) => return true,
-            News::Granted(path) => {
-                seen.granted.push(path.clone());
-                ToFront::Granted(path)
-            }
-        };
-        let Ok(mut text) = serde_json::to_vec(&news) else { return false };
-        text.push(b'\n');
-        let mut line = self.line;
-        // A front that is gone looks at nothing; this process does then.
-        !line.write_all(&text).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-    }
-}
-
 impl Care<'_> {
-    fn attend(&mut self, watch: &Watch, leash: &OwnedFd) {
+    /// Until nothing is left to do but to write it down, if this is the process to do so.
+    fn attend(&mut self, watch: &Watch, leash: &OwnedFd, mut ear: Ear) -> Option<End> {
+        let mut end = End::default();
         if self.network.at_once {
             self.open();
         }
-        if self.wait_end(leash) != Some(DISMISSED) {
+        if self.wait_end(leash) != Order::Dismissed {
             // The front is gone. Jobs may go on for days: until they end, only a successor that nobody's process tree
             // leads to waits for them.
+            self.alone = true;
             self.wait_end(self.alive);
-            let Seen { born, granted } = self.gate.teller.seen.take();
+            self.end_strays();
+            let seen = self.gate.teller.seen.borrow();
+            let (born, granted) = (seen.born.clone(), seen.granted.clone());
+            drop(seen);
             let watch = Watch { born, granted, ..watch.clone() };
-            let _ = sweep::sweep(&watch);
+            end.swept = sweep::sweep(&watch).len();
         }
+        self.end_strays();
         self.gate.retire();
         // It sees the same end; unless its parent collects it, a zombie stays where nobody collects orphans.
         self.gateway.into_iter().for_each(process::reap);
         self.network.seat.iter().for_each(|seat| seat.leave());
+        let seen = self.gate.teller.seen.borrow();
+        (end.violations, end.watched) = (seen.violations, seen.watched);
+        (ear.hear(&mut end) && self.succession != Succession::Left).then_some(end)
     }
 
     /// Waits until a byte comes or the other side is closed. A TERM to this process means that somebody kills the
     /// caller's tree process by process: a successor without a parent goes on, because it is in no list made before.
-    fn wait_end(&mut self, end: &OwnedFd) -> Option<u8> {
+    fn wait_end(&mut self, end: &OwnedFd) -> Order {
         loop {
-            let mut events = vec![
-                PollFd::new(end.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.arrivals.descriptor(), PollFlags::POLLIN),
-            ];
-            let before = events.len();
-            events.extend(self.gate.events());
-            let gated = events.len() - before;
-            if self.gateway.is_none() {
-                let seat = self.network.seat.iter().map(|seat| &seat.listener);
-                let doors = self.network.entrances.doors().chain(seat);
-                events.extend(doors.map(|door| PollFd::new(door.as_fd(), PollFlags::POLLIN)));
-            }
-            if poll(&mut events, PollTimeout::NONE).is_err() {
-                continue;
-            }
-            let mut ready = events.iter().map(|event| event.revents().unwrap_or(PollFlags::empty()));
-            let ended = ready.next().is_some_and(|event| !event.is_empty());
-            let arrived = ready.next().is_some_and(|event| !event.is_empty());
-            let mut of_gate =
-                |place| if gated > place { ready.next() } else { None }.unwrap_or(PollFlags::empty());
-            let (called, answered) = (of_gate(0), of_gate(1));
-            let knocked = ready.any(|event| !event.is_empty());
-            drop(events);
-            if !called.is_empty() || !answered.is_empty() {
-                self.gate.attend(called, answered);
-            }
-            if !ended && !arrived && !knocked {
+            let Waited { mut set, gated, doors } = self.set(end);
+            let counter = CALLS + gated;
+            let ready = loop {
+                let ready = set.wait();
+                let others = ready.has(END) || ready.has(ARRIVALS) || ready.has_from(counter);
+                let gate = gated > 0 && (ready.has(CALLS) || gated > 1 && ready.has(ANSWERS));
                 // A call is answered without a look at anything else.
-                continue;
+                if gate && !self.gate.attend(ready) || others {
+                    break ready;
+                }
+            };
+            if doors > counter
+                && ready.has(counter)
+                && let Some(connection) = self.counter.accept()
+            {
+                // Nobody is at a terminal; its end is collected with all others.
+                self.served.extend(self.counter.begin(connection).map(|(broker, _)| broker));
             }
             while let Some(signal) = self.arrivals.next() {
                 match signal {
-                    libc::SIGTERM if !self.has_successor => self.has_successor = succeed(),
+                    libc::SIGTERM if self.succession == Succession::None => {
+                        self.succession = succeed();
+                        if self.succession == Succession::Taken {
+                            // Nor is the first process inside, whose number may be another's when it is gone.
+                            self.first = None;
+                        }
+                        // They are not a successor's to collect.
+                        self.served.clear();
+                    }
                     libc::SIGCHLD => self.collect(),
                     _ => {}
                 }
             }
-            if ended {
-                let mut byte = [0];
-                return match nix::unistd::read(end, &mut byte) {
-                    Ok(1) => byte.first().copied(),
-                    _ => None,
-                };
+            if ready.has(END) {
+                match leash::read(end) {
+                    Order::Opened(directory) => {
+                        self.gate.keeper.iter_mut().for_each(|keeper| keeper.open(directory.clone()));
+                    }
+                    order => return order,
+                }
             }
-            if knocked {
+            if ready.has_from(doors) {
                 self.open();
             }
         }
+    }
+
+    fn set(&self, end: &OwnedFd) -> Waited {
+        let mut all = vec![end.as_fd(), self.arrivals.descriptor()];
+        all.extend(self.gate.descriptors());
+        let gated = all.len() - CALLS;
+        let serves = self.alone && self.served.len() < calls::MOST;
+        all.extend(self.counter.listener.iter().filter(|_| serves).map(AsFd::as_fd));
+        let doors = all.len();
+        if self.gateway.is_none() {
+            let seat = self.network.seat.iter().map(|seat| &seat.listener);
+            all.extend(self.network.entrances.doors().chain(seat).map(AsFd::as_fd));
+        }
+        Waited { set: Set::of(&all, (gated == 1).then_some(CALLS)), gated, doors }
     }
 
     /// The first connection: only now does anything of the proxy exist.
@@ -330,8 +299,8 @@ impl Care<'_> {
         match process::fork() {
             Ok(process::Fork::Parent(gateway)) => self.gateway = Some(gateway),
             Ok(process::Fork::Child) => {
-                keep(&[self.alive.as_raw_fd()], self.network);
-                (self.network.serve)(self.network, self.alive);
+                keep(&[self.alive.as_raw_fd(), self.mouth.number()], self.network);
+                self.mouth.say((self.network.serve)(self.network, self.alive));
                 process::exit_now(0)
             }
             // Nobody accepts: connections wait until there is room for a process.
@@ -345,21 +314,45 @@ impl Care<'_> {
             if status.pid() == self.gateway {
                 self.gateway = None;
             }
+            self.served.retain(|broker| status.pid() != Some(*broker));
+            let is_over = matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
+            if is_over && self.first.is_some() && status.pid() == self.first {
+                self.end_strays();
+            }
+        }
+    }
+
+    /// No process namespace ends with the first process inside: where that was killed, what it left behind has become
+    /// this one's, and is ended by it.
+    fn end_strays(&mut self) {
+        if let Some(first) = self.first.take() {
+            signals::send(first, libc::SIGKILL);
+            let spared: Vec<Pid> = self.served.iter().chain(&self.gateway).copied().collect();
+            descent::end_all_but(&spared);
         }
     }
 }
 
-/// Hands on to an orphan: the grandchild returns true and goes on; so does this process, which will be killed.
-fn succeed() -> bool {
+/// Hands on to an orphan, and both go on: this process, which will be killed, and the orphan.
+fn succeed() -> Succession {
     match process::fork() {
         Ok(process::Fork::Parent(child)) => {
             process::reap(child);
-            true
+            Succession::Left
         }
         Ok(process::Fork::Child) => match process::fork() {
-            Ok(process::Fork::Child) => true,
+            Ok(process::Fork::Child) => Succession::Taken,
             _ => process::exit_now(0),
         },
-        Err(_) => false,
+        Err(_) => Succession::None,
     }
+}
+
+/// Whether there are two caretakers, and which one this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Succession {
+    None,
+    /// The other one does what is to be done once.
+    Left,
+    Taken,
 }

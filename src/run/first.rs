@@ -14,7 +14,10 @@ use super::record::{Held, Passed, Record};
 use crate::confinement::seccomp::{self, Watched};
 use crate::exit;
 use crate::network::setup;
-use crate::system::{descriptors, inside, notify, process, seccomp as install, signals, sockets, unix_diag};
+use crate::system::landlock::Ruleset;
+use crate::system::{
+    descent, descriptors, inside, notify, process, seccomp as install, signals, sockets, unix_diag,
+};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -32,9 +35,9 @@ pub const GATE: &[u8] = b"g";
 /// What goes over it where there is no gatekeeper to be.
 const NO_GATE: &[u8] = b"n";
 
-/// Runs as the first process inside; `channel` is the number of the inherited socket. Returns only when everything
-/// is over.
-pub fn main(channel: i32) -> i32 {
+/// Runs as the first process inside; `channel` is the number of the inherited socket, and `domain` what it puts the shell
+/// under. Returns only when everything is over.
+pub fn main(channel: i32, domain: Option<&Ruleset>) -> i32 {
     inside::hide_from_others();
     // bubblewrap unblocks SIGCHLD before it executes us; what the caller had is in the record.
     if signals::block_all().is_err() {
@@ -46,7 +49,7 @@ pub fn main(channel: i32) -> i32 {
     let Ok(record) = Record::receive(&channel) else { return exit::REFUSED };
     descriptors::set_inherited(record.alive, false);
     descriptors::set_inherited(record.link, false);
-    match start(&record, &channel) {
+    match start(&record, &channel, domain) {
         Ok(shell) => {
             keep(&record, &channel);
             let _ = channel::send_news(&channel, &News::Started);
@@ -60,7 +63,7 @@ pub fn main(channel: i32) -> i32 {
 }
 
 /// Opens what is opened anew, then starts the shell.
-fn start(record: &Record, channel: &UnixStream) -> Result<Pid, String> {
+fn start(record: &Record, channel: &UnixStream, domain: Option<&Ruleset>) -> Result<Pid, String> {
     if record.makes_doors {
         // bubblewrap brought up `lo`; without capabilities these listeners are all that can be had.
         match setup::explicit() {
@@ -83,14 +86,12 @@ fn start(record: &Record, channel: &UnixStream) -> Result<Pid, String> {
             std::mem::forget(file);
         }
     }
-    match process::fork().map_err(|e| format!("fork: {e}"))? {
-        process::Fork::Parent(shell) => Ok(shell),
-        process::Fork::Child => {
-            let text = become_shell(record, channel.as_raw_fd());
-            complain(&text.0);
-            process::exit_now(text.1)
-        }
-    }
+    let shell = process::spawn(|| {
+        let (text, status) = become_shell(record, channel.as_raw_fd(), domain);
+        complain(&text);
+        status
+    });
+    shell.map_err(|e| format!("fork: {e}"))
 }
 
 /// Whether a mount is where it belongs. From here on nobody can move it: what is a mount here cannot be renamed by
@@ -134,7 +135,7 @@ fn open_anew(passed: &Passed) -> Result<std::fs::File, String> {
 
 /// In the child: everything as the caller had it, then the shell. Returns only on failure, with the text and the
 /// status.
-fn become_shell(record: &Record, channel: i32) -> (String, i32) {
+fn become_shell(record: &Record, channel: i32, domain: Option<&Ruleset>) -> (String, i32) {
     let refused = |text: String| (text, exit::REFUSED);
     enter_directory(record);
     for passed in &record.passed {
@@ -154,9 +155,17 @@ fn become_shell(record: &Record, channel: i32) -> (String, i32) {
         .collect();
     debug_assert!(!kept.contains(&channel) && !kept.contains(&record.link));
     kept.push(record.link);
+    kept.extend(domain.map(Ruleset::number));
     kept.sort_unstable();
     kept.dedup();
     descriptors::close_all_but(&kept);
+    // The first process stays outside it, so that nothing inside can signal that.
+    if let Some(domain) = domain {
+        if let Err(error) = domain.enter() {
+            return refused(format!("cannot enter the Landlock domain: {error}"));
+        }
+        descriptors::close(domain.number());
+    }
     // The last thing before the shell's own code.
     if let Err(error) = enter_filter(record) {
         return refused(format!("cannot install the seccomp filter: {error}"));
@@ -249,18 +258,18 @@ fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
                 }
                 Ok(Some(Order::Freeze)) => {
                     // Asked twice, what was stopped before the first time still counts.
-                    household.frozen.get_or_insert_with(process::stop_all);
+                    household.frozen.get_or_insert_with(descent::stop_all);
                     let _ = channel::send_news(channel, &News::Frozen);
                 }
                 Ok(Some(Order::Thaw)) => {
                     // What has changed by the freezing is no news.
                     let _ = household.reap(record, channel);
-                    household.frozen.take().into_iter().for_each(process::continue_stopped);
+                    household.frozen.take().iter().for_each(descent::continue_stopped);
                 }
                 // The front was killed, and that ends everything. The sweep begins when this process lets go of its
                 // sign of life, so nothing may be left by then that could still write.
                 Ok(None) | Err(_) => {
-                    process::end_all();
+                    descent::end_all();
                     return 128 + libc::SIGKILL;
                 }
             }
@@ -279,7 +288,7 @@ struct Household {
     /// Signals that this process itself received: the whole group did.
     own: HashSet<i32>,
     /// Everything inside is stopped for a question.
-    frozen: Option<process::Stopped>,
+    frozen: Option<descent::Stopped>,
 }
 
 impl Household {

@@ -1,10 +1,12 @@
 //! The front: the process that the caller started, and sees, waits for and kills.
 //!
-//! Owns the caller's contract: one process with the inner shell's status, signals and stops. Spawns bubblewrap,
+//! Owns the caller's contract: one process with the inner shell's status, signals and stops. Lets the boundary be built,
 //! hands over the launch record, mirrors what happens inside, and cleans up.
 
+use super::calls::{Calls, Counter, WithDesk};
 use super::caretaker::{self, Caretaker, House, Keeping, Network};
 use super::channel::{self, News, Order};
+use super::ending::{End, Said, WriteDown};
 use super::line::{Line, Speaker};
 use super::record::{Passed, Record};
 use super::sweep::{self, Watch};
@@ -17,18 +19,23 @@ use crate::system::{descriptors, process, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// How long a session's shell has to see the end of its front end by itself.
+const GRACE: Duration = Duration::from_millis(1500);
+/// What poll(2) may be early by: it counts whole milliseconds.
+const TICK: Duration = Duration::from_millis(1);
 
 /// Everything that one run needs, decided before.
 pub struct Launch<'a> {
-    /// bubblewrap, waiting.
+    /// Whatever builds the boundary, waiting.
     pub waiting: Waiting,
-    /// Its arguments up to the command.
-    pub boundary: Vec<OsString>,
-    /// What depends on the network, which is made ready while bubblewrap works.
+    /// What it is told.
+    pub boundary: Vec<u8>,
+    /// What depends on the network, which is made ready while it builds.
     pub connected: Connected<'a>,
     /// What to look at afterwards.
     pub watch: Watch,
@@ -38,6 +45,8 @@ pub struct Launch<'a> {
     pub line: UnixStream,
     /// The person at the caller's terminal.
     pub speaker: Box<dyn Speaker + 'a>,
+    /// Judges what shims inside want to run outside.
+    pub desk: Box<WithDesk<'a>>,
 }
 
 /// What the first process inside is told, and the gateway-to-be with its end of the line.
@@ -48,33 +57,67 @@ pub type Connected<'a> = Box<dyn FnOnce(Result<Entrances, String>) -> (Record, N
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
 pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
-    let Launch { waiting, boundary, connected, watch, keeping, line, speaker } = launch;
-    // All that may fail comes before bubblewrap begins.
+    let Launch { waiting, boundary, connected, watch, keeping, line, speaker, desk } = launch;
+    // All that may fail comes before it begins.
     let (calls, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
     let terminal = Terminal::look();
     let mut ends = waiting
         .go(&boundary)
-        .ok_or(RunError::System { verb: "start bubblewrap", cause: "it was started twice".into() })?;
-    let (record, mut network) = connected(ends.entrances());
-    let _ = record.send(&ends.channel);
+        .ok_or(RunError::System { verb: "build the boundary", cause: "it was begun twice".into() })?;
+    let (mut record, mut network) = connected(ends.entrances());
+    let built_by = ends.built_by();
+    let unborn = ends.unborn.take();
+    if unborn.is_none() {
+        let _ = record.send(&ends.channel);
+    }
     if record.makes_doors {
         // Made inside, before the shell starts. If they are not, the inside has no network at all.
         network.entrances = Entrances::receive(ends.link.as_raw_fd()).unwrap_or_else(|_| Entrances::none());
     }
-    let house = House { watch: &watch, alive: &ends.alive, network: &network, link: &ends.link };
+    let alive = ends.alive.try_clone().ok();
+    let given =
+        if unborn.is_some() { record.environment.clone() } else { std::mem::take(&mut record.environment) };
+    let counter = Counter { listener: network.entrances.broker.take(), alive, given, desk };
+    let house = House {
+        watch: &watch,
+        alive: &ends.alive,
+        network: &network,
+        link: &ends.link,
+        counter: &counter,
+        unborn: unborn.as_ref(),
+    };
     let caretaker = caretaker::start(&house, &far, &keeping).ok();
+    if let Some(unborn) = unborn {
+        // Its ends are its own now; before, nobody would have read.
+        drop(unborn);
+        let _ = record.send(&ends.channel);
+    }
     if caretaker.is_none() {
         network.seat.iter().for_each(|seat| seat.leave());
     }
     // The sandbox's doors and calls belong to the caretaker now.
     drop((network, far));
-    let Ends { child, channel, complaints, link, .. } = ends;
+    let Ends { channel, complaints, link, mechanism, .. } = ends;
     drop(link);
     let lines = [Line::new(line), Line::new(calls)];
     let (passed, signals) = (record.passed, record.signals);
-    let front =
-        Front { channel, arrivals, passed, bubblewrap: child, watch, terminal, lines, speaker, signals };
+    let ended = keeping.ended;
+    let front = Front {
+        channel,
+        arrivals,
+        passed,
+        built_by,
+        mechanism,
+        watch,
+        terminal,
+        lines,
+        calls: Calls::new(counter),
+        speaker,
+        hangup: Hangup::default(),
+        signals,
+        ended,
+    };
     front.attend(caretaker, complaints)
 }
 
@@ -82,13 +125,19 @@ struct Front<'a> {
     channel: UnixStream,
     arrivals: Arrivals,
     passed: Vec<Passed>,
-    bubblewrap: Pid,
+    /// bubblewrap, or the first process inside where that built the boundary itself.
+    built_by: Option<Pid>,
+    mechanism: &'static str,
     watch: Watch,
     terminal: Terminal,
     /// To the gateway and to the gatekeeper.
     lines: [Line; 2],
+    calls: Calls<'a>,
     speaker: Box<dyn Speaker + 'a>,
+    hangup: Hangup,
     signals: CallerSignals,
+    /// Writes down how the run ended, where no caretaker does.
+    ended: WriteDown<'a>,
 }
 
 impl Front<'_> {
@@ -100,16 +149,27 @@ impl Front<'_> {
                 PollFd::new(self.arrivals.descriptor(), PollFlags::POLLIN),
             ];
             let lines = self.lines.iter().filter_map(|line| line.stream.as_ref());
-            events.extend(lines.map(|line| PollFd::new(line.as_fd(), PollFlags::POLLIN)));
-            if poll(&mut events, PollTimeout::NONE).is_err() {
+            events.extend(
+                lines
+                    .map(AsFd::as_fd)
+                    .chain(self.calls.descriptors())
+                    .chain(self.speaker.descriptor())
+                    .map(|d| PollFd::new(d, PollFlags::POLLIN)),
+            );
+            if poll(&mut events, self.hangup.wait()).is_err() {
                 continue;
             }
             let ready = |place: usize| events.get(place).and_then(PollFd::any).unwrap_or(false);
-            let (news, told) = (ready(0), ready(2) || ready(3));
+            let (news, told) = (ready(0), (2..events.len()).any(ready));
             self.pass_signals_on();
-            if told && self.listen() {
-                // Nothing inside may answer the question or draw over it; it is asked when all have stopped.
-                let _ = channel::send_order(&self.channel, Order::Freeze);
+            if self.hangup.is_due() {
+                let _ = channel::send_order(&self.channel, Order::Signal(libc::SIGHUP));
+            }
+            if told {
+                self.hear();
+                for directory in self.speaker.opened() {
+                    caretaker.iter().for_each(|caretaker| caretaker.leash.open(&directory));
+                }
             }
             if !news {
                 continue;
@@ -118,7 +178,7 @@ impl Front<'_> {
                 Ok(Some(News::Started)) => started = true,
                 Ok(Some(News::Stopped(signal))) => self.mirror_stop(signal),
                 Ok(Some(News::Frozen)) => {
-                    self.lines.iter_mut().for_each(|line| line.ask(&mut *self.speaker));
+                    self.ask();
                     let _ = channel::send_order(&self.channel, Order::Thaw);
                 }
                 Ok(Some(News::Ended { signaled, code, jobs, positions })) => {
@@ -126,7 +186,7 @@ impl Front<'_> {
                     return Ok(self.finish(ending, jobs, &positions, caretaker));
                 }
                 Ok(Some(News::Failed(cause))) => {
-                    self.clear(caretaker);
+                    self.clear(caretaker, Said::Done);
                     return Err(RunError::Boundary { mechanism: "inside", cause });
                 }
                 // Process 1 was killed from outside, and with it everything.
@@ -134,11 +194,9 @@ impl Front<'_> {
                     return Ok(self.finish(Ending::Signaled(libc::SIGKILL), false, &[], caretaker));
                 }
                 Ok(None) | Err(_) => {
-                    self.clear(caretaker);
-                    return Err(RunError::Boundary {
-                        mechanism: "bubblewrap",
-                        cause: read_complaints(complaints),
-                    });
+                    let mechanism = self.mechanism;
+                    self.clear(caretaker, Said::Done);
+                    return Err(RunError::Boundary { mechanism, cause: read_complaints(complaints) });
                 }
             }
         }
@@ -146,8 +204,27 @@ impl Front<'_> {
 
     /// Reads what the lines say; true if a question came.
     fn listen(&mut self) -> bool {
-        // Each is read, whatever the other said.
-        self.lines.iter_mut().filter_map(|line| line.listen(&*self.speaker).then_some(())).count() > 0
+        // Each is read, whatever the others said.
+        let asked = self.lines.iter_mut().fold(false, |asked, line| line.listen(&mut *self.speaker) | asked);
+        self.calls.attend(&mut *self.speaker) | asked
+    }
+
+    /// Hears everybody: those behind the lines, and whoever speaks to the speaker.
+    fn hear(&mut self) {
+        self.speaker.attend();
+        match self.listen() {
+            true if self.speaker.is_apart() => self.ask(),
+            // Nothing inside may answer the question or draw over it; it is asked when all have stopped.
+            true => drop(channel::send_order(&self.channel, Order::Freeze)),
+            false => {}
+        }
+        self.speaker.be_quiet();
+    }
+
+    /// Asks what waits to be asked.
+    fn ask(&mut self) {
+        self.lines.iter_mut().for_each(|line| line.ask(&mut *self.speaker));
+        self.calls.ask(&mut *self.speaker);
     }
 
     fn pass_signals_on(&mut self) {
@@ -156,7 +233,9 @@ impl Front<'_> {
                 // Before the shell goes on and reads.
                 self.terminal.continued();
             }
-            if signal != libc::SIGCHLD {
+            if signal == libc::SIGHUP && self.speaker.is_apart() {
+                self.hangup.begin();
+            } else if signal != libc::SIGCHLD {
                 let _ = channel::send_order(&self.channel, Order::Signal(signal));
             }
         }
@@ -195,26 +274,69 @@ impl Front<'_> {
         let swept = sweep::sweep(&self.watch);
         // What was refused before the command ended is in the socket by now.
         let [network, calls] = &mut self.lines;
-        let blocked = network.hang_up(&*self.speaker).blocked;
-        let violations = calls.hang_up(&*self.speaker).violations;
+        let blocked = network.hang_up(&mut *self.speaker).blocked;
+        let violations = calls.hang_up(&mut *self.speaker).violations;
+        let unheard = self.calls.unheard();
         let signals = self.signals;
-        if !jobs {
-            self.clear(caretaker);
-        }
-        Outcome { ending, swept, blocked, violations, signals }
+        let unlogged = match caretaker {
+            Some(caretaker) if !jobs => self.clear(Some(caretaker), Said::ended(ending, swept.len())),
+            // It may outlive this command for days, or is not there.
+            other => {
+                other.iter().for_each(|caretaker| caretaker.tell(Said::Done));
+                let (violations, watched) = (violations.len(), other.is_some());
+                let ending = Some(ending);
+                let end = End { ending, jobs, swept: swept.len(), violations, watched, ..End::default() };
+                let unlogged = (self.ended)(&end);
+                if !jobs {
+                    self.clear(None, Said::Done);
+                }
+                unlogged
+            }
+        };
+        Outcome { ending, swept, blocked, unheard, violations, signals, unlogged }
     }
 
-    /// Nothing lives inside any more: collect what is ours.
-    fn clear(self, caretaker: Option<Caretaker>) {
+    /// Nothing lives inside any more: collect what is ours. An error number where the caretaker could not write down
+    /// what it is told.
+    fn clear(self, caretaker: Option<Caretaker>, said: Said) -> Option<i32> {
         drop(self.channel);
+        self.calls.end();
         // Both end side by side.
-        let dismissed = caretaker.map(Caretaker::dismiss);
-        process::reap(self.bubblewrap);
-        dismissed.into_iter().for_each(process::reap);
+        let dismissed = caretaker.map(|caretaker| {
+            caretaker.tell(said);
+            caretaker.dismiss()
+        });
+        self.built_by.into_iter().for_each(process::reap);
+        dismissed.and_then(process::status_of).filter(|status| *status != 0)
     }
 }
 
-/// bubblewrap's own words, on one line.
+/// The hang-up of a session's terminal. A shell that waits for its next line sees the end of the session by itself, and hangs
+/// its jobs up; the signal would end it before.
+#[derive(Default)]
+struct Hangup(Option<Instant>);
+
+impl Hangup {
+    fn begin(&mut self) {
+        self.0 = self.0.or_else(|| Instant::now().checked_add(GRACE));
+    }
+
+    fn wait(&self) -> PollTimeout {
+        let left = |at: Instant| PollTimeout::try_from(at.saturating_duration_since(Instant::now()) + TICK);
+        self.0.and_then(|at| left(at).ok()).unwrap_or(PollTimeout::NONE)
+    }
+
+    /// Whether it is time; once.
+    fn is_due(&mut self) -> bool {
+        let due = self.0.is_some_and(|at| at <= Instant::now());
+        if due {
+            self.0 = None;
+        }
+        due
+    }
+}
+
+/// The builder's own words, on one line.
 fn read_complaints(from: OwnedFd) -> String {
     let mut words = String::new();
     let _ = std::fs::File::from(from).take(4096).read_to_string(&mut words);

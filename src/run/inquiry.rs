@@ -4,15 +4,16 @@
 
 use crate::gatekeeper::{Answered, AskedCall};
 use crate::network::desk::{Reply, ToFront};
-use crate::system::{descriptors, process, signals};
+use crate::system::children::{Watch, give_up};
+use crate::system::{descriptors, process};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-/// Those who can be asked without the caller's terminal. Waits.
-pub type Beyond<'a> = dyn Fn(&AskedCall) -> Reply + 'a;
+/// Those who can be asked without the caller's terminal. Waits, and gives the reply once.
+pub type Beyond<'a> = dyn Fn(&AskedCall, &mut dyn FnMut(&Reply)) + 'a;
 
 /// The question that stands.
 pub struct Inquiry<'a> {
@@ -21,16 +22,19 @@ pub struct Inquiry<'a> {
     standing: Option<AskedCall>,
     partial: Vec<u8>,
     helper: Option<(Pid, File)>,
+    /// One that has answered.
+    ending: Option<Pid>,
 }
 
 impl<'a> Inquiry<'a> {
     /// None stands. `front` does not block.
     pub fn new(front: &'a UnixStream, beyond: &'a Beyond<'a>) -> Inquiry<'a> {
-        Inquiry { front, beyond, standing: None, partial: Vec::new(), helper: None }
+        Inquiry { front, beyond, standing: None, partial: Vec::new(), helper: None, ending: None }
     }
 
     /// Asks. There must be no other question.
     pub fn begin(&mut self, asked: AskedCall) {
+        self.ending.take().into_iter().for_each(process::reap);
         let sent = serde_json::to_vec(&ToFront::AskCall(asked.clone())).is_ok_and(|mut text| {
             text.push(b'\n');
             let mut front = self.front;
@@ -40,6 +44,11 @@ impl<'a> Inquiry<'a> {
         if !sent {
             self.ask_beyond();
         }
+    }
+
+    /// Whether there is a question.
+    pub fn stands(&self) -> bool {
+        self.standing.is_some()
     }
 
     /// What to wait for; nothing if there is no question.
@@ -88,9 +97,8 @@ impl<'a> Inquiry<'a> {
     fn end(&mut self, answer: Answered) -> Option<Answered> {
         self.standing = None;
         self.partial.clear();
-        if let Some((helper, _)) = self.helper.take() {
-            process::reap(helper);
-        }
+        // Not waited for here: a call waits for the answer.
+        self.ending = self.helper.take().map(|(helper, _)| helper);
         Some(answer)
     }
 
@@ -108,22 +116,38 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// In a process of its own: nothing of the sandbox's is held by it.
+    /// In a process of its own: nothing of the sandbox's is held by it. It ends when nobody reads the answer any more, and
+    /// takes its dialog along.
     fn answer_into(&self, writer: OwnedFd, asked: &AskedCall) {
         descriptors::close_all_but(&[0, 1, 2, writer.as_raw_fd()]);
-        let reply = (self.beyond)(asked);
-        if let Ok(mut text) = serde_json::to_vec(&reply) {
-            text.push(b'\n');
-            let _ = File::from(writer).write_all(&text);
+        let unread = writer.try_clone().ok().and_then(|end| {
+            Watch::start(vec![end], || {
+                give_up();
+                process::exit_now(0)
+            })
+        });
+        // Nobody could end it.
+        if unread.is_none() {
+            return;
         }
+        let (mut unread, mut writer) = (unread, File::from(writer));
+        (self.beyond)(asked, &mut |reply| {
+            // Who has read it does not stay; what is kept of it comes after.
+            drop(unread.take());
+            if let Ok(mut text) = serde_json::to_vec(reply) {
+                text.push(b'\n');
+                let _ = writer.write_all(&text);
+            }
+        });
     }
 }
 
 impl Drop for Inquiry<'_> {
     fn drop(&mut self) {
-        if let Some((helper, _)) = self.helper.take() {
-            // Nobody waits for the answer any more.
-            signals::send(helper, libc::SIGKILL);
+        self.ending.take().into_iter().for_each(process::reap);
+        if let Some((helper, pipe)) = self.helper.take() {
+            // Nobody waits for the answer any more: it sees that by the pipe.
+            drop(pipe);
             process::reap(helper);
         }
     }

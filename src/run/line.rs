@@ -4,10 +4,12 @@
 //! Owns the reading and the person's turn. Must not decide what is allowed; the other ends, which are ours, are believed.
 
 use super::Blocked;
+use crate::broker;
 use crate::gatekeeper::{AskedCall, Violation};
 use crate::network::desk::{Asked, Reply, ToFront};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
@@ -18,16 +20,42 @@ pub enum Question {
     Host(Asked),
     /// About a call.
     Call(AskedCall),
+    /// About a program that is to run outside.
+    Outside(broker::Asked),
 }
 
 /// Somebody at the caller's terminal.
 pub trait Speaker {
     /// Whether there is somebody now.
     fn is_there(&self) -> bool;
+    /// What was answered to the same before, where that goes on to hold.
+    fn recall(&self, question: &Question) -> Option<Reply>;
+    /// Keeps an answer, where it goes on to hold.
+    fn keep(&mut self, question: &Question, reply: &Reply);
     /// Asks, and waits.
     fn ask(&mut self, question: &Question) -> Reply;
     /// Says something to whoever started the command.
     fn tell(&self, text: &str);
+    /// Hears at once what is otherwise told in the end; whether it did, so that nobody needs to keep it.
+    fn hear(&self, _said: &ToFront) -> bool {
+        false
+    }
+    /// Whether questions are asked where nothing inside can reach: then nothing needs to stand still meanwhile.
+    fn is_apart(&self) -> bool {
+        false
+    }
+    /// Where the speaker itself is spoken to.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// Reads what was said to the speaker.
+    fn attend(&mut self) {}
+    /// Directories that a person opened since this was asked.
+    fn opened(&mut self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+    /// Everything that was said so far has been read: for whoever wanted to know.
+    fn be_quiet(&mut self) {}
 }
 
 /// Most questions that wait; the other end asks one after the other, so more than one means that something is wrong.
@@ -40,6 +68,10 @@ pub struct Said {
     pub blocked: Vec<Blocked>,
     /// Calls that were refused.
     pub violations: Vec<Violation>,
+    /// Refusals of programs for outside that nobody has heard.
+    pub unheard: Vec<String>,
+    /// Programs outside, with the names of variables that were set inside and that they do not have.
+    pub left_behind: Vec<(PathBuf, String)>,
     /// Repositories that were born.
     pub born: Vec<PathBuf>,
     /// Protected names that a person allowed.
@@ -64,7 +96,7 @@ impl Line {
     }
 
     /// Reads what is there; true if a question came with it.
-    pub fn listen(&mut self, speaker: &dyn Speaker) -> bool {
+    pub fn listen(&mut self, speaker: &mut dyn Speaker) -> bool {
         let before = self.questions.len();
         let mut buffer = [0; 4096];
         while let Some(mut stream) = self.stream.as_ref() {
@@ -78,15 +110,23 @@ impl Line {
         }
         while let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
-            match serde_json::from_slice(&line) {
+            let said = serde_json::from_slice(&line);
+            if said.as_ref().is_ok_and(|said| speaker.hear(said)) {
+                continue;
+            }
+            match said {
                 Ok(ToFront::Blocked { what, program, advice }) => {
                     self.said.blocked.push(Blocked { what, program, advice });
                 }
+                Ok(ToFront::Unheard(line)) => self.said.unheard.push(line),
                 Ok(ToFront::Violation(violation)) => self.said.violations.push(violation),
                 Ok(ToFront::Repository(entry)) => self.said.born.push(entry),
                 Ok(ToFront::Granted(path)) => self.said.granted.push(path),
                 Ok(ToFront::Ask(asked)) => self.take_question(Question::Host(asked), speaker),
                 Ok(ToFront::AskCall(asked)) => self.take_question(Question::Call(asked), speaker),
+                Ok(ToFront::AskOutside(asked)) => self.take_question(Question::Outside(asked), speaker),
+                Ok(ToFront::Outside(asked, reply)) => speaker.keep(&Question::Outside(asked), &reply),
+                Ok(ToFront::LeftBehind { program, names }) => self.said.left_behind.push((program, names)),
                 Ok(ToFront::Notice(text)) => speaker.tell(&text),
                 Err(_) => {}
             }
@@ -95,7 +135,9 @@ impl Line {
     }
 
     fn take_question(&mut self, question: Question, speaker: &dyn Speaker) {
-        if speaker.is_there() && self.questions.len() < MOST {
+        if let Some(reply) = speaker.recall(&question) {
+            self.reply(&reply);
+        } else if speaker.is_there() && self.questions.len() < MOST {
             self.questions.push_back(question);
         } else {
             self.reply(&Reply::Nobody("there is no terminal to ask on".into()));
@@ -105,13 +147,15 @@ impl Line {
     /// Asks what waits to be asked. Everything inside is stopped.
     pub fn ask(&mut self, speaker: &mut dyn Speaker) {
         while let Some(question) = self.questions.pop_front() {
-            let reply = speaker.ask(&question);
+            // Another line may have asked the same meanwhile.
+            let reply = speaker.recall(&question).unwrap_or_else(|| speaker.ask(&question));
+            speaker.keep(&question, &reply);
             self.reply(&reply);
         }
     }
 
     /// The command has ended: reads what was said before, and leaves questions unanswered.
-    pub fn hang_up(&mut self, speaker: &dyn Speaker) -> Said {
+    pub fn hang_up(&mut self, speaker: &mut dyn Speaker) -> Said {
         self.listen(speaker);
         self.stream = None;
         std::mem::take(&mut self.said)
@@ -137,8 +181,13 @@ mod tests {
         fn is_there(&self) -> bool {
             self.0
         }
+        fn recall(&self, _question: &Question) -> Option<Reply> {
+            None
+        }
+        fn keep(&mut self, _question: &Question, _reply: &Reply) {}
         fn ask(&mut self, question: &Question) -> Reply {
             match question {
+                Question::Outside(asked) => Reply::No(asked.why.clone()),
                 Question::Host(asked) => Reply::No(asked.host.clone()),
                 Question::Call(asked) => Reply::No(asked.violation.path.clone()),
             }
@@ -161,16 +210,16 @@ mod tests {
             let (mut line, mut person) = (Line::new(near), Person(there));
             say(&mut far, &ToFront::Blocked { what: "x".into(), program: None, advice: None });
             say(&mut far, &ToFront::Ask(Asked { host: "h".into(), port: 1, program: None }));
-            assert_eq!(line.listen(&person), there);
+            assert_eq!(line.listen(&mut person), there);
             // What else comes while the question waits is no second one.
             say(&mut far, &ToFront::Blocked { what: "y".into(), program: None, advice: None });
-            assert!(!line.listen(&person));
+            assert!(!line.listen(&mut person));
             line.ask(&mut person);
             let mut answer = String::new();
             BufReader::new(&far).read_line(&mut answer).unwrap();
             let reply: Reply = serde_json::from_str(&answer).unwrap();
             assert_eq!(matches!(reply, Reply::No(by) if by == "h"), there);
-            let blocked = line.hang_up(&person).blocked;
+            let blocked = line.hang_up(&mut person).blocked;
             assert_eq!(blocked.iter().map(|b| b.what.as_str()).collect::<Vec<_>>(), ["x", "y"]);
         }
     }

@@ -5,13 +5,19 @@
 //!
 //! ```text
 //! caller ── front (this process: the caller's contract: status, signals, stops)
+//!             ├── brokers (one for each program that runs outside for a shim inside)
 //!             ├── bwrap ── first (process 1 inside) ── the inner shell and all that it starts
 //!             └── caretaker (own session: answers calls as the gatekeeper; sweeps when the front was killed or has left jobs behind)
 //!                   └── gateway (from the first connection on: the sandbox's network)
 //!                         └── socket maker (where others reach listeners inside: then both begin with the command)
 //! ```
+//! Under Landlock first is a child of the caretaker's, and no process 1: what is left behind has to be found (`system::descent`).
 //! One stream socket joins front and first; its end is how first notices that the front is gone.
 
+#[cfg(target_os = "linux")]
+pub mod builder;
+#[cfg(target_os = "linux")]
+pub mod calls;
 #[cfg(target_os = "linux")]
 pub mod caretaker;
 #[cfg(target_os = "linux")]
@@ -21,19 +27,26 @@ pub mod channel;
 #[cfg(target_os = "linux")]
 pub mod connect;
 #[cfg(target_os = "linux")]
+pub mod domain;
+#[cfg(target_os = "linux")]
+pub mod ending;
+#[cfg(target_os = "linux")]
 pub mod first;
 #[cfg(target_os = "linux")]
 pub mod front;
 #[cfg(target_os = "linux")]
+mod gate;
+#[cfg(target_os = "linux")]
 pub mod gitconfig;
 #[cfg(target_os = "linux")]
 pub mod grants;
-#[cfg(target_os = "linux")]
 pub mod hostfile;
 #[cfg(target_os = "linux")]
 pub mod inherited;
 #[cfg(target_os = "linux")]
 pub mod inquiry;
+#[cfg(target_os = "linux")]
+pub mod leash;
 #[cfg(target_os = "linux")]
 pub mod line;
 #[cfg(target_os = "linux")]
@@ -64,6 +77,16 @@ pub enum Ending {
     Signaled(i32),
 }
 
+impl Ending {
+    /// The exit status or the signal.
+    pub fn parts(self) -> (Option<i32>, Option<i32>) {
+        match self {
+            Ending::Exited(status) => (Some(status), None),
+            Ending::Signaled(signal) => (None, Some(signal)),
+        }
+    }
+}
+
 /// What came of a run.
 #[cfg(target_os = "linux")]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,16 +96,29 @@ pub struct Outcome {
     pub ending: Ending,
     /// Connections that were refused.
     pub blocked: Vec<Blocked>,
+    /// Programs that were not run outside, where the refusal was not heard; a line each.
+    pub unheard: Vec<String>,
     /// Calls that were refused.
     pub violations: Vec<crate::gatekeeper::Violation>,
     /// How the caller had left the signals: all are blocked now.
     pub signals: crate::system::signals::CallerSignals,
     /// Protected names that appeared and were taken away, and what could not be.
     pub swept: Vec<Swept>,
+    /// Why the command's lines are not in the log, as an error number.
+    pub unlogged: Option<i32>,
+}
+
+#[cfg(target_os = "linux")]
+impl Outcome {
+    /// Of a run of which nothing but the end is known.
+    pub fn of(ending: Ending, signals: crate::system::signals::CallerSignals) -> Outcome {
+        let (blocked, unheard, violations, swept, unlogged) = Default::default();
+        Outcome { ending, blocked, unheard, violations, signals, swept, unlogged }
+    }
 }
 
 /// One refused connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Blocked {
     /// What and why.
     pub what: String,
@@ -109,7 +145,7 @@ pub enum RunError {
     /// The mechanism could not build the boundary.
     #[error("cannot confine the command: {mechanism}: {cause}")]
     Boundary {
-        /// `bubblewrap`.
+        /// `bubblewrap`, `namespaces`, or `inside` where the first process there said so.
         mechanism: &'static str,
         /// What it said, one line.
         cause: String,

@@ -108,6 +108,7 @@ impl Record {
         to.flag(self.signals.child_ignored);
         to.flag(self.filter.unix_sockets);
         to.flag(self.filter.shared_group);
+        to.flag(self.filter.no_namespaces);
         to.number(match self.filter.watched {
             Watched::Nothing => 0,
             Watched::Connects => 1,
@@ -164,6 +165,7 @@ impl Record {
             filter: seccomp::Options {
                 unix_sockets: from.flag()?,
                 shared_group: from.flag()?,
+                no_namespaces: from.flag()?,
                 watched: match from.number()? {
                     0 => Watched::Nothing,
                     1 => Watched::Connects,
@@ -335,7 +337,12 @@ mod tests {
             link: 15,
             makes_doors: true,
             signals: CallerSignals { mask: u64::MAX, child_ignored: true },
-            filter: seccomp::Options { unix_sockets: true, shared_group: false, watched: Watched::Files },
+            filter: seccomp::Options {
+                unix_sockets: true,
+                shared_group: false,
+                no_namespaces: true,
+                watched: Watched::Files,
+            },
         }
     }
 

@@ -1,15 +1,18 @@
-//! Adding one string to a list of a settings file, every other byte kept.
+//! Adding one element to a list of a settings file, taking one out, or setting a single value; every other byte kept.
 //!
-//! Owns where the new text goes and how the file is replaced. Must not decide what is added. The file is read exactly as
-//! the settings are read (`jsonc::blank`, then strict JSON), and text is only ever inserted.
+//! Owns which file it really is and how it is replaced. Must not decide what is added. The text is read exactly as the
+//! settings are read (`jsonc::blank`, then strict JSON). Adding only ever inserts; taking out removes the entry, its
+//! comma, and what stands with it in its line (`content`).
 
-use super::jsonc;
-use super::layout::{Inserts, Layout};
+mod content;
+mod element;
+
 use super::origin::line_column;
 use crate::system::store::Directory;
-use jsonc_parser::ast::{ObjectProp, Value};
-use jsonc_parser::common::{Range, Ranged};
-use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use content::{Held, render};
+pub use content::{with_added, with_removed, with_set};
+pub use element::{Element, Form};
+use serde_json::Value;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -18,7 +21,47 @@ use std::path::{Path, PathBuf};
 const LIMIT: u64 = 16 << 20;
 const TRIES: usize = 8;
 
-/// What `add` did.
+/// What is to be done with a value of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// It shall be in the list.
+    Add,
+    /// It shall not.
+    Remove,
+}
+
+/// An operation with what it is about.
+#[derive(Clone, Copy)]
+enum Deed<'v> {
+    List(&'v Element, Operation),
+    Set(&'v Value),
+}
+
+impl<'v> Deed<'v> {
+    fn adds(self) -> bool {
+        !matches!(self, Deed::List(_, Operation::Remove))
+    }
+
+    fn held(self) -> Held<'v> {
+        match self {
+            Deed::List(element, _) => Held::ListOf(element),
+            Deed::Set(value) => Held::Alone(value),
+        }
+    }
+}
+
+/// What a change did to a file, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    /// What it was.
+    pub change: Change,
+    /// The text before; empty if there was no file.
+    pub before: String,
+    /// The text after.
+    pub after: String,
+}
+
+/// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The value stands in this line now, counted from 1.
@@ -30,13 +73,20 @@ pub enum Change {
     AlreadyThere,
     /// There was no file; now there is, with nothing else in it.
     Created,
+    /// The value was taken out of this line, counted from 1.
+    Removed {
+        /// The line.
+        line: usize,
+    },
+    /// The list did not hold it; nothing was written.
+    NotThere,
 }
 
 /// Why nothing was added. The file is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
     /// The file is broken, or holds something else at a key.
-    #[error("cannot add to '{file}:{line}:{column}': {what}; correct the file, then try again")]
+    #[error("cannot change '{file}:{line}:{column}': {what}; correct the file, then try again")]
     Content {
         /// The file.
         file: String,
@@ -49,7 +99,7 @@ pub enum EditError {
     },
     /// The file leads out of the directory in which it must be.
     #[error(
-        "cannot add to '{file}': it is a symlink to '{target}', outside '{within}'; edit that file yourself"
+        "cannot change '{file}': it is a symlink to '{target}', outside '{within}'; edit that file yourself"
     )]
     Elsewhere {
         /// The file as it was named.
@@ -60,13 +110,13 @@ pub enum EditError {
         within: String,
     },
     /// The file changed each time between reading and writing.
-    #[error("cannot add to '{file}': another program keeps changing it; try again")]
+    #[error("cannot change '{file}': another program keeps changing it; try again")]
     Busy {
         /// The file.
         file: String,
     },
     /// A call failed.
-    #[error("cannot add to '{file}': {cause}")]
+    #[error("cannot change '{file}': {cause}")]
     System {
         /// The file.
         file: String,
@@ -80,23 +130,51 @@ pub enum EditError {
 ///
 /// # Errors
 /// See [`EditError`]; then nothing was written.
-pub fn add(file: &Path, key_path: &[&str], value: &str) -> Result<Change, EditError> {
-    add_to(file, None, key_path, value)
+pub fn add(file: &Path, key_path: &[&str], value: impl Into<Element>) -> Result<Change, EditError> {
+    change(file, None, key_path, value, Operation::Add).map(|edited| edited.change)
 }
 
-/// As [`add`], but refuses a file that really lies outside the directory `within`: a cloned project must not be able to
-/// send "always, in this project" into the person's own settings.
+/// Changes the list at a key path. With `within` a file that really lies outside that directory is refused: a cloned
+/// project must not be able to send "always, in this project" into the person's own settings.
 ///
 /// # Errors
 /// See [`EditError`]; then nothing was written.
-pub fn add_within(within: &Path, file: &Path, key_path: &[&str], value: &str) -> Result<Change, EditError> {
-    add_to(file, Some(within), key_path, value)
+pub fn change(
+    file: &Path,
+    within: Option<&Path>,
+    key_path: &[&str],
+    value: impl Into<Element>,
+    operation: Operation,
+) -> Result<Edited, EditError> {
+    perform(file, within, key_path, Deed::List(&value.into(), operation))
 }
 
-fn add_to(file: &Path, within: Option<&Path>, key_path: &[&str], value: &str) -> Result<Change, EditError> {
+/// Sets the single value at a key path, as [`change`] does with lists.
+///
+/// # Errors
+/// As there.
+pub fn set(
+    file: &Path,
+    within: Option<&Path>,
+    key_path: &[&str],
+    value: &Value,
+) -> Result<Edited, EditError> {
+    perform(file, within, key_path, Deed::Set(value))
+}
+
+fn perform(
+    file: &Path,
+    within: Option<&Path>,
+    key_path: &[&str],
+    deed: Deed<'_>,
+) -> Result<Edited, EditError> {
     let system = |cause: io::Error| EditError::System { file: file.display().to_string(), cause };
+    let adds = deed.adds();
     for _ in 0..TRIES {
-        let real = resolve(file).map_err(system)?;
+        if !adds && is_missing(file) {
+            return Ok(edited(Change::NotThere, "", ""));
+        }
+        let real = resolve(file, true).map_err(system)?;
         check_within(file, &real, within)?;
         let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
             return Err(system(io::Error::other("it names no file")));
@@ -104,28 +182,109 @@ fn add_to(file: &Path, within: Option<&Path>, key_path: &[&str], value: &str) ->
         let directory = Directory::open_resolved(parent).map_err(system)?;
         let lock = directory.lock().map_err(system)?;
         let Some(old) = directory.read(name, LIMIT).map_err(system)? else {
-            let text = format!("{}\n", render(key_path, value, Some(("", "  ", "\n"))));
-            if directory.create(name, text.as_bytes(), 0o644, &lock).map_err(system)? {
-                return Ok(Change::Created);
+            let text = new_file(key_path, deed);
+            if adds && directory.create(name, text.as_bytes(), 0o644, &lock).map_err(system)? {
+                return Ok(edited(Change::Created, "", &text));
             }
             continue;
         };
-        let text = std::str::from_utf8(&old.content).map_err(|error| {
-            let before = String::from_utf8_lossy(old.content.get(..error.valid_up_to()).unwrap_or_default());
-            content_error(file, &before, before.len(), "this is not UTF-8")
-        })?;
-        let Some((new, at)) = with_added(file, text, key_path, value)? else {
-            return Ok(Change::AlreadyThere);
-        };
-        if directory.replace(name, &old, new.as_bytes(), &lock).map_err(system)? {
-            return Ok(Change::Added { line: line_column(&new, at).0 });
+        let text = utf8(file, &old.content)?;
+        let outcome = changed(file, text, key_path, deed)?;
+        if outcome.before == outcome.after
+            || directory.replace(name, &old, outcome.after.as_bytes(), &lock).map_err(system)?
+        {
+            return Ok(outcome);
         }
     }
     Err(EditError::Busy { file: file.display().to_string() })
 }
 
-/// The file behind symlinks, or where it would be; its directory is made.
-fn resolve(file: &Path) -> io::Result<PathBuf> {
+/// What [`change`] would do; writes nothing.
+///
+/// # Errors
+/// As there.
+pub fn preview(
+    file: &Path,
+    within: Option<&Path>,
+    key_path: &[&str],
+    value: impl Into<Element>,
+    operation: Operation,
+) -> Result<Edited, EditError> {
+    look(file, within, key_path, Deed::List(&value.into(), operation))
+}
+
+/// What [`set`] would do; writes nothing.
+///
+/// # Errors
+/// As there.
+pub fn preview_set(
+    file: &Path,
+    within: Option<&Path>,
+    key_path: &[&str],
+    value: &Value,
+) -> Result<Edited, EditError> {
+    look(file, within, key_path, Deed::Set(value))
+}
+
+fn look(file: &Path, within: Option<&Path>, key_path: &[&str], deed: Deed<'_>) -> Result<Edited, EditError> {
+    let system = |cause: io::Error| EditError::System { file: file.display().to_string(), cause };
+    if is_missing(file) {
+        return Ok(match deed.adds() {
+            true => edited(Change::Created, "", &new_file(key_path, deed)),
+            false => edited(Change::NotThere, "", ""),
+        });
+    }
+    let real = resolve(file, false).map_err(system)?;
+    check_within(file, &real, within)?;
+    let content = std::fs::read(&real).map_err(system)?;
+    changed(file, utf8(file, &content)?, key_path, deed)
+}
+
+fn edited(change: Change, before: &str, after: &str) -> Edited {
+    Edited { change, before: before.to_owned(), after: after.to_owned() }
+}
+
+fn new_file(key_path: &[&str], deed: Deed<'_>) -> String {
+    format!("{}\n", render(key_path, deed.held(), Some(("", "  ", "\n"))))
+}
+
+fn is_missing(file: &Path) -> bool {
+    std::fs::symlink_metadata(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn utf8<'t>(file: &Path, content: &'t [u8]) -> Result<&'t str, EditError> {
+    std::str::from_utf8(content).map_err(|error| {
+        let before = String::from_utf8_lossy(content.get(..error.valid_up_to()).unwrap_or_default());
+        content_error(file, &before, before.len(), "this is not UTF-8")
+    })
+}
+
+/// The text after an operation. Pure.
+fn changed(file: &Path, text: &str, key_path: &[&str], deed: Deed<'_>) -> Result<Edited, EditError> {
+    let stands = |(new, at): (String, usize)| (Change::Added { line: line_column(&new, at).0 }, new);
+    let done = match deed {
+        Deed::List(value, Operation::Add) => with_added(file, text, key_path, value)?.map(stands),
+        Deed::Set(value) => with_set(file, text, key_path, value)?.map(stands),
+        Deed::List(value, Operation::Remove) => {
+            let mut done = None;
+            // A value that stands there twice would go on to count.
+            while let Some((new, line)) =
+                with_removed(file, done.as_ref().map_or(text, |(_, new): &(_, String)| new), key_path, value)?
+            {
+                done = Some((Change::Removed { line }, new));
+            }
+            done
+        }
+    };
+    Ok(match done {
+        Some((change, new)) => edited(change, text, &new),
+        None if deed.adds() => edited(Change::AlreadyThere, text, text),
+        None => edited(Change::NotThere, text, text),
+    })
+}
+
+/// The file behind symlinks, or where it would be; its directory is made if that is wanted.
+fn resolve(file: &Path, make: bool) -> io::Result<PathBuf> {
     match file.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         found => return found,
@@ -135,7 +294,9 @@ fn resolve(file: &Path) -> io::Result<PathBuf> {
     }
     let name = file.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+    if make {
+        DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+    }
     Ok(parent.canonicalize()?.join(name))
 }
 
@@ -154,159 +315,6 @@ fn check_within(file: &Path, real: &Path, within: Option<&Path>) -> Result<(), E
 fn content_error(file: &Path, text: &str, offset: usize, what: &str) -> EditError {
     let (line, column) = line_column(text, offset);
     EditError::Content { file: file.display().to_string(), line, column, what: what.to_string() }
-}
-
-/// The text with the value added and the offset of the value in it; `None` if it is there already. Pure; `file` is only
-/// for messages.
-///
-/// # Errors
-/// [`EditError::Content`].
-pub fn with_added(
-    file: &Path,
-    text: &str,
-    key_path: &[&str],
-    value: &str,
-) -> Result<Option<(String, usize)>, EditError> {
-    let wrong = |offset: usize, what: &str| content_error(file, text, offset, what);
-    let plain = jsonc::blank(text).map_err(|error| wrong(error.offset, &error.what))?;
-    let mut expected: serde_json::Value = serde_json::from_str(&plain).map_err(|error| {
-        let start =
-            plain.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
-        let what = error.to_string();
-        let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
-        wrong(start + error.column().saturating_sub(1), what)
-    })?;
-    let parsed = parse_to_ast(&plain, &CollectOptions::default(), &strict())
-        .map_err(|error| wrong(error.range().start, &error.kind().to_string()))?;
-    let root = parsed.value.ok_or_else(|| wrong(0, "there is no value"))?;
-    let layout = Layout::of(text, &root);
-    let inserts = match find(&root, key_path).map_err(|(at, what)| wrong(at, &what))? {
-        Found::List(range, elements) => {
-            for element in elements {
-                match element {
-                    Value::StringLit(held) if held.value == value => return Ok(None),
-                    Value::StringLit(_) => {}
-                    other => {
-                        return Err(wrong(
-                            other.range().start,
-                            "a list of strings holds something else here",
-                        ));
-                    }
-                }
-            }
-            let ranges: Vec<Range> = elements.iter().map(Ranged::range).collect();
-            layout.inserts(range, &ranges, false, |_| quote(value))
-        }
-        Found::Missing(range, properties, rest) => {
-            let ranges: Vec<Range> = properties.iter().map(|property| property.range).collect();
-            layout.inserts(range, &ranges, true, |indent| {
-                let inner = indent.map(|indent| (indent, layout.unit, layout.newline));
-                let (key, below) = rest.split_first().map_or(("", rest), |(key, below)| (*key, below));
-                format!("{}: {}", quote(key), render(below, value, inner))
-            })
-        }
-    };
-    let (new, at) = apply(text, inserts, &quote(value));
-    // The last word: what is written reads as the old settings plus exactly this value.
-    push(&mut expected, key_path, value);
-    let read =
-        jsonc::blank(&new).ok().and_then(|plain| serde_json::from_str::<serde_json::Value>(&plain).ok());
-    if read != Some(expected) {
-        return Err(wrong(at, "no place was found that is surely right; add the value by hand"));
-    }
-    Ok(Some((new, at)))
-}
-
-fn strict() -> ParseOptions {
-    ParseOptions {
-        allow_comments: false,
-        allow_loose_object_property_names: false,
-        allow_trailing_commas: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    }
-}
-
-enum Found<'v, 'a, 'k> {
-    List(Range, &'v [Value<'a>]),
-    Missing(Range, &'v [ObjectProp<'a>], &'k [&'k str]),
-}
-
-fn find<'v, 'a, 'k>(root: &'v Value<'a>, keys: &'k [&'k str]) -> Result<Found<'v, 'a, 'k>, (usize, String)> {
-    let mut value = root;
-    let mut rest = keys;
-    let mut name = "the file";
-    while let Some((key, below)) = rest.split_first() {
-        let Value::Object(object) = value else {
-            return Err((value.range().start, format!("{name} must be an object")));
-        };
-        let mut said = object.properties.iter().filter(|property| property.name.as_str() == *key);
-        let Some(property) = said.next() else {
-            return Ok(Found::Missing(object.range, &object.properties, rest));
-        };
-        if let Some(again) = said.next() {
-            return Err((again.range.start, format!("'{key}' is said twice; keep one")));
-        }
-        (value, rest, name) = (&property.value, below, key);
-    }
-    match value {
-        Value::Array(array) => Ok(Found::List(array.range, &array.elements)),
-        other => Err((other.range().start, format!("{name} must be a list"))),
-    }
-}
-
-fn push(at: &mut serde_json::Value, keys: &[&str], value: &str) {
-    use serde_json::Value::{Array, Null, Object};
-    match (keys.split_first(), at) {
-        (Some((key, below)), Object(map)) => {
-            push(map.entry((*key).to_string()).or_insert(Null), below, value);
-        }
-        (Some(_), at) => {
-            *at = Object(serde_json::Map::new());
-            push(at, keys, value);
-        }
-        (None, Array(list)) => list.push(value.into()),
-        (None, at) => *at = Array(vec![value.into()]),
-    }
-}
-
-fn quote(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
-/// A list of one value in its objects; over several lines with (indentation of the line, unit, newline), else in one.
-fn render(keys: &[&str], value: &str, lines: Option<(&str, &str, &str)>) -> String {
-    let (open, inner, close) = match keys.split_first() {
-        Some((key, below)) => {
-            let deeper = lines.map(|(indent, unit, newline)| (format!("{indent}{unit}"), unit, newline));
-            let deeper = deeper.as_ref().map(|(indent, unit, newline)| (indent.as_str(), *unit, *newline));
-            ('{', format!("{}: {}", quote(key), render(below, value, deeper)), '}')
-        }
-        None => ('[', quote(value), ']'),
-    };
-    match lines {
-        Some((indent, unit, newline)) => {
-            format!("{open}{newline}{indent}{unit}{inner}{newline}{indent}{close}")
-        }
-        None => format!("{open}{inner}{close}"),
-    }
-}
-
-fn apply(text: &str, inserts: Inserts, quoted: &str) -> (String, usize) {
-    let (mut new, mut done, mut at) = (String::with_capacity(text.len() + 256), 0, 0);
-    for (offset, insert) in inserts {
-        new.push_str(text.get(done..offset).unwrap_or_default());
-        at = new.len() + insert.rfind(quoted).unwrap_or(0);
-        new.push_str(&insert);
-        done = offset;
-    }
-    new.push_str(text.get(done..).unwrap_or_default());
-    (new, at)
 }
 
 /// The lines that differ, `-` before the old ones, `+` before the new ones. Control characters are for the printer.
@@ -328,7 +336,9 @@ pub fn diff(before: &str, after: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::element::quote;
     use super::*;
+    use crate::settings::jsonc;
     use proptest::prelude::*;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -411,9 +421,110 @@ mod tests {
     }
 
     #[test]
+    fn a_single_value_is_set_in_its_place_and_all_else_stays() {
+        let set = |text: &str| {
+            let value = Value::from("regular");
+            with_set(Path::new("/s.json"), text, &["sandbox", "mode"], &value)
+        };
+        for (before, after) in [
+            (
+                "{\n  // mine\n  \"sandbox\": {\n    \"mode\": \"auto-allow\", // for now\n  },\n}\n",
+                "{\n  // mine\n  \"sandbox\": {\n    \"mode\": \"regular\", // for now\n  },\n}\n",
+            ),
+            (
+                "{\r\n\t\"sandbox\": {\r\n\t\t\"shell\": \"/bin/sh\" // x\r\n\t}\r\n}",
+                "{\r\n\t\"sandbox\": {\r\n\t\t\"shell\": \"/bin/sh\", // x\r\n\t\t\"mode\": \"regular\"\r\n\t}\r\n}",
+            ),
+            (
+                "{\n    \"a\": 1\n}\n",
+                "{\n    \"a\": 1,\n    \"sandbox\": {\n        \"mode\": \"regular\"\n    }\n}\n",
+            ),
+            ("{\"sandbox\": {\"mode\": null}}", "{\"sandbox\": {\"mode\": \"regular\"}}"),
+        ] {
+            assert_eq!(set(before).unwrap().unwrap().0, after);
+        }
+        assert_eq!(set("{\"sandbox\": {\"mode\": \"regular\"}}").unwrap(), None);
+        for (wrong, what) in [
+            ("{\"sandbox\": {\"mode\": [1]}}", "mode must be a single value"),
+            ("{\"sandbox\": []}", "sandbox must be an object"),
+        ] {
+            assert!(set(wrong).unwrap_err().to_string().contains(what));
+        }
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("s.json");
+        let no = Value::from(false);
+        let key: &[&str] = &["sandbox", "allowUnsandboxedCommands"];
+        let looked = preview_set(&file, None, key, &no).unwrap();
+        assert!(!file.exists());
+        assert_eq!(looked, super::set(&file, None, key, &no).unwrap());
+        let text = "{\n  \"sandbox\": {\n    \"allowUnsandboxedCommands\": false\n  }\n}\n";
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        let again = super::set(&file, None, key, &no).unwrap();
+        assert_eq!(again, edited(Change::AlreadyThere, text, text));
+    }
+
+    #[track_caller]
+    fn removed(text: &str, value: &str) -> String {
+        with_removed(Path::new("/s.json"), text, ALLOW, value).unwrap().unwrap().0
+    }
+
+    #[test]
+    fn an_entry_goes_with_its_line_and_its_comma() {
+        let list =
+            |inner: &str| format!("{{ // top\n  \"permissions\": {{\"allow\": [{inner}]}} // end\n}}\n");
+        for (before, value, after) in [
+            ("\n  \"a\",\n  \"b\"\n", "a", "\n  \"b\"\n"),
+            ("\n  \"a\",\n  \"b\"\n", "b", "\n  \"a\"\n"),
+            ("\n  \"a\",\n  \"b\",\n", "b", "\n  \"a\",\n"),
+            ("\n  \"a\"\n", "a", "\n"),
+            (
+                "\n  // about all\n  \"a\", // about a\n  \"b\" // about b\n",
+                "b",
+                "\n  // about all\n  \"a\" // about a\n",
+            ),
+            (
+                "\n  // about all\n  \"a\", // about a\n  \"b\" // about b\n",
+                "a",
+                "\n  // about all\n  \"b\" // about b\n",
+            ),
+            ("\r\n\t\"a\",\r\n\t\"b\"\r\n", "a", "\r\n\t\"b\"\r\n"),
+            ("\"a\", \"b\", \"c\"", "a", "\"b\", \"c\""),
+            ("\"a\", \"b\", \"c\"", "b", "\"a\", \"c\""),
+            ("\"a\", \"b\", \"c\"", "c", "\"a\", \"b\""),
+            ("\"a\"", "a", ""),
+            ("\"a\" /* x */, \"b\"", "b", "\"a\" /* x */"),
+            ("\n  \"a\", \"b\",\n  \"c\"\n", "a", "\n  \"b\",\n  \"c\"\n"),
+        ] {
+            let text = list(before);
+            assert_eq!(removed(&text, value), list(after), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_there_is_taken_out() {
+        let take = |text: &str, value: &str| with_removed(Path::new("/s"), text, ALLOW, value);
+        for text in ["{}", "{\"permissions\": {}}", "{\"permissions\": {\"allow\": [\"b\"]}}"] {
+            assert!(take(text, "a").unwrap().is_none(), "{text}");
+        }
+        assert!(take("{\"permissions\": {\"allow\": \"a\"}}", "a").is_err());
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("none/settings.json");
+        let done = change(&file, None, ALLOW, "a", Operation::Remove).unwrap();
+        assert!(done.change == Change::NotThere && !file.parent().unwrap().exists());
+        let looked = preview(&file, None, ALLOW, "a", Operation::Add).unwrap();
+        assert!(looked.change == Change::Created && !file.parent().unwrap().exists());
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, r#"{"permissions": {"allow": ["a", "b", "a"]}}"#).unwrap();
+        let looked = preview(&file, None, ALLOW, "a", Operation::Remove).unwrap();
+        let done = change(&file, None, ALLOW, "a", Operation::Remove).unwrap();
+        assert_eq!((&looked.after, &done.after), (&done.after, &looked.after));
+        assert_eq!(fs::read_to_string(&file).unwrap(), r#"{"permissions": {"allow": ["b"]}}"#);
+    }
+
+    #[test]
     fn broken_files_and_wrong_types_are_refused_with_their_place() {
         let told = |place: &str, what: &str| {
-            format!("cannot add to '/s.json:{place}': {what}; correct the file, then try again")
+            format!("cannot change '/s.json:{place}': {what}; correct the file, then try again")
         };
         for (text, place, what) in [
             ("{\n  \"permissions\": []\n}", "2:18", "permissions must be an object"),
@@ -467,10 +578,11 @@ mod tests {
         fs::write(top.join("mine.json"), "{}").unwrap();
         let link = top.join("project/settings.json");
         symlink("../mine.json", &link).unwrap();
-        let refused = add_within(&top.join("project"), &link, ALLOW, "v").unwrap_err();
+        let refused = change(&link, Some(&top.join("project")), ALLOW, "v", Operation::Add).unwrap_err();
         assert!(matches!(refused, EditError::Elsewhere { .. }), "{refused}");
         assert_eq!(fs::read_to_string(top.join("mine.json")).unwrap(), "{}");
-        assert_eq!(add_within(top, &link, ALLOW, "v").unwrap(), Change::Added { line: 4 });
+        let done = change(&link, Some(top), ALLOW, "v", Operation::Add).unwrap();
+        assert_eq!(done.change, Change::Added { line: 4 });
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert!(fs::read_to_string(top.join("mine.json")).unwrap().contains("\"v\""));
         let nowhere = top.join("nowhere");
@@ -532,11 +644,22 @@ mod tests {
             prop_assert!(text.chars().all(|old| rest.any(|new| new == old)));
             let again = with_added(Path::new("/s"), &new, ALLOW, &value).unwrap();
             prop_assert!(again.is_none());
+            // And out again: what is left says what was said before.
+            let (back, _) = with_removed(Path::new("/s"), &new, ALLOW, &value).unwrap().unwrap();
+            let read = |text: &str| serde_json::from_str::<serde_json::Value>(&jsonc::blank(text).unwrap()).unwrap();
+            if shape == 0 {
+                prop_assert_eq!(read(&back), read(&text));
+            }
+            for item in 0..items {
+                let taken = with_removed(Path::new("/s"), &text, ALLOW, &format!("//i{item}"));
+                prop_assert!(shape != 0 || taken.unwrap().is_some(), "{}", text);
+            }
         }
 
         #[test]
         fn no_text_is_too_odd(text in "([\\[\\]{},:/*#\"\\\\\n\r ä1]|\"permissions\"|\"allow\"|//|/\\*|\\*/){0,30}") {
             let _ = with_added(Path::new("/s"), &text, ALLOW, "v");
+            let _ = with_removed(Path::new("/s"), &text, ALLOW, "1");
         }
     }
 }

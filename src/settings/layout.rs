@@ -1,12 +1,28 @@
-//! How a settings file is laid out: indentation, line ends, where commas and brackets stand, so that an insertion looks
-//! as if its author had made it. Owns no decision about what is inserted.
+//! How a settings file is laid out: indentation, line ends, where commas and brackets stand, so that a change looks as
+//! if the file's author had made it. Owns no decision about what is changed.
 
 use super::jsonc;
 use jsonc_parser::ast::Value;
 use jsonc_parser::common::Range;
 
-/// Text to insert, by offset, in order.
-pub(super) type Inserts = Vec<(usize, String)>;
+/// What stands from `start` to `end` becomes `insert`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Edit {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) insert: String,
+}
+
+/// Edits in the order of the text.
+pub(super) type Edits = Vec<Edit>;
+
+fn at(offset: usize, insert: String) -> Edit {
+    Edit { start: offset, end: offset, insert }
+}
+
+fn gone(start: usize, end: usize) -> Edit {
+    Edit { start, end, insert: String::new() }
+}
 
 /// How a text is laid out.
 pub(super) struct Layout<'t> {
@@ -53,26 +69,72 @@ impl<'t> Layout<'t> {
         held: &[Range],
         object: bool,
         item: impl Fn(Option<&str>) -> String,
-    ) -> Inserts {
+    ) -> Edits {
         let close = container.end.saturating_sub(1);
         let Some(last) = held.last() else {
-            return vec![self.first(container.start + 1, close, object, item)];
+            let (offset, text) = self.first(container.start + 1, close, object, item);
+            return vec![at(offset, text)];
         };
         let (comma, line_end) = self.after(last.end, close);
         match self.starts_line(last.start) {
             Some(indent) => {
                 let text = format!("{}{indent}{}", self.newline, item(Some(indent)));
                 match comma {
-                    Some(_) => vec![(line_end, format!("{text},"))],
-                    None if line_end == last.end => vec![(line_end, format!(",{text}"))],
-                    None => vec![(last.end, ",".to_string()), (line_end, text)],
+                    Some(_) => vec![at(line_end, format!("{text},"))],
+                    None if line_end == last.end => vec![at(line_end, format!(",{text}"))],
+                    None => vec![at(last.end, ",".to_string()), at(line_end, text)],
                 }
             }
             None => match comma {
-                Some(comma) => vec![(comma + 1, format!(" {},", item(None)))],
-                None => vec![(last.end, format!(", {}", item(None)))],
+                Some(comma) => vec![at(comma + 1, format!(" {},", item(None)))],
+                None => vec![at(last.end, format!(", {}", item(None)))],
             },
         }
+    }
+
+    /// Takes one item out of a container: with its line where it has one to itself, else with one comma beside it.
+    pub(super) fn removes(&self, container: Range, held: &[Range], index: usize) -> Edits {
+        let Some(item) = held.get(index) else { return Vec::new() };
+        let close = container.end.saturating_sub(1);
+        let next = held.get(index + 1).map_or(close, |next| next.start);
+        let (comma, line_end) = self.after(item.end, next);
+        // The comma of the item before is one too many, unless commas may stand at the end here.
+        let before = match (index.checked_sub(1).and_then(|before| held.get(before)), comma) {
+            (Some(before), None) => self.after(before.end, item.start).0,
+            _ => None,
+        };
+        let mut edits: Edits = before.map(|comma| gone(comma, comma + 1)).into_iter().collect();
+        if let Some(indent) = self.starts_line(item.start)
+            && let Some(end) = self.ends_line(line_end)
+        {
+            edits.push(gone(item.start - indent.len(), end));
+            return edits;
+        }
+        let mut end = comma.map_or(item.end, |comma| comma + 1);
+        let mut start = item.start;
+        let blank =
+            |offset: usize| self.text.as_bytes().get(offset).is_some_and(|b| matches!(b, b' ' | b'\t'));
+        if comma.is_some() {
+            while end < next && blank(end) {
+                end += 1;
+            }
+        } else {
+            while start > container.start + 1
+                && blank(start - 1)
+                && before.is_none_or(|comma| start > comma + 1)
+            {
+                start -= 1;
+            }
+        }
+        edits.push(gone(start, end));
+        edits
+    }
+
+    /// The offset after the newline if nothing but blanks stands before it.
+    fn ends_line(&self, offset: usize) -> Option<usize> {
+        let rest = self.text.get(offset..)?;
+        let length = rest.find('\n')?;
+        rest.get(..length)?.trim_matches([' ', '\t', '\r']).is_empty().then_some(offset + length + 1)
     }
 
     /// The first item of an empty container: after the comments in it.

@@ -1,12 +1,13 @@
 //! Finding and reading the settings files. Owns which files there are, in which order, who may have written them, and
 //! that a broken one stops everything.
 
+mod managed;
+
 use super::parse::{self, ParseError};
 use super::trust::TrustStore;
 use super::{Layer, Layers, Locations, Notice, Scope, Source, origin};
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -103,54 +104,36 @@ fn project(locations: &Locations) -> Option<PathBuf> {
         .map(Path::to_path_buf)
 }
 
-/// The managed file, then its drop-ins by name.
+/// The managed file, then its drop-ins by name. That there is none is said by a missing directory or name alone: what
+/// cannot be looked at could be a policy.
 fn managed_files(directory: &Path) -> Result<Vec<PathBuf>, SettingsError> {
-    let mut all = Vec::new();
-    let main = directory.join("managed-settings.json");
-    let drop_ins = directory.join("managed-settings.d");
-    match fs::symlink_metadata(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
-        Err(error) => return Err(SettingsError::whole(directory, format!("cannot look at it: {error}"))),
-        Ok(_) => {}
+    if !managed::is_there(directory)? {
+        return Ok(Vec::new());
     }
-    if fs::symlink_metadata(&main).is_ok() {
+    let mut all = Vec::new();
+    managed::administrators_alone(directory)?;
+    let main = directory.join("managed-settings.json");
+    if managed::is_there(&main)? {
+        managed::administrators_alone(&main)?;
         all.push(main);
     }
-    match fs::read_dir(&drop_ins) {
-        Ok(listing) => {
-            let mut names: Vec<PathBuf> = Vec::new();
-            for entry in listing {
-                let entry =
-                    entry.map_err(|e| SettingsError::whole(&drop_ins, format!("cannot list it: {e}")))?;
-                names.push(entry.path());
-            }
-            names.retain(|path| path.extension().is_some_and(|e| e == "json"));
-            names.sort();
-            all.extend(names);
+    let drop_ins = directory.join("managed-settings.d");
+    if managed::is_there(&drop_ins)? {
+        managed::administrators_alone(&drop_ins)?;
+        let unlisted = |error| SettingsError::whole(&drop_ins, format!("cannot list it: {error}"));
+        let mut names: Vec<PathBuf> = Vec::new();
+        for entry in fs::read_dir(&drop_ins).map_err(unlisted)? {
+            names.push(entry.map_err(unlisted)?.path());
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(SettingsError::whole(&drop_ins, format!("cannot list it: {error}"))),
-    }
-    // One way in for somebody else at any level would be a way to write policy.
-    for path in all.iter().flat_map(|file| [Some(file.as_path()), file.parent()]).flatten().chain([directory])
-    {
-        administrators_alone(path)?;
+        // Hidden names are editors' and package managers'.
+        let hidden =
+            |path: &PathBuf| path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
+        names.retain(|path| path.extension().is_some_and(|e| e == "json") && !hidden(path));
+        names.sort();
+        names.iter().try_for_each(|path| managed::administrators_alone(path))?;
+        all.extend(names);
     }
     Ok(all)
-}
-
-fn administrators_alone(path: &Path) -> Result<(), SettingsError> {
-    let metadata =
-        fs::metadata(path).map_err(|e| SettingsError::whole(path, format!("cannot look at it: {e}")))?;
-    if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
-        let message = format!(
-            "managed settings must belong to root and be writable by nobody else (owner {}, mode {:03o}); chown root and chmod go-w it",
-            metadata.uid(),
-            metadata.mode() & 0o777
-        );
-        return Err(SettingsError::whole(path, message));
-    }
-    Ok(())
 }
 
 /// Reads one file, if it is there, and adds it.

@@ -4,6 +4,7 @@
 //! command: that is `policy`.
 
 pub mod edit;
+pub mod hooks;
 pub mod jsonc;
 mod layout;
 pub mod load;
@@ -14,6 +15,7 @@ pub mod schema;
 pub mod trust;
 pub mod values;
 
+pub use hooks::Hook;
 pub use load::{SettingsError, load};
 pub use origin::{Origin, Scope, Source, Sourced};
 pub use values::{CredentialMode, Layer, List, Values};
@@ -43,6 +45,8 @@ pub struct Locations {
     pub tmpdir: Option<PathBuf>,
     /// `$CODEX_HOME`, absolute.
     pub codex_home: Option<PathBuf>,
+    /// Files of credentials that other variables name, absolute.
+    pub secrets: Vec<PathBuf>,
 }
 
 /// All files that were found, highest priority first.

@@ -3,6 +3,8 @@
 //! On the way of every command, so nothing is copied that is not kept: the JSON is walked as raw slices, and a slice's
 //! place in the text is its address.
 
+mod hooks;
+
 use super::schema::{self, Kind};
 use super::values::{CredentialMode, List, Values, sourced};
 use super::{Notice, Source, Sourced, jsonc};
@@ -91,6 +93,14 @@ pub fn values(source: &Arc<Source>, notices: &mut Vec<Notice>) -> Result<Values,
                 reader.values.managed_rules_only =
                     Some(reader.typed(value, "allowManagedPermissionRulesOnly", Kind::Boolean)?);
             }
+            "allowManagedHooksOnly" => {
+                reader.values.managed_hooks_only =
+                    Some(reader.typed(value, "allowManagedHooksOnly", Kind::Boolean)?);
+            }
+            "disableAllHooks" => {
+                reader.values.no_hooks = Some(reader.typed(value, "disableAllHooks", Kind::Boolean)?);
+            }
+            "hooks" => reader.hooks(value)?,
             _ => {}
         }
     }
@@ -284,6 +294,11 @@ impl Reader<'_> {
                 "deny" => self.values.deny = self.list(value, &full)?,
                 "additionalDirectories" => self.values.additional_directories = self.list(value, &full)?,
                 "defaultMode" => self.values.default_mode = Some(self.typed(value, &full, Kind::Text)?),
+                "disableBypassPermissionsMode" => {
+                    let said: Sourced<String> = self.typed(value, &full, Kind::Text)?;
+                    let no = said.value == "disable";
+                    self.values.no_bypass = Some(Sourced { value: no, origin: said.origin });
+                }
                 _ => {}
             }
         }
@@ -306,6 +321,7 @@ impl Values {
             "enableWeakerNestedSandbox" => &mut self.weaker_nested,
             "failIfUnavailable" => &mut self.fail_if_unavailable,
             "audit.syslog" => &mut self.syslog,
+            "audit.required" => &mut self.audit_required,
             _ => return None,
         })
     }
@@ -318,6 +334,7 @@ impl Values {
             "bwrapPath" => &mut self.bwrap_path,
             "shell" => &mut self.shell,
             "network.proxyVariables" => &mut self.proxy_variables,
+            "audit.otlp" => &mut self.otlp,
             "network.caCertificates" => &mut self.ca_certificates,
             _ => return None,
         })

@@ -149,8 +149,10 @@ pub const KEYS: &[Key] = &[
     key("credentials", Kind::Section, "", "credentials kept from the inside"),
     key("credentials.files", Kind::Credentials("path"), NONE, "files that are unreadable inside"),
     key("credentials.envVars", Kind::Credentials("name"), NONE, "variables that are removed inside"),
-    key("audit", Kind::Section, "", "what is kept of connections"),
+    key("audit", Kind::Section, "", "the log of commands and decisions"),
     key("audit.syslog", Kind::Boolean, "false", "managed or user only: to the machine's log daemon too"),
+    key("audit.required", Kind::Boolean, "false", "managed or user only: nothing runs that cannot be logged"),
+    key("audit.otlp", Kind::Text, "none", "managed or user only: a collector that takes OTLP over HTTP"),
     key(
         "backend",
         Kind::Word(&["auto", "bubblewrap", "namespaces", "landlock", "seatbelt"]),

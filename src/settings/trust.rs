@@ -3,8 +3,12 @@
 //! Owns the trust store. Must not ask anybody and must not decide what an untrusted file still means. Everything that
 //! is wrong with the store makes it count as empty: then nothing is trusted.
 
+pub mod change;
+
+use super::hooks::{Hook, Runs};
 use super::{CredentialMode, List, Origin, Source, Sourced, Values};
 use crate::system::store::{Directory, Lock};
+use change::Kept;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -16,7 +20,9 @@ use std::sync::Arc;
 
 const FILE: &str = "trust.json";
 const LIMIT: u64 = 4 << 20;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The first version had neither what a content widened nor refusals.
+const OLDEST: u32 = 1;
 
 /// One trusted content of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,13 +34,32 @@ pub struct Entry {
     pub sha256: String,
     /// When it was trusted, in seconds since 1970.
     pub time: u64,
+    /// What it widened, to tell what is new in another content; `None` if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widening: Option<Vec<Kept>>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// One content of one file that a person did not want to trust, so that it is not asked about again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declined {
+    path: PathBuf,
+    sha256: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
     version: u32,
     entries: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    declined: Vec<Declined>,
+}
+
+impl Default for Stored {
+    fn default() -> Stored {
+        Stored { version: VERSION, entries: Vec::new(), declined: Vec::new() }
+    }
 }
 
 /// What the person trusted so far.
@@ -42,6 +67,7 @@ struct Stored {
 pub struct TrustStore {
     directory: Option<PathBuf>,
     entries: Vec<Entry>,
+    declined: Vec<Declined>,
     notice: Option<String>,
 }
 
@@ -56,13 +82,17 @@ impl TrustStore {
             Err(error) => Err(io::Error::other(format!("'{}': {error}", path.display()))),
         };
         match read {
-            Ok(entries) => store.entries = entries,
+            Ok(stored) => store.take(stored),
             Err(error) => {
                 let text = format!("no project file counts as trusted: cannot use the trust store {error}");
                 store.notice = Some(text);
             }
         }
         store
+    }
+
+    fn take(&mut self, stored: Stored) {
+        (self.entries, self.declined) = (stored.entries, stored.declined);
     }
 
     /// Why the store counts as empty although there is one.
@@ -91,6 +121,31 @@ impl TrustStore {
         of_file.any(|entry| entry.sha256 == found)
     }
 
+    /// What was trusted of this file, whatever it holds now.
+    pub fn known(&self, file: &Path) -> Option<&Entry> {
+        let path = pinned_path(file).ok()?;
+        self.entries.iter().find(|entry| entry.path == path)
+    }
+
+    /// Whether a person was asked about exactly this content of this file and said no.
+    pub fn is_declined(&self, file: &Path, content: &[u8]) -> bool {
+        let Some(path) = pinned_path(file).ok().filter(|_| !self.declined.is_empty()) else { return false };
+        let found = sha256(content);
+        self.declined.iter().any(|entry| entry.path == path && entry.sha256 == found)
+    }
+
+    /// Remembers a no. What was trusted of the file before stays known, and does not count for this content.
+    ///
+    /// # Errors
+    /// As for [`TrustStore::record_at`].
+    pub fn decline(&mut self, file: &Path, content: &[u8]) -> io::Result<()> {
+        let entry = Declined { path: text_path(file)?, sha256: sha256(content) };
+        self.update(true, |stored| {
+            stored.declined.retain(|old| old.path != entry.path);
+            stored.declined.push(entry);
+        })
+    }
+
     /// Trusts this content of this file from now on, and no other content that it had before.
     ///
     /// # Errors
@@ -106,14 +161,13 @@ impl TrustStore {
     /// # Errors
     /// When the store cannot be written, is not ours alone or is broken; then nothing changed.
     pub fn record_at(&mut self, file: &Path, content: &[u8], now: u64) -> io::Result<()> {
-        let path = pinned_path(file)?;
-        if path.to_str().is_none() {
-            return Err(io::Error::other(format!("'{}' is not UTF-8; rename it", path.display())));
-        }
-        let entry = Entry { path, sha256: sha256(content), time: now };
-        self.update(true, |entries| {
-            entries.retain(|old| old.path != entry.path);
-            entries.push(entry);
+        let path = text_path(file)?;
+        let widening = change::kept(file, content);
+        let entry = Entry { path, sha256: sha256(content), time: now, widening };
+        self.update(true, |stored| {
+            stored.entries.retain(|old| old.path != entry.path);
+            stored.declined.retain(|old| old.path != entry.path);
+            stored.entries.push(entry);
         })
     }
 
@@ -126,16 +180,17 @@ impl TrustStore {
         let literal = std::path::absolute(path)?;
         let resolved = literal.canonicalize().unwrap_or_else(|_| literal.clone());
         let pinned = pinned_path(&literal).unwrap_or_else(|_| literal.clone());
-        let named = |entry: &Entry| {
-            let parents = [entry.path.parent(), entry.path.parent().and_then(Path::parent)];
+        let named = |path: &Path| {
+            let parents = [path.parent(), path.parent().and_then(Path::parent)];
             let directory = |at: &Path| parents.contains(&Some(at));
-            entry.path == pinned || entry.path == literal || directory(&resolved) || directory(&literal)
+            path == pinned || path == literal || directory(&resolved) || directory(&literal)
         };
         let mut gone = 0;
-        self.update(false, |entries| {
-            let before = entries.len();
-            entries.retain(|entry| !named(entry));
-            gone = before - entries.len();
+        self.update(false, |stored| {
+            let before = stored.entries.len();
+            stored.entries.retain(|entry| !named(&entry.path));
+            stored.declined.retain(|entry| !named(&entry.path));
+            gone = before - stored.entries.len();
         })?;
         Ok(gone)
     }
@@ -146,7 +201,7 @@ impl TrustStore {
     }
 
     /// Changes the store as it is on disk now, so that nothing that another process wrote is lost.
-    fn update(&mut self, make: bool, change: impl FnOnce(&mut Vec<Entry>)) -> io::Result<()> {
+    fn update(&mut self, make: bool, change: impl FnOnce(&mut Stored)) -> io::Result<()> {
         let Some(path) = self.directory.clone() else {
             return Err(io::Error::other("there is no place for the trust store: HOME is not set"));
         };
@@ -161,21 +216,21 @@ impl TrustStore {
         }
         let directory = match open_private(&path) {
             Err(error) if !make && error.kind() == io::ErrorKind::NotFound => {
-                self.entries.clear();
+                self.take(Stored::default());
                 return Ok(());
             }
             opened => opened.map_err(told)?,
         };
         let lock = directory.lock().map_err(told)?;
-        let mut entries = read(&directory, &path).map_err(|error| {
+        let mut stored = read(&directory, &path).map_err(|error| {
             io::Error::other(format!("cannot use the trust store {error}; remove it, then trust anew"))
         })?;
-        let before = entries.clone();
-        change(&mut entries);
-        if entries != before {
-            write(&directory, &entries, &lock).map_err(told)?;
+        let before = stored.clone();
+        change(&mut stored);
+        if stored != before {
+            write(&directory, &stored, &lock).map_err(told)?;
         }
-        self.entries = entries;
+        self.take(stored);
         self.notice = None;
         Ok(())
     }
@@ -192,23 +247,25 @@ fn open_private(path: &Path) -> io::Result<Directory> {
     Ok(directory)
 }
 
-fn read(directory: &Directory, path: &Path) -> io::Result<Vec<Entry>> {
+fn read(directory: &Directory, path: &Path) -> io::Result<Stored> {
     let wrong = |error: String| io::Error::other(format!("'{}': {error}", path.join(FILE).display()));
     let Some(stored) = directory.read(OsStr::new(FILE), LIMIT).map_err(|error| wrong(error.to_string()))?
     else {
-        return Ok(Vec::new());
+        return Ok(Stored::default());
     };
     stored.check_private().map_err(|error| wrong(error.to_string()))?;
     let parsed: Stored = serde_json::from_slice(&stored.content).map_err(|error| wrong(error.to_string()))?;
-    if parsed.version != VERSION {
-        return Err(wrong(format!("it is of version {}, this sbsh reads version {VERSION}", parsed.version)));
+    if !(OLDEST..=VERSION).contains(&parsed.version) {
+        return Err(wrong(format!(
+            "it is of version {}, this sbsh reads versions {OLDEST} to {VERSION}",
+            parsed.version
+        )));
     }
-    Ok(parsed.entries)
+    Ok(Stored { version: VERSION, ..parsed })
 }
 
-fn write(directory: &Directory, entries: &[Entry], lock: &Lock) -> io::Result<()> {
-    let stored = Stored { version: VERSION, entries: entries.to_vec() };
-    let mut text = serde_json::to_string_pretty(&stored)?;
+fn write(directory: &Directory, stored: &Stored, lock: &Lock) -> io::Result<()> {
+    let mut text = serde_json::to_string_pretty(stored)?;
     text.push('\n');
     directory.put(OsStr::new(FILE), text.as_bytes(), 0o600, lock)
 }
@@ -229,6 +286,15 @@ fn pinned_path(file: &Path) -> io::Result<PathBuf> {
     path.extend(folder);
     path.push(name);
     Ok(path)
+}
+
+/// The same, which must be text to be kept.
+fn text_path(file: &Path) -> io::Result<PathBuf> {
+    let path = pinned_path(file)?;
+    match path.to_str() {
+        Some(_) => Ok(path),
+        None => Err(io::Error::other(format!("'{}' is not UTF-8; rename it", path.display()))),
+    }
 }
 
 fn sha256(content: &[u8]) -> String {
@@ -285,6 +351,8 @@ pub fn widening(values: &Values) -> Vec<Widening> {
     found.list("permissions.allow", &values.allow);
     found.word("permissions.defaultMode", &values.default_mode);
     found.list("permissions.additionalDirectories", &values.additional_directories);
+    found.flag("disableAllHooks", &values.no_hooks, true);
+    found.hooks(&values.hooks);
     found.all.sort_by_key(|&(at, _)| at);
     found.all.into_iter().map(|(_, widening)| widening).collect()
 }
@@ -312,6 +380,13 @@ impl Found {
     fn word(&mut self, key: &'static str, said: &Option<Sourced<String>>) {
         if let Some(said) = said {
             self.add(key, said.value.clone(), &said.origin);
+        }
+    }
+
+    /// What a hook runs, it runs outside.
+    fn hooks(&mut self, said: &[Sourced<Hook>]) {
+        for entry in said.iter().filter(|entry| !matches!(entry.value.runs, Runs::Foreign(_))) {
+            self.add(entry.value.event.key(), entry.value.shown(), &entry.origin);
         }
     }
 
@@ -397,9 +472,9 @@ mod tests {
         assert_eq!(
             fs::read_to_string(p.state.join(FILE)).unwrap(),
             format!(
-                "{{\n  \"version\": 1,\n  \"entries\": [\n    {{\n      \"path\": \"{path}\",\n      \"sha256\": \
-                 \"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\",\n      \"time\": 7\n    }}\n  \
-                 ]\n}}\n"
+                "{{\n  \"version\": 2,\n  \"entries\": [\n    {{\n      \"path\": \"{path}\",\n      \"sha256\": \
+                 \"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\",\n      \"time\": 7,\n      \
+                 \"widening\": []\n    }}\n  ]\n}}\n"
             )
         );
     }
@@ -481,8 +556,8 @@ mod tests {
                 "EOF while parsing an object at line 1 column 1",
             ),
             (
-                |state| fs::write(state.join(FILE), "{\"version\":2,\"entries\":[]}").unwrap(),
-                "it is of version 2, this sbsh reads version 1",
+                |state| fs::write(state.join(FILE), "{\"version\":3,\"entries\":[]}").unwrap(),
+                "it is of version 3, this sbsh reads versions 1 to 2",
             ),
             (
                 |state| {
@@ -552,6 +627,47 @@ mod tests {
         let store = TrustStore::open(Some(&p.state));
         assert_eq!(store.list().len(), 32);
         assert_eq!(fs::read_dir(&p.state).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn a_store_of_the_first_version_is_read_and_goes_on_as_the_present_one() {
+        let p = place();
+        TrustStore::open(Some(&p.state)).record_at(&p.file, b"{}", 7).unwrap();
+        let text = fs::read_to_string(p.state.join(FILE)).unwrap();
+        let old = text.replace("\"version\": 2", "\"version\": 1").replace(",\n      \"widening\": []", "");
+        assert!(!old.contains("widening"));
+        fs::write(p.state.join(FILE), &old).unwrap();
+        let mut store = TrustStore::open(Some(&p.state));
+        assert!(store.notice().is_none() && store.is_trusted(&p.file, b"{}"));
+        assert_eq!(store.known(&p.file).unwrap().widening, None);
+        let local = p.file.with_file_name("settings.local.json");
+        store.record_at(&local, br#"{"permissions": {"allow": ["Bash(ls)"]}}"#, 8).unwrap();
+        let store = TrustStore::open(Some(&p.state));
+        assert!(store.is_trusted(&p.file, b"{}"));
+        let kept = Kept { key: "permissions.allow".into(), text: "Bash(ls)".into() };
+        assert_eq!(store.known(&local).unwrap().widening, Some(vec![kept]));
+        assert!(fs::read_to_string(p.state.join(FILE)).unwrap().starts_with("{\n  \"version\": 2,"));
+    }
+
+    #[test]
+    fn a_no_is_remembered_for_exactly_this_content_and_a_yes_or_revoking_forgets_it() {
+        let p = place();
+        let mut store = TrustStore::open(Some(&p.state));
+        store.record_at(&p.file, b"{}", 1).unwrap();
+        store.decline(&p.file, b"{ }").unwrap();
+        let store = TrustStore::open(Some(&p.state));
+        assert!(store.is_declined(&p.file, b"{ }") && !store.is_declined(&p.file, b"{}"));
+        assert!(!store.is_declined(&p.file.with_file_name("settings.local.json"), b"{ }"));
+        assert!(!store.is_trusted(&p.file, b"{ }") && store.is_trusted(&p.file, b"{}"));
+        for forget in [
+            (|store, p| store.record_at(&p.file, b"{ }", 2).unwrap()) as fn(&mut TrustStore, &Place),
+            |store, p| assert_eq!(store.revoke(&p.project).unwrap(), 1),
+        ] {
+            let mut store = TrustStore::open(Some(&p.state));
+            store.decline(&p.file, b"{ }").unwrap();
+            forget(&mut store, &p);
+            assert!(!TrustStore::open(Some(&p.state)).is_declined(&p.file, b"{ }"));
+        }
     }
 
     fn source(text: &str) -> Arc<Source> {

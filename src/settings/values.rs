@@ -1,6 +1,6 @@
 //! What one settings file says, key by key, each value with its place. Owns the shape; the meaning is `policy`'s.
 
-use super::{Origin, Source, Sourced};
+use super::{Hook, Origin, Source, Sourced};
 use std::sync::Arc;
 
 /// A list whose every entry knows its place.
@@ -75,6 +75,10 @@ pub struct Values {
     pub shell: Option<Sourced<String>>,
     /// `sandbox.audit.syslog`.
     pub syslog: Option<Sourced<bool>>,
+    /// `sandbox.audit.required`.
+    pub audit_required: Option<Sourced<bool>>,
+    /// `sandbox.audit.otlp`.
+    pub otlp: Option<Sourced<String>>,
     /// `permissions.allow`.
     pub allow: List,
     /// `permissions.ask`.
@@ -87,6 +91,14 @@ pub struct Values {
     pub additional_directories: List,
     /// `allowManagedPermissionRulesOnly` (top level).
     pub managed_rules_only: Option<Sourced<bool>>,
+    /// `permissions.disableBypassPermissionsMode` is `disable`.
+    pub no_bypass: Option<Sourced<bool>>,
+    /// `hooks.PreToolUse` and `hooks.PostToolUse`, those for commands, in their order.
+    pub hooks: Vec<Sourced<Hook>>,
+    /// `allowManagedHooksOnly` (top level).
+    pub managed_hooks_only: Option<Sourced<bool>>,
+    /// `disableAllHooks` (top level).
+    pub no_hooks: Option<Sourced<bool>>,
 }
 
 /// `credentials.*.mode`.
@@ -96,6 +108,16 @@ pub enum CredentialMode {
     Deny,
     /// Kept although a built-in list names it.
     Allow,
+}
+
+impl CredentialMode {
+    /// The word in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            CredentialMode::Deny => "deny",
+            CredentialMode::Allow => "allow",
+        }
+    }
 }
 
 /// One settings file as it counts.

@@ -5,8 +5,9 @@
 use super::signals;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, getsockopt, setsockopt, sockopt};
 use nix::sys::time::TimeVal;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// How long a connect may take here. What is accepted on this machine is accepted at once; while it waits, no other call
@@ -18,20 +19,88 @@ const MOMENT: i64 = 2_000;
 /// # Errors
 /// ENOTSOCK.
 pub fn is_unix(socket: &OwnedFd) -> nix::Result<bool> {
-    let mut family: libc::c_int = 0;
+    Ok(option(socket, libc::SO_DOMAIN)? == libc::AF_UNIX)
+}
+
+/// Whether a Unix socket has a path as its name.
+pub fn has_path(socket: &OwnedFd) -> bool {
+    let name: nix::Result<nix::sys::socket::UnixAddr> = nix::sys::socket::getsockname(socket.as_raw_fd());
+    name.is_ok_and(|name| name.path().is_some())
+}
+
+/// The family of a TCP socket.
+///
+/// # Errors
+/// ENETUNREACH for any other one, ENOTSOCK.
+pub fn tcp_family(socket: &OwnedFd) -> nix::Result<i32> {
+    if option(socket, libc::SO_PROTOCOL)? != libc::IPPROTO_TCP {
+        return Err(Errno::ENETUNREACH);
+    }
+    option(socket, libc::SO_DOMAIN)
+}
+
+fn option(socket: &OwnedFd, name: libc::c_int) -> nix::Result<i32> {
+    let mut value: libc::c_int = 0;
     let mut length = libc::socklen_t::try_from(size_of::<libc::c_int>()).map_err(|_| Errno::EINVAL)?;
     // SAFETY: both pointers are to an int and its length, which live through the call.
     let status = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_DOMAIN,
-            (&raw mut family).cast(),
-            &raw mut length,
-        )
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut length)
     };
     Errno::result(status)?;
-    Ok(family == libc::AF_UNIX)
+    Ok(value)
+}
+
+/// A connect that only begins with the first bytes that are sent (TCP_FASTOPEN_CONNECT) begins at once.
+pub fn without_fast_open(socket: &OwnedFd) {
+    let off: libc::c_int = 0;
+    // SAFETY: the kernel reads an int. A kernel that does not know the option has nothing to switch off.
+    let _ = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_FASTOPEN_CONNECT,
+            (&raw const off).cast(),
+            libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4),
+        )
+    };
+}
+
+/// Whether a TCP socket is connected by now.
+pub fn is_connected(socket: &OwnedFd) -> bool {
+    nix::sys::socket::getpeername::<nix::sys::socket::SockaddrStorage>(socket.as_raw_fd()).is_ok()
+}
+
+/// Sends bytes as the first ones, without waiting.
+///
+/// # Errors
+/// What send(2) gives; EIO where not all could be sent.
+pub fn say(socket: &OwnedFd, bytes: &[u8]) -> nix::Result<()> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    let sent = nix::sys::socket::send(socket.as_raw_fd(), bytes, flags)?;
+    if sent == bytes.len() { Ok(()) } else { Err(Errno::EIO) }
+}
+
+/// An address as connect(2) takes it.
+pub fn as_sockaddr(address: SocketAddr) -> Vec<u8> {
+    let port = address.port().to_be_bytes();
+    match address {
+        SocketAddr::V4(four) => {
+            [(libc::AF_INET as u16).to_ne_bytes().as_slice(), &port, &four.ip().octets(), &[0; 8]].concat()
+        }
+        SocketAddr::V6(six) => {
+            let family = (libc::AF_INET6 as u16).to_ne_bytes();
+            [family.as_slice(), &port, &[0; 4], &six.ip().octets(), &[0; 4]].concat()
+        }
+    }
+}
+
+/// listen(2).
+///
+/// # Errors
+/// What it gives.
+pub fn listen(socket: &OwnedFd, backlog: i32) -> nix::Result<()> {
+    // SAFETY: the call takes two numbers and no memory.
+    Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
 }
 
 /// Whether two sockets are of the same network namespace (SO_NETNS_COOKIE, Linux 5.14). What cannot be found out is no.

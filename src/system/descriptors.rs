@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::stat::SFlag;
 use nix::unistd::Whence;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 /// What a descriptor leads to.
@@ -157,6 +157,18 @@ pub fn close(number: RawFd) {
     let _ = unsafe { libc::close(number) };
 }
 
+/// Lets go what the caller handed over, but for standard error: a pipe that a child closes is closed then. Standard input
+/// and output lead nowhere afterwards; what this process opened itself stays.
+pub fn let_go_of_inherited() {
+    let inherited = above_standard().unwrap_or_default();
+    inherited.into_iter().filter(|&number| !is_close_on_exec(number)).for_each(close);
+    if let Ok(null) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") {
+        for number in [0, 1] {
+            let _ = put(null.as_raw_fd(), number);
+        }
+    }
+}
+
 /// Closes every descriptor but the ones named, which must be sorted.
 pub fn close_all_but(kept: &[RawFd]) {
     let mut first = 0;
@@ -181,6 +193,17 @@ fn close_range(first: RawFd, last: RawFd) {
     }
 }
 
+/// Opens `/dev/null` on every standard number that is closed, or the next descriptors would get it.
+pub fn fill_standard() {
+    for number in 0..=2 {
+        if let Ok(null) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")
+            && null.as_raw_fd() == number
+        {
+            std::mem::forget(null);
+        }
+    }
+}
+
 /// Whether a descriptor closes on exec.
 pub fn is_close_on_exec(number: RawFd) -> bool {
     fcntl(borrow(number), FcntlArg::F_GETFD)
@@ -193,6 +216,15 @@ pub fn clear_nonblocking(number: RawFd) {
         let flags = OFlag::from_bits_retain(flags) - OFlag::O_NONBLOCK;
         let _ = fcntl(borrow(number), FcntlArg::F_SETFL(flags));
     }
+}
+
+/// Lets reads and writes fail where they would wait.
+///
+/// # Errors
+/// What fcntl(2) gives.
+pub fn set_nonblocking(number: RawFd) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(borrow(number), FcntlArg::F_GETFL)?);
+    fcntl(borrow(number), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
 }
 
 /// Where a terminal stands in the file system, if it still does.

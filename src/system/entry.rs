@@ -3,11 +3,18 @@
 
 use std::ffi::{CStr, OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// Where the C runtime's vector of arguments stands, and how many there are.
+static VECTOR: AtomicPtr<*const c_char> = AtomicPtr::new(std::ptr::null_mut());
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// The arguments that the C runtime handed to `main`, as bytes.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // `main` alone calls it, with what the C runtime gave
 pub fn arguments(count: c_int, vector: *const *const c_char) -> Vec<OsString> {
     let count = usize::try_from(count).unwrap_or(0);
+    VECTOR.store(vector.cast_mut(), Ordering::Relaxed);
+    COUNT.store(count, Ordering::Relaxed);
     (0..count)
         .map_while(|index| {
             // SAFETY: the C runtime guarantees `count` valid, NUL-terminated strings followed by a null pointer,
@@ -21,4 +28,41 @@ pub fn arguments(count: c_int, vector: *const *const c_char) -> Vec<OsString> {
             Some(OsString::from_vec(text.to_bytes().to_vec()))
         })
         .collect()
+}
+
+/// Wipes the arguments and the environment that this process was started with, as `/proc/PID/cmdline` and `environ` show
+/// them, and leaves its name. For a child that goes on without a program of its own; afterwards it must not ask for either.
+#[cfg(target_os = "linux")]
+pub fn forget() {
+    let vector: *const *const c_char = VECTOR.load(Ordering::Relaxed);
+    if vector.is_null() {
+        return;
+    }
+    // The kernel puts the strings of both one behind the other, the arguments first (execve(2)); in the vectors that point
+    // to them a null pointer ends each.
+    let mut next = 0;
+    let mut end = None;
+    for _ in 0..2 {
+        loop {
+            // SAFETY: both vectors are alive for the whole process, and nothing beyond their null pointers is read.
+            let text = unsafe { *vector.add(next) };
+            next += 1;
+            if text.is_null() {
+                break;
+            }
+            // SAFETY: a NUL-terminated string of the kernel's.
+            end = Some(unsafe { CStr::from_ptr(text) }.to_bytes_with_nul().as_ptr_range().end);
+        }
+    }
+    // SAFETY: as above; the first entry is null only if there are none at all.
+    let start = unsafe { *vector }.cast_mut();
+    let Some(end) = end.filter(|_| !start.is_null() && COUNT.load(Ordering::Relaxed) > 0) else { return };
+    let Ok(length) = usize::try_from((end as isize).wrapping_sub(start as isize)) else { return };
+    let name = b"sbsh";
+    // SAFETY: from the first argument to the end of the last variable is one piece of this process's own stack, and nobody
+    // reads it any more.
+    unsafe {
+        std::ptr::write_bytes(start, 0, length);
+        std::ptr::copy_nonoverlapping(name.as_ptr(), start.cast(), name.len().min(length.saturating_sub(1)));
+    }
 }

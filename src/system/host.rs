@@ -4,8 +4,8 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat, mknodat};
+use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -130,10 +130,84 @@ impl Holder {
     /// What fchmodat(2) gives.
     pub fn set_mode(&self, mode: u32) -> nix::Result<()> {
         let place = self.at(OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty())?;
-        // By its own path in /proc: fchmod(2) takes no place (open(2), O_PATH).
-        let path = format!("/proc/self/fd/{}", place.as_raw_fd());
+        let path = own_path(&place)?;
         let follow = nix::sys::stat::FchmodatFlags::FollowSymlink;
-        nix::sys::stat::fchmodat(AT_FDCWD, path.as_str(), Mode::from_bits_truncate(mode), follow)
+        nix::sys::stat::fchmodat(AT_FDCWD, path.as_c_str(), Mode::from_bits_truncate(mode), follow)
+    }
+
+    /// chown(2): to nobody but the user and the groups that this process is, as nothing else was asked about; the highest
+    /// number leaves one as it is.
+    ///
+    /// # Errors
+    /// EPERM for others; what fchownat(2) gives.
+    pub fn set_owner(&self, user: u32, group: u32) -> nix::Result<()> {
+        let place = self.at(OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty())?;
+        own_numbers(&fstat(&place)?, user, group)?;
+        // SAFETY: the descriptor is open and the empty name NUL-terminated for the length of the call.
+        let status =
+            unsafe { libc::fchownat(place.as_raw_fd(), c"".as_ptr(), user, group, libc::AT_EMPTY_PATH) };
+        Errno::result(status).map(drop)
+    }
+
+    /// setxattr(2), or removexattr(2) without a value, of a file or directory.
+    ///
+    /// # Errors
+    /// What they give; EPERM for what is neither.
+    pub fn set_attribute(&self, name: &OsStr, value: Option<(&[u8], i32)>) -> nix::Result<()> {
+        let place = self.at(OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty())?;
+        let kind = fstat(&place)?.st_mode & SFlag::S_IFMT.bits();
+        if ![SFlag::S_IFREG.bits(), SFlag::S_IFDIR.bits()].contains(&kind) {
+            return Err(Errno::EPERM);
+        }
+        let (path, name) = (own_path(&place)?, text(name)?);
+        let status = match value {
+            // SAFETY: path and name are NUL-terminated; the value is as long as is said.
+            Some((value, flags)) => unsafe {
+                libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags)
+            },
+            // SAFETY: both are NUL-terminated.
+            None => unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) },
+        };
+        Errno::result(status).map(drop)
+    }
+
+    /// mkfifo(3); the mode holds as it is.
+    ///
+    /// # Errors
+    /// What mknodat(2) gives.
+    pub fn make_fifo(&self, mode: u32) -> nix::Result<()> {
+        let mode = Mode::from_bits_truncate(mode & 0o777);
+        with_umask_of_nothing(|| mknodat(&self.directory, self.name.as_os_str(), SFlag::S_IFIFO, mode, 0))
+    }
+
+    /// link(2): gives the regular file at `from` this name too, by whatever stands there now and is looked at.
+    ///
+    /// # Errors
+    /// What linkat(2) gives; EPERM for what is no regular file, or makes somebody else of who runs it.
+    pub fn link_to(&self, from: &Holder) -> nix::Result<()> {
+        let place = from.at(OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty())?;
+        let mode = fstat(&place)?.st_mode;
+        if mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() || mode & (libc::S_ISUID | libc::S_ISGID) != 0
+        {
+            return Err(Errno::EPERM);
+        }
+        let path = own_path(&place)?;
+        linkat(AT_FDCWD, path.as_c_str(), &self.directory, self.name.as_os_str(), AtFlags::AT_SYMLINK_FOLLOW)
+    }
+
+    /// bind(2) of a Unix socket to this name; `mask` is what its file's mode leaves out.
+    ///
+    /// # Errors
+    /// What it gives.
+    pub fn bind(&self, socket: &OwnedFd, mask: u32) -> nix::Result<()> {
+        // The longest name that an address holds is short; so is this way to the directory.
+        let mut name = format!("/proc/self/fd/{}/", self.directory.as_raw_fd()).into_bytes();
+        name.extend(self.name.as_bytes());
+        let address = nix::sys::socket::UnixAddr::new(Path::new(OsStr::from_bytes(&name)))?;
+        let before = nix::sys::stat::umask(Mode::from_bits_truncate(mask & 0o777));
+        let done = nix::sys::socket::bind(socket.as_raw_fd(), &address);
+        nix::sys::stat::umask(before);
+        done
     }
 
     /// truncate(2).
@@ -169,9 +243,77 @@ impl Holder {
     }
 }
 
+/// fchmod(2), of what was opened as a place.
+///
+/// # Errors
+/// What fchmodat(2) gives.
+pub fn set_mode_of(place: &OwnedFd, mode: u32) -> nix::Result<()> {
+    let follow = nix::sys::stat::FchmodatFlags::FollowSymlink;
+    let path = own_path(place)?;
+    nix::sys::stat::fchmodat(AT_FDCWD, path.as_c_str(), Mode::from_bits_truncate(mode), follow)
+}
+
+/// fchown(2), of what was opened as a place, within the bounds of [`Holder::set_owner`].
+///
+/// # Errors
+/// EPERM for others; what fchownat(2) gives.
+pub fn set_owner_of(place: &OwnedFd, user: u32, group: u32) -> nix::Result<()> {
+    own_numbers(&fstat(place)?, user, group)?;
+    // SAFETY: the descriptor is open and the empty name NUL-terminated for the length of the call.
+    let status = unsafe { libc::fchownat(place.as_raw_fd(), c"".as_ptr(), user, group, libc::AT_EMPTY_PATH) };
+    Errno::result(status).map(drop)
+}
+
+/// futimens(3), of what was opened as a place: two of struct timespec as bytes, or now.
+///
+/// # Errors
+/// What utimensat(2) gives.
+pub fn set_times_of(place: &OwnedFd, times: Option<&[u8]>) -> nix::Result<()> {
+    if times.is_some_and(|times| times.len() != TIMES) {
+        return Err(Errno::EINVAL);
+    }
+    let path = own_path(place)?;
+    let times = times.map_or(std::ptr::null(), <[u8]>::as_ptr);
+    // SAFETY: the path is NUL-terminated; the times are none, or as many bytes as the kernel reads.
+    let status = unsafe { libc::syscall(libc::SYS_utimensat, AT_FDCWD, path.as_ptr(), times, 0) };
+    Errno::result(status).map(drop)
+}
+
+/// fsetxattr(2), or fremovexattr(2) without a value, of what was opened as a place.
+///
+/// # Errors
+/// What they give.
+pub fn set_attribute_of(place: &OwnedFd, name: &OsStr, value: Option<(&[u8], i32)>) -> nix::Result<()> {
+    let (path, name) = (own_path(place)?, text(name)?);
+    let status = match value {
+        // SAFETY: path and name are NUL-terminated; the value is as long as is said.
+        Some((value, flags)) => unsafe {
+            libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags)
+        },
+        // SAFETY: both are NUL-terminated.
+        None => unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) },
+    };
+    Errno::result(status).map(drop)
+}
+
+/// To nobody but the user and the groups that this process is.
+fn own_numbers(now: &nix::sys::stat::FileStat, user: u32, group: u32) -> nix::Result<()> {
+    const AS_IT_IS: u32 = u32::MAX;
+    let groups = nix::unistd::getgroups()?;
+    let own_user = [AS_IT_IS, now.st_uid, nix::unistd::geteuid().as_raw()].contains(&user);
+    let own_group = [AS_IT_IS, now.st_gid, nix::unistd::getegid().as_raw()].contains(&group)
+        || groups.iter().any(|own| own.as_raw() == group);
+    if own_user && own_group { Ok(()) } else { Err(Errno::EPERM) }
+}
+
 /// A file of ours, to be copied into another process.
 pub fn lent(file: &OwnedFd) -> BorrowedFd<'_> {
     file.as_fd()
+}
+
+/// The path in /proc that leads to an open place and nowhere else, for calls that take no place itself (open(2), O_PATH).
+fn own_path(place: &OwnedFd) -> nix::Result<CString> {
+    CString::new(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(|_| Errno::EINVAL)
 }
 
 fn text(name: &OsStr) -> nix::Result<CString> {

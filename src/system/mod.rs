@@ -5,7 +5,13 @@
 #[cfg(target_os = "linux")]
 pub mod beneath;
 #[cfg(target_os = "linux")]
+pub mod capabilities;
+#[cfg(target_os = "linux")]
+pub mod children;
+#[cfg(target_os = "linux")]
 pub mod connecting;
+#[cfg(target_os = "linux")]
+pub mod descent;
 #[cfg(target_os = "linux")]
 pub mod descriptors;
 pub mod entry;
@@ -13,6 +19,10 @@ pub mod entry;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod inside;
+#[cfg(target_os = "linux")]
+pub mod landlock;
+#[cfg(target_os = "linux")]
+pub mod mounts;
 #[cfg(target_os = "linux")]
 pub mod namespaces;
 #[cfg(target_os = "linux")]
@@ -25,7 +35,13 @@ pub mod private;
 #[cfg(target_os = "linux")]
 pub mod process;
 #[cfg(target_os = "linux")]
+pub mod pty;
+pub mod rate;
+#[cfg(target_os = "linux")]
+pub mod ready;
+#[cfg(target_os = "linux")]
 pub mod seccomp;
+pub mod shared;
 #[cfg(target_os = "linux")]
 pub mod signals;
 #[cfg(target_os = "linux")]
@@ -33,6 +49,8 @@ pub mod sockets;
 pub mod store;
 #[cfg(target_os = "linux")]
 pub mod stranger;
+#[cfg(target_os = "linux")]
+pub mod tally;
 #[cfg(target_os = "linux")]
 pub mod terminal;
 #[cfg(target_os = "linux")]

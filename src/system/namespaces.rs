@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid};
 use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -19,6 +20,26 @@ pub fn enter_new_network() -> nix::Result<()> {
     }
     let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    keep_numbers(user, group)
+}
+
+/// Enters user and network namespaces of this process's own, with the capabilities that they give.
+///
+/// # Errors
+/// What unshare(2) and the id maps give; EPERM where the capabilities are kept back (AppArmor).
+pub fn of_user() -> nix::Result<()> {
+    let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    keep_numbers(user, group)?;
+    // Takes a capability of the new user namespace.
+    unshare(CloneFlags::CLONE_NEWNS)
+}
+
+/// In a new user namespace: the user and the group that made it keep their numbers, and nobody else has one.
+///
+/// # Errors
+/// What write(2) gives.
+pub fn keep_numbers(user: Uid, group: Gid) -> nix::Result<()> {
     let write = |file: &str, text: &str| {
         fs::write(format!("/proc/self/{file}"), text)
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EPERM)))
@@ -31,6 +52,14 @@ pub fn enter_new_network() -> nix::Result<()> {
     write("uid_map", &format!("{user} {user} 1"))?;
     write("gid_map", &format!("{group} {group} 1"))
 }
+
+/// The namespaces of a sandbox, without the network's.
+pub const OF_A_SANDBOX: CloneFlags = CloneFlags::CLONE_NEWUSER
+    .union(CloneFlags::CLONE_NEWNS)
+    .union(CloneFlags::CLONE_NEWPID)
+    .union(CloneFlags::CLONE_NEWIPC)
+    .union(CloneFlags::CLONE_NEWUTS)
+    .union(CloneFlags::CLONE_NEWCGROUP);
 
 /// A descriptor of this process's network namespace.
 ///

@@ -153,15 +153,33 @@ impl Listener {
     /// # Errors
     /// ENOENT: nobody waits any more. EMFILE: the process has no room.
     pub fn answer_with(&self, id: u64, descriptor: BorrowedFd<'_>, close_on_exec: bool) -> nix::Result<()> {
+        self.put(id, descriptor, close_on_exec, AND_ANSWER).map(drop)
+    }
+
+    /// The same without an answer: gives the number there.
+    ///
+    /// # Errors
+    /// As for [`Listener::answer_with`].
+    pub fn add(&self, id: u64, descriptor: BorrowedFd<'_>, close_on_exec: bool) -> nix::Result<RawFd> {
+        self.put(id, descriptor, close_on_exec, 0)
+    }
+
+    fn put(
+        &self,
+        id: u64,
+        descriptor: BorrowedFd<'_>,
+        close_on_exec: bool,
+        flags: u32,
+    ) -> nix::Result<RawFd> {
         let addition = Addition {
             id,
-            flags: AND_ANSWER,
+            flags,
             source: u32::try_from(descriptor.as_raw_fd()).map_err(|_| Errno::EBADF)?,
             target: 0,
             target_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
         };
         // SAFETY: the kernel reads a structure of the size that it expects.
-        Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), ADD as _, &raw const addition) }).map(drop)
+        Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), ADD as _, &raw const addition) })
     }
 }
 

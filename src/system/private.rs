@@ -1,4 +1,5 @@
-//! Directories that are one user's alone. Owns making and checking them; knows nothing of what lies in them.
+//! Directories that are one user's alone, and words that nobody else knows. Owns making and checking them; knows nothing
+//! of what lies in them.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -8,9 +9,22 @@ use std::path::{Path, PathBuf};
 /// Directories in which a user's private directory may stand, in order.
 const BASES: &[&str] = &["/tmp", "/var/tmp"];
 
-/// `/tmp/sbsh-UID` and where it stands else, in order; made and checked by whoever uses them.
+/// `/tmp/sbsh-UID` and where it stands else, in order; made and checked by whoever uses them. User 0 of a user namespace is
+/// called by the number that it has outside: the machine's root has the other name.
 pub fn of_user(user: u32) -> impl Iterator<Item = PathBuf> {
-    BASES.iter().map(move |base| Path::new(base).join(format!("sbsh-{user}")))
+    let number = if user == 0 {
+        number_outside(&fs::read_to_string("/proc/self/uid_map").unwrap_or_default())
+    } else {
+        user
+    };
+    BASES.iter().map(move |base| Path::new(base).join(format!("sbsh-{number}")))
+}
+
+/// What user 0 is outside, by the text of a uid_map (user_namespaces(7)): lines of a first number inside, the number
+/// outside that it is, and how many follow.
+fn number_outside(map: &str) -> u32 {
+    let lines = map.lines().map(|line| line.split_whitespace().map_while(|word| word.parse().ok()));
+    lines.filter_map(|mut line| (line.next()? == 0).then(|| line.next())?).next().unwrap_or(0)
 }
 
 /// Makes the directory, or checks that what is there is a directory of this user with exactly this mode.
@@ -39,9 +53,30 @@ pub fn is_private(path: &Path, user: u32, mode: u32) -> bool {
         .is_ok_and(|found| found.is_dir() && found.uid() == user && found.mode() & 0o777 == mode)
 }
 
+/// A word that nobody guesses: 16 bytes of the kernel's (urandom(4)), in hexadecimal digits.
+///
+/// # Errors
+/// What open(2) and read(2) give.
+pub fn token() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn user_0_of_a_namespace_is_somebody_outside() {
+        assert_eq!(number_outside("         0          0 4294967295\n"), 0);
+        assert_eq!(
+            number_outside("         1     100000      65536\n         0      60606          1\n"),
+            60606
+        );
+        assert_eq!(number_outside("     60606      60606          1\n"), 0);
+        assert_eq!(number_outside(""), 0);
+    }
 
     #[test]
     fn a_squatted_directory_is_refused() {

@@ -11,35 +11,6 @@ use nix::unistd::Pid;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, RawFd};
 
-/// How a started program's standard descriptors are set. Everything above them is inherited unless close-on-exec.
-#[derive(Debug, Clone, Copy)]
-pub struct Standard {
-    /// What becomes its descriptor 2; 0 and 1 become `/dev/null`.
-    pub error: RawFd,
-}
-
-/// Starts a program with every signal blocked and an empty environment, after `before` has run in its process; gives
-/// what that returned, `None` if it did not. Descriptors that `before` opens are this process's too.
-///
-/// # Errors
-/// What clone(2) gives. A program that cannot be executed ends with status 127 and says so on its standard error.
-pub fn spawn_masked<T>(
-    path: &CStr,
-    arguments: &[CString],
-    standard: Standard,
-    before: impl FnOnce() -> T,
-) -> nix::Result<(Pid, Option<T>)> {
-    let (mut before, mut done) = (Some(before), None);
-    let child = borrow_process(&mut || {
-        done = before.take().map(|before| before());
-        let error = become_masked(path, arguments, standard);
-        let text = format!("cannot execute {}: {}\n", path.to_string_lossy(), error.desc());
-        let _ = nix::unistd::write(super::descriptors::borrow(2), text.as_bytes());
-        127
-    })?;
-    Ok((child, done))
-}
-
 /// Does `work` in a process of its own that shares memory and descriptors with this one, which waits for its end. What
 /// it enters, namespaces and the capabilities in them, it leaves with that process.
 ///
@@ -47,7 +18,7 @@ pub fn spawn_masked<T>(
 /// What clone(2) gives; ECHILD if the process was killed before it was done.
 pub fn errand<T>(work: impl FnOnce() -> T) -> nix::Result<T> {
     let (mut work, mut done) = (Some(work), None);
-    let child = borrow_process(&mut || {
+    let child = borrow_process(CloneFlags::CLONE_FILES, &mut || {
         done = work.take().map(|work| work());
         0
     })?;
@@ -55,11 +26,50 @@ pub fn errand<T>(work: impl FnOnce() -> T) -> nix::Result<T> {
     done.ok_or(Errno::ECHILD)
 }
 
-/// As vfork(2) does: the child goes on in this process's memory, here with its descriptors too, until it executes a
+/// Does `work` in a child of this process's parent (CLONE_PARENT), with memory of its own and in these new namespaces, and
+/// ends it with the status that it gives: for an errand.
+///
+/// # Errors
+/// What clone(2) gives.
+pub fn fork_sibling(namespaces: CloneFlags, work: impl FnOnce() -> i32) -> nix::Result<Pid> {
+    let flags = libc::c_long::from((namespaces | CloneFlags::CLONE_PARENT).bits() | libc::SIGCHLD);
+    // SAFETY: without CLONE_VM the child has a copy of this memory and goes on in it as after fork(2); all pointers are
+    // null. What the C library remembers of the thread's number is the parent's, and nothing that sbsh does there asks
+    // for it (raise(3) would).
+    let child = Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })?;
+    if child == 0 {
+        exit_now(work());
+    }
+    libc::pid_t::try_from(child).map(Pid::from_raw).map_err(|_| Errno::EINVAL)
+}
+
+/// Does `work` in a child with descriptors of its own, which ends with the status that it gives, unless it becomes a program.
+/// Until then this process, whose memory the child uses, stands still.
+///
+/// # Errors
+/// What clone(2) gives.
+pub fn spawn(work: impl FnOnce() -> i32) -> nix::Result<Pid> {
+    spawn_as(CloneFlags::empty(), work)
+}
+
+/// As [`spawn`], but the new process is a child of this one's parent: for an errand.
+///
+/// # Errors
+/// What clone(2) gives.
+pub fn spawn_sibling(work: impl FnOnce() -> i32) -> nix::Result<Pid> {
+    spawn_as(CloneFlags::CLONE_PARENT, work)
+}
+
+fn spawn_as(kind: CloneFlags, work: impl FnOnce() -> i32) -> nix::Result<Pid> {
+    let mut work = Some(work);
+    borrow_process(kind, &mut || work.take().map_or(1, |work| work() as isize))
+}
+
+/// As vfork(2) does: the child goes on in this process's memory, and shares what else `shared` says, until it executes a
 /// program or ends with the status that `work` gives; so long this process stands still. Nothing is copied, and the
 /// child begins at once, on the same processor: a fork(2) costs three times as much, and its child waits for another
 /// processor to wake up or to become free. In the child every signal is blocked.
-fn borrow_process(work: &mut dyn FnMut() -> isize) -> nix::Result<Pid> {
+fn borrow_process(shared: CloneFlags, work: &mut dyn FnMut() -> isize) -> nix::Result<Pid> {
     let mut stack = Stack::new()?;
     let place = Place::stay();
     let mut work = || {
@@ -67,7 +77,7 @@ fn borrow_process(work: &mut dyn FnMut() -> isize) -> nix::Result<Pid> {
         work()
     };
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | shared;
     // SAFETY: by CLONE_VFORK nothing of this thread runs while the child does, and what the child does is ordinary
     // code on a stack of its own that outlives it; what it allocates and opens belongs to this process as if the
     // process itself had done it. It has no thread of its own to confuse the C library with, no signal handler runs
@@ -139,19 +149,16 @@ impl Drop for Stack {
     }
 }
 
-/// In the child; returns only what went wrong.
-fn become_masked(path: &CStr, arguments: &[CString], standard: Standard) -> Errno {
-    // From here on the descriptors are its own.
-    if let Err(error) = nix::sched::unshare(CloneFlags::CLONE_FILES) {
-        return error;
-    }
+/// Becomes a program with an empty environment, whose descriptors 0 and 1 are `/dev/null` and whose 2 is this one; what is
+/// above is inherited unless close-on-exec. Returns only what went wrong.
+pub fn become_masked(path: &CStr, arguments: &[CString], error_stream: RawFd) -> Errno {
     // A caller that ignores SIGCHLD would keep it from waiting.
     reset(Signal::SIGCHLD);
     let null = match nix::fcntl::open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
         Ok(null) => null,
         Err(error) => return error,
     };
-    for (source, target) in [(standard.error, 2), (null.as_raw_fd(), 0), (null.as_raw_fd(), 1)] {
+    for (source, target) in [(error_stream, 2), (null.as_raw_fd(), 0), (null.as_raw_fd(), 1)] {
         if let Err(error) = super::descriptors::put(source, target) {
             return error;
         }
@@ -219,6 +226,30 @@ pub fn stop_by(signal: Signal) {
     put_back(signal, before);
 }
 
+/// Stops this process as [`stop_by`] does, unless it need not stop any more. What continues it meanwhile is not lost: the
+/// kernel drops a stop signal that waits when SIGCONT comes, so the question is put while the signal waits.
+pub fn stop_by_unless(signal: Signal, over: impl FnOnce() -> bool) {
+    if signal == Signal::SIGSTOP {
+        // Nothing holds that one back.
+        if !over() {
+            let _ = nix::sys::signal::raise(signal);
+        }
+        return;
+    }
+    let before = reset(signal);
+    let mut set = SigSet::empty();
+    set.add(signal);
+    let _ = set.thread_block();
+    let _ = nix::sys::signal::raise(signal);
+    if over() {
+        // Ignoring it drops it.
+        ignore(signal);
+    }
+    let _ = set.thread_unblock();
+    let _ = set.thread_block();
+    put_back(signal, before);
+}
+
 /// Puts back what [`reset`] found.
 pub fn put_back(signal: Signal, before: Option<SigHandler>) {
     if let Some(handler) = before {
@@ -250,48 +281,9 @@ pub fn next_change() -> nix::Result<Option<WaitStatus>> {
     }
 }
 
-/// As process 1 of a namespace: kills everything else in it and waits until all of it is gone.
-pub fn end_all() {
-    loop {
-        let _ = nix::sys::signal::kill(Pid::from_raw(-1), Signal::SIGKILL);
-        match waitpid(None, None) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return,
-        }
-    }
-}
-
-/// What was stopped before everything was.
-#[derive(Debug)]
-pub struct Stopped(Vec<Pid>);
-
-/// As process 1 of a namespace: stops everything else in it. kill(2) with -1 and fork(2) exclude each other, so nothing
-/// is missed.
-pub fn stop_all() -> Stopped {
-    let before = others().into_iter().filter(|&pid| is_stopped(pid)).collect();
-    let _ = nix::sys::signal::kill(Pid::from_raw(-1), Signal::SIGSTOP);
-    Stopped(before)
-}
-
-/// Lets go on what [`stop_all`] stopped, and nothing that was stopped before.
-pub fn continue_stopped(stopped: Stopped) {
-    if stopped.0.is_empty() {
-        let _ = nix::sys::signal::kill(Pid::from_raw(-1), Signal::SIGCONT);
-        return;
-    }
-    for pid in others().into_iter().filter(|pid| !stopped.0.contains(pid)) {
-        let _ = nix::sys::signal::kill(pid, Signal::SIGCONT);
-    }
-}
-
-fn others() -> Vec<Pid> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    numbers.filter(|&number| number > 1).map(Pid::from_raw).collect()
-}
-
-/// The state stands behind the name in parentheses, which may hold anything (proc_pid_stat(5)).
-fn is_stopped(pid: Pid) -> bool {
+/// Whether a process is stopped. The state stands behind the name in parentheses, which may hold anything
+/// (proc_pid_stat(5)).
+pub fn is_stopped(pid: Pid) -> bool {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
     let end = stat.iter().rposition(|&byte| byte == b')').unwrap_or(0);
     stat.get(end + 2) == Some(&b'T')
@@ -302,14 +294,20 @@ pub fn reap(pid: Pid) {
     while waitpid(pid, None) == Err(Errno::EINTR) {}
 }
 
-/// Waits for one child to end; whether it did with status 0.
-pub fn succeeded(pid: Pid) -> bool {
+/// Waits for one child to end; its exit status, if it was no signal that ended it.
+pub fn status_of(pid: Pid) -> Option<i32> {
     loop {
         match waitpid(pid, None) {
             Err(Errno::EINTR) => {}
-            ended => return matches!(ended, Ok(WaitStatus::Exited(_, 0))),
+            Ok(WaitStatus::Exited(_, status)) => return Some(status),
+            _ => return None,
         }
     }
+}
+
+/// Waits for one child to end; whether it did with status 0.
+pub fn succeeded(pid: Pid) -> bool {
+    status_of(pid) == Some(0)
 }
 
 /// Whether a path leads to a regular file that somebody may execute.

@@ -37,6 +37,54 @@ pub fn restore(signals: CallerSignals) {
     let _ = set.thread_set_mask();
 }
 
+/// Blocked and ignored signals of a process, bit n-1 for signal n.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Dispositions {
+    /// Blocked.
+    pub blocked: u64,
+    /// Ignored.
+    pub ignored: u64,
+}
+
+impl Dispositions {
+    /// This process's, as `/proc` tells them (proc_pid_status(5)); none where there is no `/proc`.
+    pub fn own() -> Dispositions {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let set = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
+        };
+        Dispositions { blocked: set("SigBlk:"), ignored: set("SigIgn:") }
+    }
+}
+
+/// Blocks and ignores exactly these; what is ignored by nobody does what it does by default. Real-time signals are left.
+pub fn adopt(signals: Dispositions) {
+    let mut blocked = SigSet::empty();
+    for signal in Signal::iterator() {
+        if signals.ignored & bit(signal) != 0 {
+            super::process::ignore(signal);
+        } else {
+            super::process::reset(signal);
+        }
+        if signals.blocked & bit(signal) != 0 {
+            blocked.add(signal);
+        }
+    }
+    let _ = blocked.thread_set_mask();
+}
+
+/// Lets a terminal stop this process as it would have before all signals were blocked.
+pub fn let_stop(before: Dispositions) {
+    let mut stopping = SigSet::empty();
+    for signal in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
+        if before.blocked & bit(signal) == 0 {
+            stopping.add(signal);
+        }
+    }
+    let _ = stopping.thread_unblock();
+}
+
 /// Makes a call that is interrupted (EINTR) again and again once so many microseconds are over: for calls whose own time
 /// limit others could change. All signals must be blocked, and nobody else may use the alarm.
 pub fn interrupted_after<T>(microseconds: i64, call: impl FnOnce() -> T) -> T {
@@ -77,6 +125,15 @@ impl Arrivals {
     /// What signalfd(2) gives.
     pub fn new() -> nix::Result<Arrivals> {
         SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Arrivals)
+    }
+
+    /// These signals.
+    ///
+    /// # Errors
+    /// What signalfd(2) gives.
+    pub fn of(signals: &[Signal]) -> nix::Result<Arrivals> {
+        let set: SigSet = signals.iter().copied().collect();
+        SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Arrivals)
     }
 
     /// The next signal that is pending, if any.

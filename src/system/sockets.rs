@@ -4,8 +4,8 @@
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn,
-    SockaddrIn6, SockaddrStorage, bind, recvmsg, sendmsg, socket,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn,
+    SockaddrIn6, SockaddrStorage, UnixAddr, bind, recvmsg, sendmsg, socket, sockopt,
 };
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -33,6 +33,17 @@ pub fn transparent_listener(address: SocketAddr) -> nix::Result<OwnedFd> {
 /// What the calls give.
 pub fn listener(address: SocketAddr) -> nix::Result<OwnedFd> {
     bind_and_listen(tcp(address)?, address)
+}
+
+/// The address that a TCP socket has itself.
+///
+/// # Errors
+/// What getsockname(2) gives.
+pub fn address_of(socket: &OwnedFd) -> nix::Result<SocketAddr> {
+    let address: SockaddrStorage = nix::sys::socket::getsockname(socket.as_raw_fd())?;
+    let four = address.as_sockaddr_in().map(|four| SocketAddr::V4(SocketAddrV4::from(*four)));
+    let six = || address.as_sockaddr_in6().map(|six| SocketAddr::V6(SocketAddrV6::from(*six)));
+    four.or_else(six).ok_or(Errno::EAFNOSUPPORT)
 }
 
 /// A TCP socket of this process's network namespace that somebody else will connect. Its packets carry the mark
@@ -199,6 +210,68 @@ pub fn send_with_descriptors(over: RawFd, bytes: &[u8], descriptors: &[RawFd]) -
     let control = [ControlMessage::ScmRights(descriptors)];
     let control = if descriptors.is_empty() { &[][..] } else { &control[..] };
     sendmsg::<()>(over, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None).map(drop)
+}
+
+/// Two Unix sockets of packets in sequence that are connected to each other.
+///
+/// # Errors
+/// What socketpair(2) gives.
+pub fn packet_pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    nix::sys::socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+}
+
+/// A stream listener with an abstract name of this process's network namespace (unix(7)); whoever connects tells who it
+/// is with what it sends.
+///
+/// # Errors
+/// What the calls give.
+pub fn named_listener(name: &[u8]) -> nix::Result<OwnedFd> {
+    let made = socket(AddressFamily::Unix, SockType::Stream, FLAGS, None)?;
+    nix::sys::socket::setsockopt(&made, sockopt::PassCred, &true)?;
+    bind(made.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    nix::sys::socket::listen(&made, Backlog::new(128)?)?;
+    Ok(made)
+}
+
+/// Connects to such a listener.
+///
+/// # Errors
+/// What the calls give.
+pub fn connect_named(name: &[u8]) -> nix::Result<OwnedFd> {
+    let made = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    nix::sys::socket::connect(made.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    Ok(made)
+}
+
+/// The next connection; reading from it waits.
+///
+/// # Errors
+/// EAGAIN where there is none.
+pub fn accept(listener: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    let number = nix::sys::socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
+    super::descriptors::own(number).ok_or(Errno::EBADF)
+}
+
+/// Receives the beginning of what somebody says who connected to [`named_listener`]: bytes, descriptors, and the number of
+/// the process that sent them, by the kernel's word.
+///
+/// # Errors
+/// What recvmsg(2) gives; EBADMSG where the sender is not told.
+pub fn receive_from(over: RawFd, buffer: &mut [u8]) -> nix::Result<(usize, Vec<OwnedFd>, i32)> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let mut control = nix::cmsg_space!([RawFd; MOST], nix::libc::ucred);
+    let got = recvmsg::<()>(over, &mut parts, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let (mut descriptors, mut sender) = (Vec::new(), None);
+    for message in got.cmsgs()? {
+        match message {
+            ControlMessageOwned::ScmRights(numbers) => {
+                descriptors.extend(numbers.into_iter().filter_map(super::descriptors::own));
+            }
+            ControlMessageOwned::ScmCredentials(credentials) => sender = Some(credentials.pid()),
+            _ => {}
+        }
+    }
+    Ok((got.bytes, descriptors, sender.ok_or(Errno::EBADMSG)?))
 }
 
 /// Most descriptors of one message.

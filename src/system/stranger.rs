@@ -5,11 +5,11 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{IoSliceMut, Read};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,17 @@ pub fn bytes(thread: i32, address: u64, length: usize) -> nix::Result<Vec<u8>> {
         &[RemoteIoVec { base, len: length }],
     )?;
     if got == length { Ok(buffer) } else { Err(Errno::EFAULT) }
+}
+
+/// Puts bytes into its memory.
+///
+/// # Errors
+/// EFAULT where it could not write itself.
+pub fn put(thread: i32, address: u64, bytes: &[u8]) -> nix::Result<()> {
+    let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
+    let there = [RemoteIoVec { base, len: bytes.len() }];
+    let put = process_vm_writev(Pid::from_raw(thread), &[IoSlice::new(bytes)], &there)?;
+    if put == bytes.len() { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
 /// A path in its memory.
@@ -64,6 +75,40 @@ pub fn path(thread: i32, address: u64) -> nix::Result<PathBuf> {
         piece = PAGE;
     }
     Err(Errno::ENAMETOOLONG)
+}
+
+/// Room for a short path of another process, which most are.
+pub const SHORT: usize = 256;
+
+/// The path at an address; `None` where there is none, or a longer one, or one that crosses a page.
+pub fn short_path(thread: i32, address: u64, room: &mut [u8; SHORT]) -> Option<&[u8]> {
+    let base = usize::try_from(address).ok()?;
+    let len = SHORT.min(PAGE - base % PAGE);
+    let mut local = [IoSliceMut::new(room.get_mut(..len)?)];
+    let got = process_vm_readv(Pid::from_raw(thread), &mut local, &[RemoteIoVec { base, len }]).ok()?;
+    let text = room.get(..got)?;
+    text.get(..text.iter().position(|&byte| byte == 0)?)
+}
+
+/// The same as [`directory`], appended to `path`; false where that has no path.
+pub fn directory_into(thread: i32, descriptor: RawFd, path: &mut Vec<u8>) -> bool {
+    let mut name = [0u8; 48];
+    let mut rest = &mut name[..];
+    let written = match descriptor {
+        libc::AT_FDCWD => write!(rest, "/proc/{thread}/cwd\0"),
+        descriptor => write!(rest, "/proc/{thread}/fd/{descriptor}\0"),
+    };
+    if written.is_err() {
+        return false;
+    }
+    path.reserve(PATH_MAX);
+    let room = path.spare_capacity_mut();
+    // SAFETY: the name is NUL-terminated; the kernel writes at most as many bytes as there is room for.
+    let length = unsafe { libc::readlink(name.as_ptr().cast(), room.as_mut_ptr().cast(), room.len()) };
+    let Ok(length) = usize::try_from(length) else { return false };
+    // SAFETY: so many bytes were written just now, into room that is there.
+    unsafe { path.set_len(path.len() + length) };
+    path.first() == Some(&b'/') && !path.ends_with(b" (deleted)")
 }
 
 /// Its working directory, or the directory behind one of its descriptors, as a path in its own tree.
@@ -109,6 +154,17 @@ impl Tree {
         openat2(&self.0, path, how)
     }
 
+    /// Looks whether an absolute path leads through no link to a directory, or to anything.
+    ///
+    /// # Errors
+    /// What openat2(2) gives; ELOOP where a link stands.
+    pub fn straight(&self, path: &Path, directory: bool) -> nix::Result<()> {
+        let mut flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        flags.set(OFlag::O_DIRECTORY, directory);
+        let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS;
+        openat2(&self.0, path, OpenHow::new().flags(flags).resolve(resolve)).map(drop)
+    }
+
     /// Where a symlink leads, if one stands there.
     ///
     /// # Errors
@@ -125,6 +181,20 @@ impl Tree {
 /// What readlink(2) gives.
 pub fn path_of(place: &OwnedFd) -> nix::Result<PathBuf> {
     fs::read_link(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(as_errno)
+}
+
+/// What stands behind one of its descriptors, opened as a place only: a file or directory, or something without a path. It
+/// takes less of a right than a copy of the descriptor.
+///
+/// # Errors
+/// EBADF: it has no such descriptor. EACCES: it may not be looked into. ENXIO: a socket.
+pub fn place(thread: i32, number: RawFd) -> nix::Result<OwnedFd> {
+    let link = format!("/proc/{thread}/fd/{number}");
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    match nix::fcntl::open(link.as_str(), flags, nix::sys::stat::Mode::empty()) {
+        Err(Errno::ENOENT) => Err(Errno::EBADF),
+        opened => opened,
+    }
 }
 
 /// A copy of one of its descriptors.
@@ -218,6 +288,14 @@ mod tests {
         memory.fill(b'x');
         assert_eq!(path(myself(), memory.as_ptr() as u64), Err(Errno::ENAMETOOLONG));
         assert_eq!(path(myself(), 8), Err(Errno::EFAULT));
+        let mut room = [0; SHORT];
+        assert_eq!(short_path(myself(), memory.as_ptr() as u64, &mut room), None);
+        assert_eq!(short_path(myself(), 8, &mut room), None);
+        memory[PAGE + 3] = 0;
+        let at = |start: usize| memory.as_ptr() as u64 + start as u64;
+        let page = PAGE - memory.as_ptr() as usize % PAGE;
+        assert_eq!(short_path(myself(), at(PAGE), &mut room), Some(&b"xxx"[..]));
+        assert_eq!(short_path(myself(), at(page - 1), &mut room), None, "it crosses a page");
     }
 
     #[test]
@@ -236,8 +314,19 @@ mod tests {
         let copy = descriptor(myself(), file.as_raw_fd()).unwrap();
         assert_eq!(path_of(&copy).unwrap(), top.join("f"));
         let directory_itself = fs::File::open(&top).unwrap();
+        let mut told = Vec::new();
+        assert!(directory_into(myself(), directory_itself.as_raw_fd(), &mut told));
+        assert_eq!(told, top.as_os_str().as_encoded_bytes());
+        assert!(!directory_into(myself(), 99_999, &mut Vec::new()));
+        assert_eq!(tree.straight(&top.join("f"), false), Ok(()));
+        assert_eq!(tree.straight(&top.join("f"), true), Err(Errno::ENOTDIR));
+        assert_eq!(tree.straight(&top.join("l"), false), Err(Errno::ELOOP));
+        assert_eq!(tree.straight(&top.join("g"), false), Err(Errno::ENOENT));
         assert_eq!(directory(myself(), directory_itself.as_raw_fd()).unwrap(), top);
         assert_eq!(descriptor(myself(), 99_999).unwrap_err(), Errno::EBADF);
+        assert_eq!(place(myself(), 99_999).unwrap_err(), Errno::EBADF);
+        let there = place(myself(), file.as_raw_fd()).unwrap();
+        assert_eq!(path_of(&there).unwrap(), top.join("f"));
         assert!(umask(myself()).is_some_and(|mask| mask <= 0o777));
     }
 }

@@ -27,6 +27,8 @@ pub struct Listening {
     pub name: PathBuf,
     /// Low 32 bits of its file's inode number, and the device as the kernel numbers it within.
     pub file: Option<(u32, u32)>,
+    /// Low 32 bits of the socket's own inode number.
+    pub socket: u32,
 }
 
 impl Listening {
@@ -114,7 +116,10 @@ fn split(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 }
 
 fn read(message: &[u8]) -> Listening {
-    let mut found = Listening::default();
+    // struct unix_diag_msg: four bytes, the inode.
+    let socket =
+        message.get(4..8).and_then(|bytes| bytes.first_chunk()).map_or(0, |ino| u32::from_ne_bytes(*ino));
+    let mut found = Listening { socket, ..Listening::default() };
     let mut rest = message.get(HEADER..).unwrap_or_default();
     // struct nlattr: length with itself, kind.
     while let Some(head) = rest.first_chunk::<4>() {

@@ -1,10 +1,15 @@
 //! Verdict: policy × command → confined, outside, asked or denied, each with its reason. Pure.
 //!
 //! Owns the order deny > ask > outside > allow. Must not widen by what it does not understand: an unknown command is
-//! confined, and with a deny or ask rule that could match it, asked about.
+//! confined, and with a deny or ask rule that could match it, asked about. Beside it, and never asked by it: what is
+//! remarkable about the rules (`lint`), and what of them was used (`usage`).
 #![forbid(unsafe_code)]
 
+pub mod breadth;
+pub mod brokered;
+pub mod lint;
 mod show;
+pub mod usage;
 
 use crate::command::wrappers::{self, Layers};
 use crate::command::{self, Commands, Envelope, SimpleCommand, Word, embedded};
@@ -26,17 +31,32 @@ const MOST_COMMANDS: usize = 4_000;
 pub struct CommandText<'t> {
     whole: &'t [u8],
     envelope: Option<Envelope>,
+    /// Names of programs that are judged again, with the words that they really get, when they are started.
+    brokered: Vec<String>,
 }
 
 impl<'t> CommandText<'t> {
     /// Looks for an agent's envelope; `home` is the caller's home directory.
     pub fn new(whole: &'t [u8], home: Option<&Path>) -> Self {
-        CommandText { whole, envelope: command::envelope::recognise(whole, home) }
+        CommandText { whole, envelope: command::envelope::recognise(whole, home), brokered: Vec::new() }
+    }
+
+    /// With these programs covered: what runs outside is asked about when it is started, and not here too.
+    pub fn with_brokered(self, names: Vec<String>) -> Self {
+        CommandText { brokered: names, ..self }
     }
 
     /// What the person or the model asked for: what is judged and shown.
     pub fn asked(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(self.envelope.as_ref().map_or(self.whole, |e| e.inner.as_bytes()))
+    }
+
+    /// The whole text with another command in it; `None` if the agent's wrapping cannot hold that.
+    pub fn with(&self, command: &str, home: Option<&Path>) -> Option<String> {
+        match &self.envelope {
+            None => Some(command.to_owned()),
+            Some(_) => command::envelope::around(self.whole, home, command),
+        }
     }
 
     /// The agent whose wrapping was recognised.
@@ -139,7 +159,7 @@ pub fn judge(policy: &Policy, text: &CommandText<'_>) -> Verdict {
         return Verdict::Denied(Reason::rule(rule, "denies", "every command"));
     }
     match command::read(&asked) {
-        Commands::Known(commands) => judge_known(policy, &commands),
+        Commands::Known(commands) => judge_known(policy, &commands, &text.brokered),
         Commands::Unknown(why) => judge_unknown(policy, &why),
     }
 }
@@ -186,13 +206,14 @@ fn judge_unknown(policy: &Policy, why: &str) -> Verdict {
     flow(policy, rules.allow.iter().find(|r| r.is_all()), None)
 }
 
-fn judge_known(policy: &Policy, commands: &[SimpleCommand]) -> Verdict {
+fn judge_known(policy: &Policy, commands: &[SimpleCommand], brokered: &[String]) -> Verdict {
     let rules = &policy.commands;
     if commands.len() > MOST_COMMANDS {
         return judge_unknown(policy, "it has too many commands");
     }
     let seen: Vec<Layers> = commands.iter().map(wrappers::layers).collect();
-    if let Some(decided) = deny_and_ask(rules, &seen) {
+    let later: Vec<bool> = commands.iter().map(|c| brokered::is_judged_later(rules, c, brokered)).collect();
+    if let Some(decided) = deny_and_ask(rules, &seen, &later) {
         return decided;
     }
     let direct = direct(commands);
@@ -205,29 +226,25 @@ fn judge_known(policy: &Policy, commands: &[SimpleCommand]) -> Verdict {
     {
         return outside(rules, command, direct, rule);
     }
-    let inside = seen.iter().flat_map(|l| &l.lines).find_map(|line| excluded(line).map(|r| (line, r)));
-    let note = inside.map(|(line, rule)| {
-        let (line, entry) = (shortened(&escaped(line)), shortened(&escaped(&rule.text)));
-        format!("excludedCommands entry \"{entry}\" names '{line}', but it ran confined: only a line that is nothing but this one command, without redirections, assignments or expansions, runs outside")
-    });
-    let note = note.or_else(|| way_out_note(&seen));
-    flow(policy, allowed(rules, commands), note)
+    let note = way_out_note(&seen);
+    flow(policy, allowed(rules, commands, &later), note)
 }
 
 fn way_out_note(seen: &[Layers]) -> Option<String> {
     let used = seen.iter().flat_map(|l| &l.lines).any(|line| line.split(' ').next() == Some(WAY_OUT));
     used.then(|| {
-        format!("{WAY_OUT} works only as the first word of a line that is one command of literal words")
+        format!("where no program '{WAY_OUT}' is on PATH, it works only as the first word of a line that is one command of literal words")
     })
 }
 
-/// What deny and ask rules say, deny first.
-fn deny_and_ask(rules: &CommandRules, seen: &[Layers]) -> Option<Verdict> {
+/// What deny and ask rules say, deny first. No ask rule speaks of what is judged `later`.
+fn deny_and_ask(rules: &CommandRules, seen: &[Layers], later: &[bool]) -> Option<Verdict> {
     let mut possible = None;
     for (rule, does) in
         rules.deny.iter().map(|r| (r, "denies")).chain(rules.ask.iter().map(|r| (r, "asks about")))
     {
-        for line in seen.iter().flat_map(|l| &l.lines) {
+        let looked_at = seen.iter().zip(later).filter(|(_, later)| does == "denies" || !**later);
+        for line in looked_at.flat_map(|(l, _)| &l.lines) {
             let what = || format!("'{}'", shortened(&escaped(line)));
             match rule.matches(line) {
                 Match::Yes if does == "denies" => {
@@ -360,8 +377,7 @@ fn outside(
     direct: &DirectCommand,
     rule: &CommandRule,
 ) -> Verdict {
-    let line = command::allowed_line(command);
-    let allow = line.and_then(|line| rules.allow.iter().find(|r| r.matches(&line) == Match::Yes));
+    let allow = brokered::allows(rules, command);
     let shown = format!("'{}'", shortened(&escaped(&wrappers::line(&command.words))));
     match allow {
         Some(allow) => Verdict::Outside {
@@ -369,23 +385,27 @@ fn outside(
             command: direct.clone(),
         },
         None => {
-            let entry = shortened(&escaped(&rule.text));
-            let text = format!(
-                "excludedCommands entry \"{entry}\" runs {shown} outside the sandbox, and no rule allows it"
-            );
-            let reason = Reason { text, rule: Some(rule.text.clone()), origin: Some(rule.origin.clone()) };
+            let reason = brokered::not_allowed(rule, &shown);
             Verdict::Ask { reason, outside: Some(direct.clone()) }
         }
     }
 }
 
 /// A rule that allows the text, if every command of it is allowed.
-fn allowed<'r>(rules: &'r CommandRules, commands: &[SimpleCommand]) -> Option<&'r CommandRule> {
+fn allowed<'r>(
+    rules: &'r CommandRules,
+    commands: &[SimpleCommand],
+    later: &[bool],
+) -> Option<&'r CommandRule> {
     if let Some(rule) = rules.allow.iter().find(|r| r.is_all()) {
         return Some(rule);
     }
     let mut by = None;
-    for command in commands.iter().filter(|c| !c.elsewhere) {
+    for (command, later) in commands.iter().zip(later).filter(|(c, _)| !c.elsewhere) {
+        if *later {
+            by = by.or_else(|| brokered::excluded(rules, command));
+            continue;
+        }
         let line = command::allowed_line(command)?;
         if !line.is_empty() {
             by = Some(rules.allow.iter().find(|r| r.matches(&line) == Match::Yes)?);

@@ -38,6 +38,22 @@ fn an_askpass_program_answers_with_the_whole_question_before_it() {
 }
 
 #[test]
+fn an_askpass_program_need_not_read_the_question_on_its_input() {
+    each(|world| {
+        world.user_settings(r#"{"permissions":{"ask":["Bash(echo:*)"]}}"#);
+        let program = world.outside.join("askpass");
+        let script = "printf '#!/bin/sh\\nexec <&-; echo once\\n' > \"$1\" && chmod 755 \"$1\"";
+        let written = std::process::Command::new("sh").args(["-c", script, "sh"]).arg(&program).status();
+        assert!(written.unwrap().success());
+        // More than a pipe holds: whoever writes it finds nobody to read.
+        let text = format!("echo a # {}", "x".repeat(100_000));
+        let mut command = world.command(world.bin("sbsh"));
+        let ran: Ran = command.env("SBSH_ASKPASS", &program).args(["-c", &text]).output().unwrap().into();
+        assert_eq!((ran.stdout.as_str(), ran.signal), ("a\n", None), "{ran:?}");
+    });
+}
+
+#[test]
 fn always_writes_a_rule_as_narrow_as_shown_and_keeps_comments() {
     each(|world| {
         world.user_settings(r#"{"sandbox":{"mode":"regular"}}"#);

@@ -161,8 +161,15 @@ while True:
 ' "$1" >/dev/null 2>&1 &
     until [ -S /dev/log ]; do sleep 0.02; done
 }
-shift
-exec setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"
+log=$1 status=0; shift
+setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}" || status=$?
+# The daemon goes with this process: it is to have written all that came before.
+[ "$daemon" = none ] || {
+    end=end-$RANDOM$RANDOM
+    python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), "/dev/log")' $end
+    until grep -q "^syslog $end\$" "$log"; do sleep 0.02; done
+}
+exit $status
 "#;
 
 #[test]
@@ -197,7 +204,8 @@ fn connections_go_to_the_log_daemon_where_settings_of_the_person_say_so() {
         world.user_settings(settings);
         let ran = run("there");
         assert_eq!(ran.stdout, "http GET /1 host=good.test body=0\n", "{ran:?}");
-        crate::world::until(|| outside.received().matches("syslog ").count() == 2);
+        let count = |event: &str| outside.received().matches(&format!("\"event\":\"{event}\"")).count();
+        crate::world::until(|| count("connection") == 2 && count("command") == 1);
         let received = outside.received();
         assert!(
             received
@@ -220,6 +228,6 @@ fn connections_go_to_the_log_daemon_where_settings_of_the_person_say_so() {
         world.write(&world.project.join(".claude/settings.json"), settings);
         let ran = run("there");
         assert!(ran.stderr.contains("sandbox.audit.syslog"), "{ran:?}");
-        assert_eq!(outside.received().matches("syslog ").count(), 2);
+        assert_eq!((count("connection"), count("command")), (2, 1));
     });
 }

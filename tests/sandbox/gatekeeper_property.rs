@@ -6,7 +6,7 @@ use crate::world::{World, each};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sbsh::policy::{self, Access};
-use sbsh::settings::{self, Locations};
+use sbsh::settings;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,14 +105,7 @@ fn every_outcome_is_the_policys_and_every_refusal_is_in_the_list() {
                 "denyWrite":["{project}/**/*.key","{project}/kept","{outside}/w/**/*.key"]}}}}}}"#
         ));
         world.write(&world.home.join("program.py"), PROGRAM);
-        let locations = Locations {
-            home: Some(world.home.clone()),
-            managed_dir: "/nonexistent".into(),
-            cwd: world.project.clone(),
-            program_dirs: vec!["/usr/bin".into()],
-            state_dir: Some(world.home.join(".local/state/sbsh")),
-            ..Locations::default()
-        };
+        let locations = world.locations();
         // What exists is mounted when the settings are read; names that match later are the gatekeeper's.
         let tree = Tree { outside: world.outside.clone(), project: world.project.clone() };
         let twin_top = world.home.join("twin");

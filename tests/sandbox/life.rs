@@ -68,12 +68,14 @@ fn death_by_signal_is_death_by_signal_for_the_caller() {
     });
 }
 
+// The shells wait by a loop of builtins alone: bash (5.2) that runs a trap while it reads a `<(…)` loses what it was reading,
+// and its own loop is over, with or without sbsh.
 #[test]
 fn a_signal_to_the_front_reaches_the_shell_once() {
     each(|world| {
         let (mut child, mut output) = start(
             world,
-            "trap 'echo got; n=$((n+1))' TERM; echo ready; while [ ${n:-0} -lt 1 ]; do read -t 0.02 x < <(:); done; echo n=$n; exit 9",
+            "trap 'echo got; n=$((n+1))' TERM; echo ready; while [ ${n:-0} -lt 1 ]; do :; done; echo n=$n; exit 9",
         );
         kill(pid(&child), Signal::SIGTERM).unwrap();
         let mut rest = String::new();
@@ -87,7 +89,7 @@ fn a_signal_to_the_group_reaches_the_shell_once() {
     each(|world| {
         let (mut child, mut output) = start(
             world,
-            "trap 'echo got; n=$((n+1))' INT; echo ready; while [ ${n:-0} -lt 1 ]; do read -t 0.02 x < <(:); done; echo n=$n; exit 9",
+            "trap 'echo got; n=$((n+1))' INT; echo ready; while [ ${n:-0} -lt 1 ]; do :; done; echo n=$n; exit 9",
         );
         killpg(pid(&child), Signal::SIGINT).unwrap();
         let mut rest = String::new();

@@ -472,11 +472,6 @@ fn processes(marker: &str) -> Vec<i32> {
     all
 }
 
-fn parent(process: i32) -> String {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).unwrap_or_default().to_owned()
-}
-
 #[test]
 fn whatever_is_killed_nothing_is_left() {
     served(LOCAL, |world| {
@@ -488,10 +483,14 @@ fn whatever_is_killed_nothing_is_left() {
             let text = format!("python3 serve.py 127.0.0.1 {port}; : marker-{port}");
             let running = Running::start(world, Some("mine"), &text);
             until("the host does not reach it", || ask("127.0.0.1", port, b"x").is_ok());
-            // Front, caretaker, gateway, socket maker; and bubblewrap, whose arguments nobody sees.
+            // Front, caretaker, gateway, socket maker; and bubblewrap or the first process inside, whose arguments nobody
+            // sees.
             let mut ours = processes(&format!("bin/sbsh -c {text}"));
-            let front = running.child.id().to_string();
-            ours.extend(processes("bwrap --args").into_iter().filter(|process| parent(*process) == front));
+            let front = running.child.id();
+            let children = fs::read_to_string(format!("/proc/{front}/task/{front}/children")).unwrap();
+            let children: Vec<i32> =
+                children.split_whitespace().map(|child| child.parse().unwrap()).collect();
+            ours.extend(children.iter().filter(|child| !ours.contains(child)).copied().collect::<Vec<_>>());
             let Some(&victim) = ours.get(which) else { break };
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), nix::sys::signal::SIGKILL).unwrap();
             drop(running);

@@ -107,8 +107,15 @@ fn without_a_namespace_of_our_own_the_first_process_inside_makes_the_doors() {
 }
 
 #[test]
-fn a_namespace_that_cannot_be_entered_from_outside_has_a_loopback_and_those_doors() {
-    online(GOOD, |world, outside| first_inside_makes_the_doors("joined", world, outside));
+fn a_namespace_that_cannot_be_entered_from_outside_is_transparent_all_the_same() {
+    online(GOOD, |world, outside| {
+        let text = format!(
+            "{BARE}; env | grep -ci proxy; curl -sS --cacert $CA https://good.test/1; curl -sS http://evil.test/2"
+        );
+        let ran = without("joined", outside, world, &text);
+        assert!(ran.stdout.starts_with("0\nhttps GET /1 host=good.test body=0\n"), "{ran:?}");
+        assert!(ran.stderr.contains("evil.test:80 is blocked"), "{ran:?}");
+    });
 }
 
 fn first_inside_makes_the_doors(what: &str, world: &World, outside: &Outside) {
@@ -139,7 +146,7 @@ fn ssh_finds_its_way_by_the_helper_there() {
 }
 
 #[test]
-fn without_any_network_namespace_nothing_runs() {
+fn without_any_network_namespace_the_gatekeeper_carries_what_is_allowed() {
     online(GOOD, |world, outside| {
         let ran = without(
             "any",
@@ -147,9 +154,10 @@ fn without_any_network_namespace_nothing_runs() {
             world,
             "echo ran; touch here; curl -s http://evil.test/; curl -s http://good.test/",
         );
-        assert_eq!((ran.status, ran.stdout.as_str()), (Some(126), ""), "{ran:?}");
-        assert!(!world.project.join("here").exists());
+        assert!(ran.stdout.starts_with("ran\n") && ran.stdout.contains("evil.test:80 is blocked"), "{ran:?}");
+        assert!(ran.stdout.ends_with("http GET / host=good.test body=0\n"), "{ran:?}");
+        assert!(world.project.join("here").exists());
         let received = outside.received();
-        assert!(!received.contains("GET") && !received.contains("203.0.113.66"), "{received}");
+        assert!(!received.contains("evil") && !received.contains("203.0.113.66"), "{received}");
     });
 }

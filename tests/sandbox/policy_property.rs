@@ -1,10 +1,10 @@
 //! The kernel's answer inside equals the policy's pure answer: random settings, every path of a small tree.
 
-use crate::world::{World, each};
+use crate::world::{World, by_landlock, each};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sbsh::policy::{self, Access};
-use sbsh::settings::{self, Locations};
+use sbsh::settings;
 use std::path::{Path, PathBuf};
 
 /// The tree; directories end in `/`.
@@ -62,14 +62,7 @@ fn json(world: &World, lists: &Lists) -> String {
 }
 
 fn expected(world: &World, path: &Path) -> Access {
-    let locations = Locations {
-        home: Some(world.home.clone()),
-        managed_dir: "/nonexistent".into(),
-        cwd: world.project.clone(),
-        program_dirs: vec!["/usr/bin".into()],
-        state_dir: Some(world.home.join(".local/state/sbsh")),
-        ..Locations::default()
-    };
+    let locations = world.locations();
     let layers = settings::load(&locations).unwrap();
     policy::build(&layers, &locations).unwrap().files.access(path)
 }
@@ -110,6 +103,7 @@ fn the_kernel_answers_as_the_policy_does() {
             }
         }
         world.write(&world.outside.join("probe.py"), PROBE);
+        let listed = by_landlock();
         let all: Vec<PathBuf> = [&world.outside, &world.project]
             .iter()
             .flat_map(|top| TREE.iter().map(|p| top.join(p)))
@@ -145,6 +139,12 @@ fn the_kernel_answers_as_the_policy_does() {
                     .iter()
                     .zip(wanted.iter().zip(got.iter()))
                     .filter(|(_, (wanted, got))| wanted != got)
+                    // Landlock leaves names to be listed; what the files below say, the paths below ask.
+                    .filter(|(path, answers)| {
+                        !(listed
+                            && path.to_str().is_some_and(|path| path.ends_with('/'))
+                            && *answers == (&'-', &'r'))
+                    })
                     .map(|(path, (wanted, got))| format!("{}: policy {wanted}, kernel {got}", path.display()))
                     .collect();
                 prop_assert!(

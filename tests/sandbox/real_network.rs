@@ -2,7 +2,7 @@
 //! transfers. Each once allowed and once not, by what the servers received.
 
 use crate::net::{Outside, Server, UNTIL_OPEN, has_programs, tools};
-use crate::world::{World, each, has, not_here};
+use crate::world::{self, World, each, has, not_here, until};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -381,5 +381,45 @@ print(talk(b"GET /7 HTTP/1.0\r\n\r\n", 80, "evil.test")[0])
         assert_eq!(lines[4], "http GET /5 host=good.test body=0");
         let received = outside.received();
         assert!(!received.contains("evil.test") && !received.contains("203.0.113.66"), "{received}");
+    });
+}
+
+/// An excluded `git push` goes out over ssh with the person's agent; what is inside has neither agent, key nor network.
+#[test]
+fn an_excluded_git_push_uses_the_persons_agent_outside() {
+    if !has_programs() || !has(&["sshd", "ssh", "ssh-agent", "ssh-keygen", "git"]) {
+        return;
+    }
+    let settings = r#"{"sandbox": {"excludedCommands": ["git push:*"]}, "permissions": {"allow": ["Bash(git push:*)"]}}"#;
+    online(settings, |world, outside| {
+        let repository = repository(outside);
+        let (_server, log) = sshd(world, outside);
+        let agent = world.outside.join("agent");
+        let mut serving =
+            world.command("/usr/bin/ssh-agent").arg("-D").arg("-a").arg(&agent).spawn().unwrap();
+        until(|| agent.exists());
+        let key = world.project.join("key");
+        let added = world
+            .command("/usr/bin/ssh-add")
+            .arg("-q")
+            .arg(&key)
+            .env("SSH_AUTH_SOCK", &agent)
+            .status()
+            .unwrap();
+        assert!(added.success());
+        fs::remove_file(&key).unwrap();
+        let text = format!(
+            "git init -q a && cd a && echo new > new && git add new && git -c user.name=x -c user.email=x@x commit -qm two
+             git push -q ssh://good.test{0} HEAD:two && echo pushed; git ls-remote ssh://good.test{0}; ssh-add -l",
+            repository.display()
+        );
+        let mut command = outside.command(world, &world.bin("sbsh"), &["-c", &text]);
+        let ran = world::Ran::from(command.env("SSH_AUTH_SOCK", &agent).output().unwrap());
+        serving.kill().unwrap();
+        serving.wait().unwrap();
+        assert_eq!(ran.stdout, "pushed\n", "{ran:?}");
+        assert!(repository.join("refs/heads/two").exists(), "{ran:?}");
+        let seen = fs::read_to_string(&log).unwrap();
+        assert_eq!(seen.matches("Accepted publickey for root").count(), 1, "{seen}");
     });
 }

@@ -1,6 +1,6 @@
 //! On a real terminal: keys, stops, job control and the terminal's state, with bash as the oracle.
 
-use crate::world::{World, each};
+use crate::world::{World, as_from_a_terminal, each, until};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::termios::{Termios, tcgetattr};
@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A program on a terminal of its own, seen from the terminal's side.
-struct Screen {
+pub struct Screen {
     master: File,
     slave: OwnedFd,
     child: Child,
@@ -22,7 +22,7 @@ struct Screen {
 
 impl Screen {
     /// Starts a program as the leader of a new session with the terminal.
-    fn start(mut command: Command, prepare: fn()) -> Screen {
+    pub fn start(mut command: Command, prepare: fn()) -> Screen {
         let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
         let master = File::from(master);
@@ -34,6 +34,7 @@ impl Screen {
         }
         let standard = || Stdio::from(slave.try_clone().unwrap());
         command.stdin(standard()).stdout(standard()).stderr(standard());
+        as_from_a_terminal(&mut command);
         let become_session = move || {
             nix::unistd::setsid()?;
             // SAFETY: TIOCSCTTY takes a number and no memory; descriptor 0 is the terminal.
@@ -71,7 +72,7 @@ impl Screen {
     }
 
     /// Reads until this was shown; what was shown up to and with it.
-    fn until(&mut self, marker: &str) -> String {
+    pub fn until(&mut self, marker: &str) -> String {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(at) = self.seen.find(marker) {
@@ -82,7 +83,7 @@ impl Screen {
         }
     }
 
-    fn types(&mut self, keys: &str) {
+    pub fn types(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
 
@@ -101,6 +102,42 @@ impl Screen {
     }
 }
 
+impl Screen {
+    /// Presses a key until it is taken, again only when nothing comes any more: what is typed before a question waits is
+    /// forgotten by it.
+    pub fn answers(&mut self, key: &str, echo: &str) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !self.seen.contains(echo) {
+            assert!(Instant::now() < end, "no {echo:?} in {:?}", self.seen);
+            self.types(key);
+            loop {
+                let before = self.seen.len();
+                assert!(self.look(), "it ended without {echo:?}: {:?}", self.seen);
+                if self.seen.len() == before || self.seen.contains(echo) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Everything that is shown until the program ends.
+    pub fn rest(mut self) -> String {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "it does not end: {:?}", self.seen);
+            self.look();
+        }
+        // What was written before the end is there; the terminal itself stays open here.
+        let mut waited = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+        while poll(&mut waited, PollTimeout::ZERO).unwrap() > 0 {
+            let mut bytes = [0; 4096];
+            let Ok(length) = (&self.master).read(&mut bytes) else { break };
+            self.seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+        std::mem::take(&mut self.seen)
+    }
+}
+
 impl Drop for Screen {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -109,7 +146,7 @@ impl Drop for Screen {
 }
 
 /// Without a process group of its own: a session's leader makes one.
-fn terminal_command(world: &World, program: &str) -> Command {
+pub fn terminal_command(world: &World, program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .current_dir(&world.project)
@@ -415,7 +452,7 @@ fn session(world: &World, argv0: &str, arguments: &[&str], prepare: fn()) -> Scr
 
 impl Screen {
     /// Reads until the end; the status.
-    fn status(&mut self) -> Option<i32> {
+    pub fn status(&mut self) -> Option<i32> {
         let end = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -526,13 +563,7 @@ fn a_refusal_and_a_question_are_told_on_the_terminal() {
         assert!(shown.contains("Bash(curl:*) denies 'curl x'"), "{shown}");
         let before = screen.settings();
         screen.play(&[("$B -c 'echo hi'; echo $?\n", "[n]o > ")]);
-        // What is typed before the question stands completely is dropped: typed until it is taken.
-        let end = Instant::now() + Duration::from_secs(30);
-        while !screen.seen.contains("once") {
-            assert!(Instant::now() < end, "{}", screen.seen);
-            screen.types("o");
-            screen.look();
-        }
+        screen.answers("o", "once\r\n");
         let shown = screen.until("0\r\n");
         assert!(shown.contains("hi\r\n"), "{shown}");
         screen.until("outer> ");
@@ -547,15 +578,9 @@ fn a_write_outside_is_asked_about_on_the_terminal_while_the_call_waits() {
         let before = screen.settings();
         let file = world.outside.join("f");
         screen.types(&format!("$B -c 'echo hi > {0}; cat {0}'; echo st$?\n", file.display()));
-        let end = Instant::now() + Duration::from_secs(30);
-        // What is typed before the question stands completely is dropped: typed until it is taken.
         let asked = screen.until("[n]o > ");
         assert!(asked.contains(&format!("write '{}'", file.display())), "{asked}");
-        while !screen.seen.contains("once") {
-            assert!(Instant::now() < end, "no answer was taken");
-            screen.types("o");
-            screen.look();
-        }
+        screen.answers("o", "once\r\n");
         let shown = screen.until("st0\r\n");
         assert!(shown.contains("hi\r\n"), "{shown}");
         screen.until("outer> ");
@@ -563,12 +588,8 @@ fn a_write_outside_is_asked_about_on_the_terminal_while_the_call_waits() {
         // After a no the command goes on with the refusal.
         screen.types(&format!("$B -c 'echo no > {0}2 || echo he\"\"ld'; echo st$?\n", file.display()));
         screen.until("[n]o > ");
-        let end = Instant::now() + Duration::from_secs(30);
-        while !screen.seen.contains("held\r\n") {
-            assert!(Instant::now() < end, "no answer was taken");
-            screen.types("n");
-            screen.look();
-        }
+        screen.answers("n", "no\r\n");
+        screen.until("held\r\n");
         screen.until("st0\r\n");
         assert!(!world.outside.join("f2").exists());
     });
@@ -580,41 +601,117 @@ fn what_could_not_be_asked_about_is_offered_once_the_command_has_failed() {
         let file = world.outside.join("f");
         world.write(&file, "text");
         let mut screen = Screen::outer(world, world.bin("sbsh").to_str().unwrap());
-        let answer = |screen: &mut Screen, key: &str, until: &str| {
-            screen.until("[n]o > ");
-            let end = Instant::now() + Duration::from_secs(30);
-            while !screen.seen.contains(until) {
-                assert!(Instant::now() < end, "no answer was taken");
-                screen.types(key);
-                screen.look();
-            }
-        };
-        // An attribute is changed by a call that nobody makes for the inside.
+        // Rights of others (acl(5)) are given by a call that nobody makes for the inside: its question would not show them.
         let set = format!(
-            "python3 -c 'import os; os.setxattr(\"{0}\", \"user.x\", b\"1\"); print(os.getxattr(\"{0}\", \"user.x\"))'",
+            "python3 -c 'import os, struct; own = os.getuid(); \
+             rights = [(1, 6, -1), (2, 6, own), (4, 4, -1), (16, 6, -1), (32, 4, -1)]; \
+             os.setxattr(\"{0}\", \"system.posix_acl_access\", struct.pack(\"<I\", 2) + b\"\".join(struct.pack(\"<HHi\", *one) for one in rights)); \
+             print(\"is\", \"set\")'",
             file.display()
         );
-        // What was typed too often for an answer is taken off the line first.
-        let text = format!("\u{15}$B -c {}; echo st$?\n", shlex::try_quote(&set).unwrap());
+        let text = format!("$B -c {}; echo st$?\n", shlex::try_quote(&set).unwrap());
         screen.types(&text);
         let asked = screen.until("Run it again?");
         assert!(asked.contains("may not setxattr"), "{asked}");
-        answer(&mut screen, "n", "st1\r\n");
+        screen.answers("n", "no\r\n");
+        screen.until("st1\r\n");
         screen.until("outer> ");
         screen.types(&text);
-        answer(&mut screen, "g", "b'1'\r\n");
+        screen.until("[n]o > ");
+        screen.answers("g", "grant\r\n");
+        screen.until("is set\r\n");
         screen.until("st0\r\n");
         screen.until("outer> ");
         // Not where the way out does not exist.
         world.user_settings(r#"{"sandbox":{"allowUnsandboxedCommands":false}}"#);
-        screen.types(&text.replace("user.x", "user.y"));
+        screen.types(&text.replace("acl_access", "acl_default"));
         let asked = screen.until("[n]o > ");
         assert!(!asked.contains("utside once"), "{asked}");
-        let end = Instant::now() + Duration::from_secs(30);
-        while !screen.seen.contains("st1\r\n") {
-            assert!(Instant::now() < end, "no answer was taken");
-            screen.types("n");
-            screen.look();
+        screen.answers("n", "no\r\n");
+        screen.until("st1\r\n");
+    });
+}
+
+/// A program that runs outside has the terminal as any other has it: it reads from it, is interrupted and stopped by its
+/// keys, and goes on; and the question before it is asked once.
+#[test]
+fn a_program_outside_has_the_terminal_as_under_bash() {
+    each(|world| {
+        let tools = world.outside.join("tools");
+        world.write(
+            &tools.join("outside"),
+            "#!/bin/sh\nread x; echo \"got $x $(stty size)\"; exec sleep 1000\n",
+        );
+        std::fs::set_permissions(tools.join("outside"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        world.user_settings(r#"{"sandbox":{"excludedCommands":["outside:*"]}}"#);
+        let mut command = terminal_command(world, "/bin/bash");
+        command.args(["--norc", "--noprofile", "--noediting", "-i"]).env("PS1", "outer> ");
+        command.env("B", world.bin("sbsh")).env("PATH", format!("{}:/usr/bin:/bin", tools.display()));
+        let mut screen = Screen::start(command, || {});
+        screen.until("outer> ");
+        let before = screen.settings();
+        // What comes before the terminal is as it was again is dropped, and what was too much is taken off the line.
+        let answer = |screen: &mut Screen, key: &str, name: &str| {
+            let asked = screen.until("[n]o > ");
+            screen.answers(key, name);
+            until(|| screen.settings().local_flags == before.local_flags);
+            asked
+        };
+        let outer = screen.child.id() as i32;
+        let is_in_front = |screen: &Screen| nix::unistd::tcgetpgrp(&screen.master).unwrap().as_raw() != outer;
+        screen.types("$B -c 'for i in 1 2; do outside; echo status $?; done'\n");
+        let mut shown = answer(&mut screen, "s", "session");
+        shown.push_str(&screen.play(&[("\u{15}one\n", "got one 24 200"), ("\u{1a}", "outer> ")]));
+        shown.push_str(&screen.play(&[("fg\n", "done'")]));
+        until(|| is_in_front(&screen));
+        shown.push_str(&screen.play(&[("\u{3}", "outer> "), ("echo $?\n", "130")]));
+        screen.types("$B -c 'outside | cat; echo then'\n");
+        shown.push_str(&answer(&mut screen, "o", "once"));
+        shown.push_str(&screen.play(&[("\u{15}two\n", "got two 24 200"), ("\u{3}", "outer> ")]));
+        assert!(
+            shown.contains("Run this command OUTSIDE the sandbox?") && shown.contains("Stopped"),
+            "{shown}"
+        );
+        assert_eq!(shown.matches("OUTSIDE").count(), 2, "{shown}");
+        assert!(!shown.contains("\nthen"), "{shown}");
+    });
+}
+
+/// The same for one that is the whole command: whoever waits for it is stopped with it and goes on with it.
+#[test]
+fn a_program_that_leaves_the_sandbox_has_the_terminal_as_under_bash() {
+    each(|world| {
+        let tools = world.outside.join("tools");
+        world.write(
+            &tools.join("outside"),
+            "#!/bin/sh\nread x; echo \"got $x $(stty size)\"; exec sleep 1000\n",
+        );
+        std::fs::set_permissions(tools.join("outside"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        world.user_settings(
+            r#"{"sandbox":{"excludedCommands":["outside:*"]},"permissions":{"allow":["Bash(outside:*)"]}}"#,
+        );
+        let mut command = terminal_command(world, "/bin/bash");
+        command.args(["--norc", "--noprofile", "--noediting", "-i"]).env("PS1", "outer> ");
+        command.env("B", world.bin("sbsh")).env("PATH", format!("{}:/usr/bin:/bin", tools.display()));
+        let mut screen = Screen::start(command, || {});
+        screen.until("outer> ");
+        let outer = screen.child.id() as i32;
+        let is_in_front = |screen: &Screen| nix::unistd::tcgetpgrp(&screen.master).unwrap().as_raw() != outer;
+        screen.types("$B -c 'outside x'\n");
+        until(|| is_in_front(&screen));
+        let mut shown = screen.play(&[("one\n", "got one 24 200"), ("\u{1a}", "outer> ")]);
+        assert!(shown.contains("Stopped"), "{shown}");
+        for _ in 0..20 {
+            screen.types("fg\n");
+            until(|| is_in_front(&screen));
+            shown = screen.play(&[("\u{1a}", "outer> ")]);
+            assert!(shown.contains("Stopped"), "{shown}");
         }
+        screen.types("fg\n");
+        until(|| is_in_front(&screen));
+        shown = screen.play(&[("\u{3}", "outer> "), ("echo $?\n", "130"), ("jobs\n", "outer> ")]);
+        assert!(!shown.contains("Stopped"), "{shown}");
     });
 }

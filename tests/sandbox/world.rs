@@ -1,5 +1,6 @@
 //! A small world for one check: a home, a project, the binary under its names, and a user to be.
 
+use sbsh::settings::Locations;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -71,6 +72,26 @@ pub fn until(holds: impl Fn() -> bool) {
     }
 }
 
+/// The signals that whoever starts the tests may ignore (`tests &`, nohup) do what they do by default: a shell that finds
+/// them ignored cannot trap them.
+pub fn as_from_a_terminal(command: &mut Command) {
+    let reset = || {
+        for signal in [nix::libc::SIGINT, nix::libc::SIGQUIT, nix::libc::SIGHUP] {
+            // SAFETY: SIG_DFL runs no code of ours.
+            #[allow(unsafe_code)]
+            unsafe {
+                nix::libc::signal(signal, nix::libc::SIG_DFL)
+            };
+        }
+        Ok(())
+    };
+    // SAFETY: only system calls, nothing that allocates or locks.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(reset)
+    };
+}
+
 /// Says that a check cannot run on a machine like this: never a failure, unlike [`skip`].
 pub fn not_here(why: &str) {
     println!("skipped: {why}");
@@ -80,10 +101,33 @@ fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// The real bubblewrap, for tests that use it themselves. Where the sandbox is to do without (`.ci/run` hides it by a mount),
+/// SBSH_TEST_BUBBLEWRAP names a copy.
+pub fn bubblewrap() -> Option<PathBuf> {
+    let named = std::env::var_os("SBSH_TEST_BUBBLEWRAP").map(PathBuf::from);
+    named.or_else(|| Some("/usr/bin/bwrap".into())).filter(|path| path.is_file())
+}
+
+/// Whether the sandbox is built without bubblewrap here.
+pub fn without_bubblewrap() -> bool {
+    !Path::new("/usr/bin/bwrap").is_file()
+}
+
+/// Whether the sandbox is built by Landlock here, because nobody makes user namespaces.
+pub fn by_landlock() -> bool {
+    let makes =
+        || Command::new("unshare").args(["-Ur", "true"]).output().is_ok_and(|ran| ran.status.success());
+    without_bubblewrap() && !makes()
+}
+
 /// Runs a check as every user that there is to be; skips it with a reason where nothing can confine.
 pub fn each(check: impl Fn(&World)) {
-    if !Path::new("/usr/bin/bwrap").exists() {
-        skip("bubblewrap is not installed");
+    let can_confine = || {
+        bubblewrap().is_some()
+            || Command::new("unshare").args(["-Ur", "true"]).output().is_ok_and(|ran| ran.status.success())
+    };
+    if !can_confine() {
+        skip("there is neither bubblewrap nor a user namespace to be had");
         return;
     }
     let users = if is_root() { vec![0, ORDINARY] } else { vec![nix::unistd::geteuid().as_raw()] };
@@ -147,6 +191,18 @@ impl World {
         self.write(&self.home.join(".claude/settings.json"), json);
     }
 
+    /// Where settings are looked for, as for a command that is run here.
+    pub fn locations(&self) -> Locations {
+        Locations {
+            home: Some(self.home.clone()),
+            managed_dir: "/nonexistent".into(),
+            cwd: self.project.clone(),
+            program_dirs: vec!["/usr/bin".into()],
+            state_dir: Some(self.home.join(".local/state/sbsh")),
+            ..Locations::default()
+        }
+    }
+
     /// The binary by one of its names.
     pub fn bin(&self, name: &str) -> PathBuf {
         fs::canonicalize(self.top.path()).unwrap().join("bin").join(name)
@@ -167,6 +223,7 @@ impl World {
         if is_root() {
             command.uid(self.user).gid(self.user);
         }
+        as_from_a_terminal(&mut command);
         command
     }
 
@@ -187,7 +244,8 @@ impl World {
         while let Some(directory) = waiting.pop() {
             for entry in fs::read_dir(&directory).unwrap() {
                 let path = entry.unwrap().path();
-                if path.ends_with(".local/state/sbsh/audit.jsonl") {
+                let parent = path.parent().is_some_and(|parent| parent.ends_with(".local/state/sbsh"));
+                if parent && path.file_name().unwrap().to_string_lossy().starts_with("audit.") {
                     continue;
                 }
                 let kind = fs::symlink_metadata(&path).unwrap();

@@ -109,6 +109,10 @@ impl Console {
 }
 
 impl Approver for Console {
+    fn who(&self) -> &'static str {
+        "console"
+    }
+
     fn ask(&mut self, question: &Question) -> Answer {
         match self.conversation(question) {
             Ok(Some(answer)) => question.if_offered(answer),

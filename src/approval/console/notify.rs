@@ -38,7 +38,7 @@ fn words(question: &Question) -> Vec<String> {
         Kind::Network | Kind::Socket => "A command wants to connect",
         Kind::Read => "A command wants to read what must not be read",
         Kind::Write => "A command wants to write outside of its directories",
-        Kind::Command | Kind::Outside | Kind::Again => "A command wants to run",
+        Kind::Command | Kind::Outside | Kind::Again | Kind::Project => "A command wants to run",
         Kind::Trust => "Settings want to be trusted",
     };
     let mut words: Vec<String> = ["--app-name=sbsh", "--", summary].map(str::to_owned).to_vec();

@@ -39,7 +39,10 @@ impl Builder<'_> {
                 .map(|m| Sourced { value: m.value == "bypassPermissions", origin: m.origin.clone() })
         };
         let reach = self.rules_lock.map_or(Reach::NotInProjects, Reach::Locked);
-        self.counting.switch_owned("permissions.defaultMode", reach, [false, true], get).value
+        let found = self.counting.switch_owned("permissions.defaultMode", reach, [false, true], get).value;
+        // Whoever says so, in whatever file: it only tightens.
+        let forbidden = self.layers.layers.iter().filter_map(|layer| layer.values.no_bypass.as_ref());
+        found && !forbidden.into_iter().any(|said| said.value)
     }
 
     fn said(

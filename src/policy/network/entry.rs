@@ -66,6 +66,53 @@ pub fn check(text: &str, list: List) -> Result<Checked, Problem> {
     Ok(Checked { loopback: entry.names_loopback() })
 }
 
+/// An entry that was read, for comparing with others.
+#[derive(Debug, Clone)]
+pub struct Reach(Entry);
+
+impl Reach {
+    /// `None` for what is no entry.
+    pub fn of(text: &str) -> Option<Reach> {
+        Entry::parse(text).ok().map(Reach)
+    }
+
+    /// The same without its port.
+    pub fn at_every_port(&self) -> Reach {
+        Reach(Entry { port: None, ..self.0.clone() })
+    }
+
+    /// Whether it names more than one host.
+    pub fn is_wide(&self) -> bool {
+        !matches!(self.0.pattern, Pattern::Host(_))
+    }
+
+    /// Whether it names every host that another names.
+    pub fn covers(&self, narrow: &Reach) -> bool {
+        let (Reach(wide), Reach(narrow)) = (self, narrow);
+        if wide.port.is_some() && wide.port != narrow.port {
+            return false;
+        }
+        let below = |name: &str, base: &str| {
+            let front = name.strip_suffix(base).and_then(|front| front.strip_suffix('.'));
+            front.is_some_and(|front| !front.is_empty())
+        };
+        match (&wide.pattern, &narrow.pattern) {
+            (Pattern::Any, _) => true,
+            (Pattern::Below(base), Pattern::Below(name)) => name == base || below(name, base),
+            (Pattern::Below(base), Pattern::Host(Host::Name(name))) => below(name, base),
+            (Pattern::Host(one), Pattern::Host(other)) => one == other,
+            (Pattern::Range(range), Pattern::Range(other)) => range.contains(other),
+            (Pattern::Range(range), Pattern::Host(Host::Address(address))) => range.contains(address),
+            _ => false,
+        }
+    }
+}
+
+/// Whether every host that an entry names is named by another; false for what is no entry.
+pub fn covers(wide: &str, narrow: &str) -> bool {
+    Reach::of(wide).zip(Reach::of(narrow)).is_some_and(|(wide, narrow)| wide.covers(&narrow))
+}
+
 impl Entry {
     pub(super) fn parse(text: &str) -> Result<Entry, HostError> {
         if text.contains("://") {

@@ -129,6 +129,29 @@ fn allow_lists_take_domains_and_addresses_but_nothing_that_names_the_world() {
 }
 
 #[test]
+fn an_entry_covers_what_it_names_all_of() {
+    use super::entry::covers;
+    for (wide, narrow) in [
+        ("*", "a.b"),
+        ("a.com", "A.com."),
+        ("a.com", "a.com:443"),
+        ("*.b.com", "x.b.com"),
+        ("*.b.com", "*.x.b.com:1"),
+        ("*.b.com", "*.b.com"),
+        ("10.0.0.0/8", "10.1.0.0/16"),
+        ("10.0.0.0/8", "10.1.2.3"),
+    ] {
+        assert!(covers(wide, narrow), "{wide} {narrow}");
+        assert!(!covers(narrow, wide) || ["A.com.", "*.b.com"].contains(&narrow), "{narrow} {wide}");
+    }
+    for (wide, narrow) in
+        [("*.b.com", "b.com"), ("*.b.com", "xb.com"), ("a.com:1", "a.com:2"), ("no such", "a.com")]
+    {
+        assert!(!covers(wide, narrow), "{wide} {narrow}");
+    }
+}
+
+#[test]
 fn an_entry_means_its_hosts_and_no_others() {
     let policy = policy(
         &[

@@ -1,72 +1,121 @@
 //! `sbshctl doctor`: what can be enforced here, what is missing, and how to get it.
 
+mod fix;
+mod host;
+mod table;
+
 use super::agents::{self, Finding};
 use super::{print, print_json};
 use crate::caller::Caller;
+use crate::confinement::landlock;
 use crate::confinement::seccomp::{self, Watched};
 use crate::network::setup::{Namespace, Reach};
-use crate::pipeline::{Stop, confine, prepare, stop_words};
+use crate::pipeline::prepare::{self, Prepared};
+use crate::pipeline::{Stop, backend, stop_words};
 use crate::report;
-use crate::system::{notify, process};
+use crate::run::waiting;
+use crate::system::{self, notify, process};
+use host::Host;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
+use table::Backend;
 
 /// One thing that was looked at.
-struct Check {
-    name: &'static str,
-    ok: bool,
-    finding: String,
-    remedy: Option<String>,
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found; programs' own words may stand in it.
+    pub finding: String,
+    /// What to do.
+    pub remedy: Option<String>,
 }
 
-/// Looks and tells. The status is 0 only if commands can be confined here.
+/// Everything that was found.
+pub struct Findings {
+    /// One by one.
+    pub checks: Vec<Check>,
+    /// What each backend enforces here.
+    pub backends: Vec<Backend>,
+    /// The backend that commands get; `None`: they are refused.
+    pub taken: Option<&'static str>,
+}
+
+/// Looks at the machine.
+pub fn look(prepared: &Prepared) -> Findings {
+    let (network, reach) = network();
+    let gatekeeper = gatekeeper();
+    let host = table::Host { gatekeeper: gatekeeper.ok, network: reach };
+    let advice = Host::look().advice(&prepared.locations.binary.clone().unwrap_or_else(|| "sbsh".into()));
+    let mut checks = vec![kernel(), seccomp_filters(), gatekeeper, network];
+    let found = backend::find_bubblewrap(prepared);
+    let bubblewrap = found.map_err(|stop| stop_words(&stop)).and_then(|path| {
+        let version = bubblewrap(&path);
+        let trial = trial(&path);
+        let built = [&version, &trial].iter().try_for_each(|check| match check.ok {
+            true => Ok(()),
+            false => Err(check.finding.clone()),
+        });
+        checks.extend([version, trial]);
+        built
+    });
+    if let Err(why) = &bubblewrap
+        && !checks.iter().any(|check| check.name == "bubblewrap")
+    {
+        let remedy = report::install_command(&os_release());
+        checks.push(Check { name: "bubblewrap", ok: false, finding: why.clone(), remedy });
+    }
+    let gaps = system::landlock::version().map(|version| landlock::gaps(version, host.gatekeeper));
+    let gaps = gaps.ok_or_else(|| "this kernel has no Landlock, or was started without it".to_owned());
+    let namespaces = namespaces(&advice);
+    let own = if namespaces.ok { Ok(()) } else { Err(namespaces.finding.clone()) };
+    checks.push(namespaces);
+    let backends = vec![
+        Backend::of_namespaces("bubblewrap", bubblewrap, &host),
+        Backend::of_namespaces("namespaces", own, &host),
+        Backend::of_landlock(gaps),
+    ];
+    let wanted = backend::choose(prepared).ok().map(|mechanism| mechanism.name());
+    let taken = wanted.filter(|name| backends.iter().any(|b| b.name == *name && b.built.is_ok()));
+    checks.extend(["bash", "zsh", "sh", "fish"].map(shell));
+    Findings { checks, backends, taken }
+}
+
+fn os_release() -> String {
+    std::fs::read_to_string("/etc/os-release").unwrap_or_default()
+}
+
+/// Looks and tells; first puts right what needs no decision, if that is wanted. The status is 0 only if commands can be
+/// confined here.
 ///
 /// # Errors
 /// Broken settings.
-pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
-    let mut checks = vec![kernel(), seccomp_filters(), gatekeeper(), network()];
-    let prepared = prepare::policy(caller)?;
-    let backend = match confine::find_bubblewrap(&prepared) {
-        Ok(path) => {
-            checks.push(bubblewrap(&path));
-            checks.push(trial(&path));
-            checks.iter().rev().take(2).all(|c| c.ok)
-        }
-        Err(stop) => {
-            checks.push(Check {
-                name: "bubblewrap",
-                ok: false,
-                finding: stop_words(&stop),
-                remedy: report::install_command(
-                    &std::fs::read_to_string("/etc/os-release").unwrap_or_default(),
-                ),
-            });
-            false
-        }
-    };
+pub fn run(as_json: bool, fixes: bool, caller: &Caller) -> Result<i32, Stop> {
+    let fixed = if fixes { fix::all(caller.state_directory().as_deref()) } else { Vec::new() };
+    let found = look(&prepare::policy(caller)?);
     let agents = agents::look(caller);
-    checks.extend(["bash", "zsh", "sh", "fish"].map(shell));
-    let status = i32::from(!backend);
+    let status = i32::from(found.taken.is_none());
     if as_json {
-        let list: Vec<Value> = checks
+        let list: Vec<Value> = found
+            .checks
             .iter()
             .map(|c| json!({ "name": c.name, "ok": c.ok, "finding": c.finding, "remedy": c.remedy }))
             .collect();
-        print_json(
-            &json!({ "can_confine": backend, "checks": list, "agents": agents_json(&agents), "enforced": ENFORCED, "not_yet": NOT_YET }),
-        )?;
+        print_json(&json!({
+            "can_confine": found.taken.is_some(), "backend": found.taken, "checks": list,
+            "backends": table::json(&found.backends), "agents": agents_json(&agents), "fixed": fixed,
+        }))?;
         return Ok(status);
     }
     let mut text = String::new();
-    for check in &checks {
-        let _ = writeln!(
-            text,
-            "{} {:<12} {}",
-            if check.ok { "ok     " } else { "missing" },
-            check.name,
-            check.finding
-        );
+    for line in &fixed {
+        let _ = writeln!(text, "fixed   {line}");
+    }
+    for check in &found.checks {
+        let word = if check.ok { "ok     " } else { "missing" };
+        let _ = writeln!(text, "{word} {:<12} {}", check.name, check.finding);
         if let Some(remedy) = &check.remedy {
             let _ = writeln!(text, "        do: {remedy}");
         }
@@ -80,21 +129,18 @@ pub fn run(as_json: bool, caller: &Caller) -> Result<i32, Stop> {
             writeln!(text, "  {:<12} BYPASSES sbsh by {shell}; {}", finding.agent, finding.remedy)
         };
     }
-    let verdict = if backend {
-        "commands are confined by bubblewrap"
-    } else {
-        "commands are refused: nothing can confine them"
-    };
-    let _ = writeln!(text, "\n{verdict}\nenforced:");
-    ENFORCED.iter().for_each(|line| {
-        let _ = writeln!(text, "  {line}");
-    });
-    let _ = writeln!(text, "not enforced yet:");
-    NOT_YET.iter().for_each(|line| {
-        let _ = writeln!(text, "  {line}");
-    });
+    let _ = writeln!(text, "\nwhat is enforced here, by each backend:\n{}", table::text(&found.backends));
+    let _ = writeln!(text, "{}", verdict(found.taken));
     print(&text)?;
     Ok(status)
+}
+
+/// What becomes of commands.
+pub fn verdict(taken: Option<&str>) -> String {
+    match taken {
+        Some(name) => format!("commands are confined by {name}"),
+        None => "commands are refused: nothing can confine them".into(),
+    }
 }
 
 fn agents_json(agents: &[Finding]) -> Vec<Value> {
@@ -107,31 +153,12 @@ fn agents_json(agents: &[Finding]) -> Vec<Value> {
         .collect()
 }
 
-const ENFORCED: &[&str] = &[
-    "files: writes only where the policy allows; denied reads neither readable nor writable",
-    "protected names that exist: read-only, with the directories above them held in place",
-    "network: a namespace of its own; only what the gateway outside carries leaves it: TCP to allowed hosts",
-    "Unix sockets: those of servers inside, and those that allowUnixSockets names",
-    "calls that change files or connect: seen one by one; refused, recorded, or made outside once they are granted",
-    "names that do not exist yet: allowWrite, denyWrite and the protected ones",
-    "processes: own process, user, ipc, uts and cgroup namespaces; no capabilities; no new privileges",
-    "terminal: no typing into it (TIOCSTI, TIOCLINUX)",
-    "system calls: no namespaces, mounts, io_uring, bpf, keyrings, perf, userfaultfd, foreign ABIs",
-];
-
-const NOT_YET: &[&str] = &["questions about calls inside interactive shells"];
-
 fn kernel() -> Check {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let release = release.trim();
-    // WSL1 has no namespaces; its release ends in "-Microsoft", WSL2's in "-microsoft-standard-WSL2".
-    if release.ends_with("-Microsoft") {
-        return Check {
-            name: "kernel",
-            ok: false,
-            finding: format!("{release}: WSL1 cannot confine"),
-            remedy: Some("in Windows: wsl --set-version DISTRIBUTION 2".into()),
-        };
+    if let Some(hint) = crate::confinement::advice::on_kernel(release) {
+        let remedy = Some(hint.into());
+        return Check { name: "kernel", ok: false, finding: format!("{release}: WSL1"), remedy };
     }
     Check { name: "kernel", ok: true, finding: release.into(), remedy: None }
 }
@@ -162,26 +189,23 @@ fn gatekeeper() -> Check {
 }
 
 /// Makes a network namespace as a command would get it, in a process of its own.
-fn network() -> Check {
-    let entered = process::errand(Namespace::enter).map_err(|error| error.desc().to_owned());
-    let made = entered.and_then(|entered| entered).and_then(Namespace::furnish);
-    let (ok, finding, remedy) = match made.map(|entrances| entrances.reach) {
-        Ok(Reach::Every) => (true, "transparent: every TCP connection of every program arrives".into(), None),
+fn network() -> (Check, Result<Reach, String>) {
+    let made = process::errand(|| Namespace::enter().and_then(Namespace::furnish));
+    let made = made.map_err(|error| error.desc().to_owned()).and_then(|made| made);
+    let reach = made.map(|entrances| entrances.reach);
+    let (finding, remedy) = match &reach {
+        Ok(Reach::Every) => ("transparent: every TCP connection of every program arrives".into(), None),
         Ok(Reach::UsualPorts) => (
-            true,
             "transparent for the usual ports only (22, 80, 443, 8443, 9418)".into(),
             Some("load the kernel's nf_tables with its tproxy expression: modprobe nft_tproxy".into()),
         ),
-        Ok(Reach::Told) => {
-            (true, "by the proxies alone; programs are told of them by variables".into(), None)
-        }
+        Ok(Reach::Told) => ("by the proxies alone; programs are told of them by variables".into(), None),
         Err(why) => (
-            true,
             format!("by the proxies alone, programs are told of them by variables: {why}"),
             Some("allow this user network namespaces to make it transparent".into()),
         ),
     };
-    Check { name: "network", ok, finding, remedy }
+    (Check { name: "network", ok: true, finding, remedy }, reach)
 }
 
 fn bubblewrap(path: &Path) -> Check {
@@ -196,6 +220,16 @@ fn bubblewrap(path: &Path) -> Check {
         finding: format!("{version} at {}", path.display()),
         remedy: (!ok).then(|| "install bubblewrap 0.5 or newer".into()),
     }
+}
+
+/// sbsh's own boundary, built around nothing.
+fn namespaces(advice: &[String]) -> Check {
+    let built = waiting::trial();
+    let remedy = (built.is_err() && !advice.is_empty()).then(|| advice.join("\n        or: "));
+    let finding = built
+        .as_ref()
+        .map_or_else(Clone::clone, |()| "a trial boundary could be built without bubblewrap".to_owned());
+    Check { name: "namespaces", ok: built.is_ok(), finding, remedy }
 }
 
 /// The real thing: a boundary around `true`.
@@ -242,6 +276,10 @@ fn shell(name: &'static str) -> Check {
         .iter()
         .map(|d| Path::new(d).join(name))
         .find(|p| process::is_program(p));
+    // Its package has its name; only whose that of `sh` is differs.
+    let wanted = (found.is_none() && name != "sh").then(os_release);
+    let remedy = wanted.and_then(|release| report::install_command(&release));
+    let remedy = remedy.map(|command| command.replace("bubblewrap", name));
     Check {
         name,
         ok: found.is_some(),
@@ -249,6 +287,6 @@ fn shell(name: &'static str) -> Check {
             || "not installed; sbsh called by this name would say so".into(),
             |p| p.display().to_string(),
         ),
-        remedy: None,
+        remedy,
     }
 }

@@ -1,0 +1,143 @@
+//! connect(2), bind(2) and listen(2) of the inside.
+//!
+//! Owns what becomes of them by what `socket` finds, and who waits with a caller whose connect takes its time.
+
+use super::call::{Call, Named};
+use super::door;
+use super::rules::{Judgement, Reachable};
+use super::socket::{self, Around, Connect, Unfinished, Wanted};
+use super::violation::Why;
+use super::watch::{Gatekeeper, News, violation};
+use crate::system::notify::{Notification, Reply};
+use crate::system::{connecting, host, landlock, process, stranger};
+use nix::errno::Errno;
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+impl Gatekeeper<'_> {
+    pub(super) fn connect(&mut self, asked: Notification, call: Call, wanted: Wanted) -> Option<Reply> {
+        // Without a tree nothing can be looked at, and nothing is connected.
+        let Some(places) = &self.places else { return Some(Reply::Fail(Errno::EACCES)) };
+        if !self.listener.still_waits(asked.id) {
+            return None;
+        }
+        let (held, once) = (&self.held, &self.once);
+        let granted = |path: &Path| {
+            held.is_granted(path, Why::Socket) || once.iter().any(|(p, why)| p == path && *why == Why::Socket)
+        };
+        let spoken = RefCell::new(None);
+        let spoke =
+            |path: &Path, rule: &str| *spoken.borrow_mut() = Some((path.to_path_buf(), rule.to_owned()));
+        let around = Around { diag: self.own.diag.as_ref(), first: self.own.first, door: self.own.door };
+        let outcome = socket::connect(wanted, places, self.rules, &granted, &spoke, &around);
+        if let Some((path, rule)) = spoken.into_inner()
+            && self.ledger.speaks(&path)
+        {
+            let _ = (self.tell)(News::Spoke(path, rule));
+        }
+        match outcome {
+            Connect::Done(Ok(())) => Some(Reply::Value(0)),
+            Connect::Done(Err(error)) | Connect::Failed(error) => Some(Reply::Fail(error)),
+            Connect::Unfinished(rest) => self.leave_to_another(asked, &rest),
+            Connect::Refused(path, reachable) => {
+                let (why, reason) = match reachable {
+                    Reachable::Never => (Why::Own, "sbsh's own socket"),
+                    _ => (Why::Socket, "its server is outside"),
+                };
+                let violation = violation(asked, call, &path, why, reason);
+                self.hold_or(asked, call, violation, Reply::Fail(Errno::EACCES))
+            }
+        }
+    }
+
+    /// A process of its own waits with the caller; it ends when the connect does or the caller is gone.
+    fn leave_to_another(&self, asked: Notification, rest: &Unfinished) -> Option<Reply> {
+        match process::fork() {
+            Ok(process::Fork::Parent(_)) => None,
+            Ok(process::Fork::Child) => {
+                let done = rest.finish(|| self.listener.still_waits(asked.id));
+                let reply = done.map_or_else(Reply::Fail, |()| Reply::Value(0));
+                let _ = self.listener.answer(asked.id, reply);
+                process::exit_now(0)
+            }
+            Err(error) => Some(Reply::Fail(error)),
+        }
+    }
+
+    /// Asked about only where no namespace keeps others from connecting: TCP is refused.
+    pub(super) fn listen(&mut self, asked: Notification, socket: i32, backlog: i32) -> Reply {
+        let listen = || {
+            // A copy, so that what is looked at and what listens are the same.
+            let socket = stranger::descriptor(asked.thread, socket)?;
+            // A port, or an abstract name, would be one of the whole machine's: others would come to it.
+            if !connecting::is_unix(&socket)? || !connecting::has_path(&socket) {
+                return Err(Errno::EACCES);
+            }
+            if !self.listener.still_waits(asked.id) {
+                return Err(Errno::EINTR);
+            }
+            connecting::listen(&socket, backlog)
+        };
+        listen().map_or_else(Reply::Fail, |()| Reply::Value(0))
+    }
+
+    /// Asked about where no mount and no network namespace is below.
+    pub(super) fn bind(&mut self, asked: Notification, call: Call, named: Named) -> Reply {
+        self.try_to_bind(asked, call, named).unwrap_or_else(Reply::Fail)
+    }
+
+    fn try_to_bind(&mut self, asked: Notification, call: Call, named: Named) -> nix::Result<Reply> {
+        let socket = match stranger::descriptor(asked.thread, named.socket) {
+            // It hides itself, or a container's filter keeps us from it. Landlock holds names where it allows none, and TCP;
+            // and nobody listens by what is not seen.
+            Err(Errno::EPERM) if landlock::version().is_some_and(|version| version >= 4) => {
+                return Ok(Reply::Continue);
+            }
+            socket => socket?,
+        };
+        let length = usize::try_from(named.length).map_err(|_| Errno::EINVAL)?;
+        if named.length > socket::LONGEST {
+            return Err(Errno::EINVAL);
+        }
+        let address = stranger::bytes(asked.thread, named.address, length)?;
+        if !connecting::is_unix(&socket)? {
+            // The end of a connection that goes to the gateway is on the loopback; nobody listens.
+            let ipv6 = connecting::tcp_family(&socket)? == libc::AF_INET6;
+            let meant = door::parse(&address, ipv6).ok_or(Errno::EAFNOSUPPORT)?;
+            let some = (meant.ip().is_unspecified() || meant.ip().is_loopback()) && meant.port() == 0;
+            return if some { Ok(Reply::Value(0)) } else { Err(Errno::EACCES) };
+        }
+        let name = address.get(2..).unwrap_or_default();
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+        let text = Path::new(OsStr::from_bytes(name.get(..end).unwrap_or_default()));
+        if text.as_os_str().is_empty() {
+            // An abstract name, or any: nothing listens there.
+            return Ok(Reply::Continue);
+        }
+        let places = self.places.as_ref().ok_or(Errno::EACCES)?;
+        let path = places.find_text(asked.thread, text)?;
+        let judgement = self.judge_path(&path);
+        match &judgement {
+            Judgement::Passes if self.is_made_below(&path) => return Ok(Reply::Continue),
+            Judgement::Passes => {}
+            Judgement::Own => return Ok(Reply::Continue),
+            other => {
+                let (why, reason) = match other {
+                    Judgement::Protected(reason) => (Why::Protected, *reason),
+                    Judgement::Hidden => (Why::Hidden, ""),
+                    _ => (Why::Outside, ""),
+                };
+                self.record(&violation(asked, call, &path, why, reason));
+                return Err(Errno::EROFS);
+            }
+        }
+        let mask = stranger::umask(asked.thread).unwrap_or(0o077);
+        if !self.listener.still_waits(asked.id) {
+            return Err(Errno::EINTR);
+        }
+        host::Holder::open(&path)?.bind(&socket, mask)?;
+        Ok(Reply::Value(0))
+    }
+}

@@ -1,0 +1,175 @@
+//! Which mechanism builds the boundary, and starting it before anything is known of the command.
+//!
+//! Owns which mechanism is taken, where bubblewrap is looked for and whom it must belong to. Must not plan anything. What
+//! is usual works nearly everywhere, so whether it does is looked at only where the early start has shown a doubt.
+
+use super::Stop;
+use super::prepare::Prepared;
+use crate::confinement::Mechanism;
+use crate::policy::Backend;
+use crate::run::RunError;
+use crate::run::hostfile;
+use crate::run::waiting::{self, Waiting};
+use crate::system::{landlock, namespaces, process};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Where bubblewrap is looked for: never by the caller's PATH.
+const BUBBLEWRAP: &[&str] =
+    &["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
+
+/// What builds the boundary: under `auto` bubblewrap where it is installed, else sbsh itself.
+///
+/// # Errors
+/// [`Stop::NoBackend`].
+pub fn choose(prepared: &Prepared) -> Result<Mechanism, Stop> {
+    let policy = &prepared.policy;
+    match policy.backend.value {
+        Backend::Namespaces => Ok(Mechanism::Namespaces),
+        Backend::Landlock if landlock::version().is_none() => Err(Stop::NoBackend(format!(
+            "backend landlock ({}): this kernel has no Landlock, or was started without it",
+            policy.backend.origin
+        ))),
+        Backend::Landlock => Ok(Mechanism::Landlock),
+        Backend::Bubblewrap => find_bubblewrap(prepared).map(Mechanism::Bubblewrap),
+        Backend::Auto if policy.bwrap_path.is_some() => find_bubblewrap(prepared).map(Mechanism::Bubblewrap),
+        Backend::Auto => Ok(USUAL.get_or_init(usual).clone()),
+        other => Err(Stop::NoBackend(format!(
+            "backend {} ({}) is not for this system; use \"bubblewrap\", \"namespaces\", \"landlock\" or \"auto\"",
+            other.name(),
+            policy.backend.origin
+        ))),
+    }
+}
+
+/// What `auto` takes: what is usual, and Landlock where neither that nor our own builder can be had.
+fn usual() -> Mechanism {
+    let usual = guess();
+    if *NAMESPACES.get_or_init(|| process::errand(namespaces::of_user).is_ok_and(|made| made.is_ok())) {
+        return usual;
+    }
+    let landlock = landlock::version().map(|_| Mechanism::Landlock);
+    match &usual {
+        // It may have more rights than this process: set-user-ID, or by a profile of its own.
+        Mechanism::Bubblewrap(path) if works(path) => usual,
+        _ if waiting::trial().is_ok() => Mechanism::Namespaces,
+        _ => landlock.unwrap_or(usual),
+    }
+}
+
+/// What it takes, once it is known: the same in all processes of a run.
+static USUAL: OnceLock<Mechanism> = OnceLock::new();
+
+/// Whether namespaces can be made here, once it is known.
+static NAMESPACES: OnceLock<bool> = OnceLock::new();
+
+/// What is taken wherever it works.
+fn guess() -> Mechanism {
+    installed().map_or(Mechanism::Namespaces, Mechanism::Bubblewrap)
+}
+
+/// Whether bubblewrap can build the least of sandboxes, with no network that we made.
+fn works(bubblewrap: &Path) -> bool {
+    let mut command = Command::new(bubblewrap);
+    command.args([
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-net",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+    ]);
+    // The program that it is itself is there in any case.
+    command.args(["--", "/proc/self/exe", "--version"]);
+    let command = command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn installed() -> Option<PathBuf> {
+    BUBBLEWRAP.iter().map(PathBuf::from).find(|path| trusted(path))
+}
+
+/// The bubblewrap binary, which must be the system's own.
+///
+/// # Errors
+/// [`Stop::NoBackend`].
+pub fn find_bubblewrap(prepared: &Prepared) -> Result<PathBuf, Stop> {
+    if let Some(setting) = &prepared.policy.bwrap_path {
+        return trusted(&setting.value).then(|| setting.value.clone()).ok_or_else(|| {
+            Stop::NoBackend(format!("bwrapPath ({}) is not a program of root's alone", setting.origin))
+        });
+    }
+    if let Some(found) = installed() {
+        return Ok(found);
+    }
+    let untrusted = BUBBLEWRAP.iter().find(|path| process::is_program(Path::new(path)));
+    Err(Stop::NoBackend(match untrusted {
+        Some(path) => format!("'{path}' does not belong to root alone, so it is not used"),
+        None => "bubblewrap (bwrap) is not installed".into(),
+    }))
+}
+
+/// Whatever builds, started before anything was known of the command.
+#[derive(Debug)]
+pub struct Early {
+    waiting: Option<Waiting>,
+    closed: Vec<i32>,
+}
+
+impl Early {
+    /// Starts what is likely to be wanted. If it cannot be started, that is said when it is needed.
+    pub fn start(closed: Vec<i32>) -> Early {
+        let likely = match hostfile::habit() {
+            Some(habit) if habit == Mechanism::Namespaces.name() => Mechanism::Namespaces,
+            Some(habit) if habit == Mechanism::Landlock.name() => Mechanism::Landlock,
+            _ => guess(),
+        };
+        let waiting = Waiting::start(likely, &closed).ok();
+        // Whoever has the right makes a network namespace without a user namespace.
+        let shown = |waiting: &Waiting| match waiting.mechanism {
+            Mechanism::Namespaces => true,
+            _ => waiting.has_network && !nix::unistd::geteuid().is_root(),
+        };
+        if waiting.as_ref().is_some_and(shown) {
+            let _ = NAMESPACES.set(true);
+        }
+        Early { waiting, closed }
+    }
+
+    /// The one that waits, if it is this; else this one.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn of(self, mechanism: &Mechanism) -> Result<Waiting, RunError> {
+        match self.waiting {
+            Some(waiting) if waiting.mechanism == *mechanism => Ok(waiting),
+            other => {
+                if other.is_some() || *mechanism == Mechanism::Landlock {
+                    hostfile::get_used_to(mechanism.name());
+                }
+                drop(other);
+                Waiting::start(mechanism.clone(), &self.closed)
+            }
+        }
+    }
+}
+
+/// A program that root alone could have put there.
+fn trusted(path: &Path) -> bool {
+    let by_root = |owner: u32| owner == 0 || owner == OVERFLOW && !root_is_mapped();
+    process::is_program(path)
+        && std::fs::metadata(path).is_ok_and(|m| by_root(m.uid()) && m.mode() & 0o022 == 0)
+}
+
+/// The owner that is shown for users who have no number in this user namespace (user_namespaces(7)).
+const OVERFLOW: u32 = 65534;
+
+/// Whether the machine's root has a number here; in a user namespace of an ordinary user it has none.
+fn root_is_mapped() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.lines().any(|line| line.split_whitespace().nth(1) == Some("0"))
+}

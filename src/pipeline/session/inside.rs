@@ -1,0 +1,168 @@
+//! The run behind the front end: a process of its own on the session's pty, which confines the shell as any other.
+//!
+//! Owns what that process has and what it must not have: never the person's terminal, never the pty's other side.
+
+use super::super::covers::Covers;
+use super::super::journal::Journal;
+use super::super::prepare::Prepared;
+use super::super::shells::Shell;
+use super::super::{Stop, backend, confine, stop};
+use super::started;
+use crate::caller::Caller;
+use crate::run::{RunError, front};
+use crate::session::channel::Channel;
+use crate::session::inner::{self, Start};
+use crate::session::output::Output;
+use crate::session::shell::{self, Manner};
+use crate::session::terminal::Person;
+use crate::session::wire::{RunEnd, Wire};
+use crate::system::process::{self, Fork};
+use crate::system::pty::{self, FIRST_GIVEN, Pty};
+use crate::system::signals::{self, Arrivals, CallerSignals};
+use crate::system::{descriptors, private};
+use nix::fcntl::OFlag;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+/// What the run is made of.
+pub(super) struct Parts<'a> {
+    pub(super) shell: &'a Shell,
+    pub(super) prepared: &'a Prepared,
+    pub(super) covers: &'a Covers,
+    pub(super) caller: &'a Caller,
+    pub(super) journal: &'a Journal,
+    /// How the caller left the signals; all are blocked now.
+    pub(super) signals: CallerSignals,
+}
+
+/// The descriptors that the shell inside is given besides the standard ones, and what is kept out of it.
+struct Given {
+    slave: OwnedFd,
+    lines: OwnedFd,
+    answers: OwnedFd,
+    /// Its script and what goes with it. Not there for a shell that cannot be led; then it has none of these.
+    boot: Option<Vec<OwnedFd>>,
+    front_end: UnixStream,
+}
+
+/// Starts the run; the shell as the front end has it, and whether its lines come from there.
+///
+/// # Errors
+/// [`RunError`]; then nothing was started.
+pub(super) fn start(parts: &Parts<'_>, person: &Person) -> Result<(shell::Shell, bool), Stop> {
+    let mark = private::token().map_err(RunError::system("draw a number"))?;
+    if let Some(start) = started::start(parts.shell, mark)
+        && let Some(shell) = begin(parts, person, Some(&start))?
+    {
+        return Ok((shell, true));
+    }
+    let ended = || RunError::system::<nix::Error>("start a process")(nix::Error::ECHILD);
+    Ok((begin(parts, person, None)?.ok_or_else(ended)?, false))
+}
+
+/// Starts it with the shell led so, or by itself. A terminal that does not say where its cursor is has no use for a line
+/// editor: nothing was started for it then. It is asked while the run prepares itself.
+fn begin(parts: &Parts<'_>, person: &Person, start: Option<&Start>) -> Result<Option<shell::Shell>, Stop> {
+    if start.is_some() {
+        person.ask();
+    }
+    let failed = |what| RunError::system::<nix::Error>(what);
+    let size = person.size().ok_or_else(|| failed("tell the size of the terminal")(nix::Error::ENOTTY))?;
+    let pty = Pty::open(&size, person.settings()).map_err(failed("open a terminal"))?;
+    let (lines, to) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed("make a pipe"))?;
+    let (from, answers) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed("make a pipe"))?;
+    let (near, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
+    let boot = start.map(boot).transpose()?;
+    let slave = pty.slave.try_clone().map_err(RunError::system("copy a descriptor"))?;
+    let arrivals = Arrivals::new().map_err(failed("make a signal descriptor"))?;
+    let given = Given { slave, lines, answers, boot, front_end: far };
+    let child = match process::fork().map_err(failed("start a process"))? {
+        Fork::Parent(child) => child,
+        Fork::Child => {
+            // Held here, they would keep the session alive after its front end.
+            [pty.master.as_raw_fd(), pty.slave.as_raw_fd(), to.as_raw_fd(), from.as_raw_fd()]
+                .into_iter()
+                .chain([near.as_raw_fd(), person.descriptor().as_raw_fd(), arrivals.descriptor().as_raw_fd()])
+                .for_each(descriptors::close);
+            process::exit_now(run(parts, start, given).unwrap_or_else(|stop| stop.report()));
+        }
+    };
+    drop(given);
+    if start.is_some() {
+        let answers = person.answers();
+        let told = (&near).write_all(&[u8::from(answers)]);
+        if !answers || told.is_err() {
+            drop(near);
+            process::reap(child);
+            return if answers {
+                Err(failed("start a process")(nix::Error::ECHILD).into())
+            } else {
+                Ok(None)
+            };
+        }
+    }
+    let wire = Wire::new(near).map_err(RunError::system("use a socket"))?;
+    let (output, nudge) = match start {
+        Some(start) => (Output::new(inner::marker(&start.mark)), inner::nudge(start.shell)),
+        None => (Output::without_marks(), &b""[..]),
+    };
+    let manner = Manner { output, settings: person.settings().clone(), nudge };
+    let mut shell = shell::Shell::new(pty, Channel::new(to, from), wire, arrivals, child, manner);
+    if let Some(start) = start {
+        shell.type_first(&inner::first_line(start));
+    }
+    Ok(Some(shell))
+}
+
+/// In the process of the run: its exit status.
+fn run(parts: &Parts<'_>, start: Option<&Start>, given: Given) -> Result<i32, Stop> {
+    signals::restore(parts.signals);
+    let failed = |what| RunError::system::<nix::Error>(what);
+    pty::lead_session_on(given.slave.as_fd()).map_err(failed("take the session's terminal"))?;
+    if let Some(boot) = given.boot {
+        for (number, end) in (FIRST_GIVEN..).zip([given.lines, given.answers].into_iter().chain(boot)) {
+            descriptors::put(end.as_raw_fd(), number).map_err(failed("place a descriptor"))?;
+        }
+    }
+    drop(given.slave);
+    let early = backend::Early::start(Vec::new());
+    let mut invocation = parts.shell.invocation.clone();
+    if let Some(start) = start {
+        invocation.arguments = inner::arguments(start);
+    }
+    let shell = Shell { invocation, path: parts.shell.path.clone() };
+    let plan = confine::plan(parts.prepared, parts.covers.clone(), &[], &[])?;
+    let mut word = [0];
+    let heard = start.is_none() || (&given.front_end).read_exact(&mut word).is_ok() && word == [1];
+    if !heard {
+        // What was started early ends with this; the front end starts anew.
+        drop(early);
+        return Ok(0);
+    }
+    let session = RunEnd::new(Wire::new(given.front_end).map_err(RunError::system("use a socket"))?);
+    let outcome =
+        confine::run(&shell, plan, parts.prepared, parts.caller, early, parts.journal, Some(session))?;
+    stop::report_outcome(&outcome, &[], None);
+    Ok(front::end(outcome.ending))
+}
+
+/// A file without a name that holds the shell's script, and what [`Start::boot`] says of the descriptors behind it.
+fn boot(start: &Start) -> Result<Vec<OwnedFd>, RunError> {
+    let file =
+        memfd_create(c"sbsh", MFdFlags::MFD_CLOEXEC).map_err(RunError::system("make a file in memory"))?;
+    let mut file = File::from(file);
+    let written = move || -> std::io::Result<Vec<OwnedFd>> {
+        file.write_all(&inner::bootstrap(start))?;
+        let mut all = vec![OwnedFd::from(file)];
+        if start.shell == inner::Shell::Bash {
+            let (tape, ink) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+            let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+            all.extend([ink, tape, null.into()]);
+        }
+        Ok(all)
+    };
+    written().map_err(RunError::system("write a file in memory"))
+}
