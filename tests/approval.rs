@@ -50,6 +50,7 @@ fn asked_in_a_session() {
             None => vec![Choice::Once, Choice::Session, Choice::Always],
         },
         target,
+        targets_too: Vec::new(),
         place: None,
     };
     let answer = speaker(std::env::var_os(ASKPASS).map(PathBuf::from), &[], false).ask(&question);
@@ -205,7 +206,7 @@ impl Conversation {
 
     /// Reads until this was shown behind what was seen before.
     fn until(&mut self, marker: &str) -> &mut Conversation {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         while !self.seen.contains(marker) {
             assert!(Instant::now() < end, "no {marker:?} in {:?}", self.seen);
             self.look(200);
@@ -213,12 +214,12 @@ impl Conversation {
         self
     }
 
-    /// Types. What comes before the question stands completely is dropped, so it is typed until something is shown.
+    /// Types. What comes too soon behind a question is dropped by the console, so it is typed until something is shown.
     fn types(&mut self, keys: &[u8]) -> &mut Conversation {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             self.master.as_ref().unwrap().write_all(keys).unwrap();
-            if self.look(300) {
+            if self.look(1500) {
                 return self;
             }
             assert!(Instant::now() < end, "no answer to {keys:?} after {:?}", self.seen);
@@ -244,7 +245,7 @@ impl Conversation {
 
     /// Waits for the end, and sees that the terminal is as it was.
     fn end(&mut self) -> ExitStatus {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;

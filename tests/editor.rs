@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 /// Names the directory with what the editor is to be, for the other process.
 const PLACE: &str = "SBSH_TEST_EDITOR";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the other process is told in a file.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]

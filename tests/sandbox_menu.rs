@@ -183,7 +183,7 @@ impl Menu {
     /// Waits until all these were shown since the last key.
     #[track_caller]
     fn until(&mut self, markers: &[&str]) -> String {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         while !markers.iter().all(|marker| self.seen.contains(marker)) {
             assert!(Instant::now() < end, "no {markers:?} in {:?}", self.seen);
             self.look(200);
@@ -205,7 +205,7 @@ impl Menu {
     /// Waits for the end, and sees that the terminal is as it was.
     #[track_caller]
     fn end(&mut self) -> ExitStatus {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;

@@ -75,6 +75,8 @@ pub enum Choice {
     Grant,
     /// For [`Kind::Again`]: outside, this once.
     Outside,
+    /// For a question about several hosts: to be asked about each.
+    Each,
 }
 
 impl Choice {
@@ -92,6 +94,7 @@ impl Choice {
             Choice::Never => "never",
             Choice::Grant => "grant",
             Choice::Outside => "outside",
+            Choice::Each => "each",
         }
     }
 
@@ -106,6 +109,7 @@ impl Choice {
             Choice::Grant => b'g',
             // Never beside `Once`.
             Choice::Outside => b'o',
+            Choice::Each => b'e',
         }
     }
 
@@ -119,6 +123,7 @@ impl Choice {
             Choice::Never => Answer::Never { by: format!("{by} said never") },
             Choice::Grant => Answer::Grant,
             Choice::Outside => Answer::Outside,
+            Choice::Each => Answer::Each,
         }
     }
 }
@@ -139,6 +144,8 @@ pub enum Answer {
     Grant,
     /// Again, outside.
     Outside,
+    /// Asked about each of them instead.
+    Each,
     /// No, from now on; `by` as for `No`.
     Never {
         /// E.g. `the person at the terminal said never`.
@@ -171,6 +178,7 @@ impl Answer {
             Answer::AlwaysUser => "always-user",
             Answer::Grant => "grant",
             Answer::Outside => "outside",
+            Answer::Each => "each",
             Answer::Never { .. } => "never",
             Answer::No { .. } => "no",
         }
@@ -229,6 +237,8 @@ pub struct Question {
     pub argv: Option<Vec<String>>,
     /// For [`Kind::Network`]: where to.
     pub target: Option<NetworkTarget>,
+    /// Others that the same answer is for.
+    pub targets_too: Vec<NetworkTarget>,
     /// For [`Kind::Write`] and [`Kind::Socket`]: what exactly.
     pub place: Option<PathTarget>,
     /// What may be answered besides no.
@@ -239,15 +249,15 @@ impl Question {
     /// With what every question has.
     pub fn new(kind: Kind, command: Vec<u8>, cwd: &Path, why: String, choices: Vec<Choice>) -> Question {
         let cwd = cwd.to_path_buf();
-        let (rule, origin, argv, target, place) = Default::default();
-        Question { kind, command, cwd, rule, origin, why, argv, target, place, choices }
+        let (rule, origin, argv, target, targets_too, place) = Default::default();
+        Question { kind, command, cwd, rule, origin, why, argv, target, targets_too, place, choices }
     }
 
     /// The question in full as lines of text, escaped, without choices.
     pub fn lines(&self) -> Vec<String> {
         use std::os::unix::ffi::OsStrExt;
         let mut lines = vec![self.kind.headline().to_owned()];
-        if let Some(target) = &self.target {
+        for target in self.target.iter().chain(&self.targets_too) {
             lines.push(format!("  to:    {}", target.place()));
             if let Some(program) = &target.program {
                 lines.push(format!("  by:    {}", visible(program.as_bytes())));
@@ -324,6 +334,7 @@ impl Question {
             why: "a rule asks".to_owned(),
             argv: None,
             target: None,
+            targets_too: Vec::new(),
             place: None,
             choices: vec![Choice::Once, Choice::Session, Choice::Always],
         }

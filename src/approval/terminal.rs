@@ -53,8 +53,7 @@ impl Terminal {
         for (index, text) in pages.iter().enumerate() {
             taken.show(text)?;
             if index + 1 < pages.len() {
-                taken.show(&more(index, pages.len()))?;
-                taken.forget_typed()?;
+                taken.asks(&more(index, pages.len()))?;
                 if let Some(no) = next_page(&taken) {
                     let _ = taken.show("\n");
                     return Ok(no);
@@ -62,8 +61,7 @@ impl Terminal {
                 taken.show("\n")?;
             }
         }
-        taken.show(&keys(&question.choices))?;
-        taken.forget_typed()?;
+        taken.asks(&keys(&question.choices))?;
         let answer = answered(&taken, &question.choices);
         // The echo is a courtesy; the answer stands, and says itself why there was none.
         let _ = taken.show(&format!("{}\n", answer.name()));
@@ -173,6 +171,7 @@ pub(super) fn keys(choices: &[Choice]) -> String {
             Choice::Never => "ne[v]er",
             Choice::Grant => "[g]rant exactly this and run again",
             Choice::Outside => "run [o]utside once",
+            Choice::Each => "[e]ach by itself",
         })
         .collect();
     words.push("[n]o");

@@ -80,8 +80,8 @@ pub enum ToFront {
         /// How a person allows it.
         advice: Option<String>,
     },
-    /// To be asked now, on the caller's terminal.
-    Ask(Asked),
+    /// To be asked now, on the caller's terminal, in one question; a reply for each comes back, in this order.
+    Ask(Vec<Asked>),
     /// From the gatekeeper, likewise.
     AskCall(AskedCall),
     /// From a broker, likewise.

@@ -1,5 +1,5 @@
-//! Questions about unknown hosts: one for all connections to a target that wait at the same time, one after the other
-//! on the caller's terminal, and not more than a person can bear.
+//! Questions about unknown hosts: one for all connections to a target that wait at the same time, and on the caller's
+//! terminal one for all targets that came up while the one before was answered; not more than a person can bear.
 //!
 //! Owns the asking. A question, once begun, is seen through whatever becomes of the connections that raised it: a
 //! program that hangs up must not leave its answer to be read as the answer to the next question.
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::spawn_local;
 
 /// Questions about unknown hosts that one command may raise; then it is a flood, and the answer is no.
@@ -31,8 +31,12 @@ pub struct Questions {
     inside: Option<Inside>,
     /// Whether the last question reached nobody: then nobody is there to be told which program asks.
     unheard: Cell<bool>,
-    front: Mutex<Option<(BufReader<OwnedReadHalf>, OwnedWriteHalf)>>,
+    /// What is to be asked on the caller's terminal next.
+    queue: RefCell<Vec<(Asked, oneshot::Sender<Reply>)>>,
+    front: Mutex<Option<Front>>,
 }
+
+type Front = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
 
 impl Questions {
     /// `front` leads to the process that the caller started, and does not block; `inside` is the sandbox's network.
@@ -46,8 +50,8 @@ impl Questions {
     ) -> io::Result<Questions> {
         let (read, write) = UnixStream::from_std(front)?.into_split();
         let front = Mutex::new(Some((BufReader::new(read), write)));
-        let (waiting, asked, unheard) = Default::default();
-        Ok(Questions { desk, waiting, asked, inside, unheard, front })
+        let (waiting, asked, unheard, queue) = Default::default();
+        Ok(Questions { desk, waiting, asked, inside, unheard, queue, front })
     }
 
     /// Asks, or waits for the answer to the same question.
@@ -79,7 +83,7 @@ impl Questions {
         spawn_local(async move {
             let heard = !all.unheard.get();
             let asked = Asked::about(&target, if heard { all.program(from).await } else { None });
-            let reply = match all.ask_front(&asked).await {
+            let reply = match all.ask_front(asked.clone()).await {
                 Reply::Nobody(_) => all.ask_desk(asked).await,
                 reply => reply,
             };
@@ -100,24 +104,21 @@ impl Questions {
         tokio::task::spawn_blocking(move || asking_program::name(inside, from)).await.ok().flatten()
     }
 
-    /// The caller's terminal; one question after the other.
-    async fn ask_front(&self, asked: &Asked) -> Reply {
+    /// The caller's terminal; one question after the other. Whoever comes to it first takes along all who wait.
+    async fn ask_front(&self, asked: Asked) -> Reply {
+        let (tell, mut told) = oneshot::channel();
+        self.queue.borrow_mut().push((asked, tell));
         let mut line = self.front.lock().await;
-        let Some((from, to)) = line.as_mut() else { return nobody("the caller is gone") };
-        let Ok(mut text) = serde_json::to_vec(&ToFront::Ask(asked.clone())) else { return nobody("") };
-        text.push(b'\n');
-        let mut answer = String::new();
-        let sent = to.write_all(&text).await;
-        match (sent, from.read_line(&mut answer).await) {
-            (Ok(()), Ok(length)) if length > 0 => {
-                serde_json::from_str(&answer).unwrap_or_else(|_| nobody("the answer is unreadable"))
-            }
-            // The front ended: jobs of the command live on without a terminal.
-            _ => {
-                *line = None;
-                nobody("the caller is gone")
+        // Else somebody has asked for us.
+        if told.is_empty() {
+            let (hosts, tells): (Vec<_>, Vec<_>) = self.queue.take().into_iter().unzip();
+            let replies = talk(&mut line, &hosts).await;
+            for (index, tell) in tells.into_iter().enumerate() {
+                let reply = replies.as_ref().map_or_else(|why| nobody(why), |all| reply_for(all, index));
+                let _ = tell.send(reply);
             }
         }
+        told.try_recv().unwrap_or_else(|_| nobody("the question was lost"))
     }
 
     async fn ask_desk(&self, asked: Asked) -> Reply {
@@ -125,6 +126,30 @@ impl Questions {
         let reply = tokio::task::spawn_blocking(move || desk.ask(&asked)).await;
         reply.unwrap_or_else(|_| nobody("asking failed"))
     }
+}
+
+/// Asks about all of them; why nobody answered.
+async fn talk(line: &mut Option<Front>, hosts: &[Asked]) -> Result<Vec<Reply>, &'static str> {
+    const GONE: &str = "the caller is gone";
+    let (from, to) = line.as_mut().ok_or(GONE)?;
+    let mut text = serde_json::to_vec(&ToFront::Ask(hosts.to_vec())).unwrap_or_default();
+    text.push(b'\n');
+    let mut answer = String::new();
+    let sent = to.write_all(&text).await;
+    match (sent, from.read_line(&mut answer).await) {
+        (Ok(()), Ok(length)) if length > 0 => {
+            serde_json::from_str(&answer).map_err(|_| "the answer is unreadable")
+        }
+        // The front ended: jobs of the command live on without a terminal.
+        _ => {
+            *line = None;
+            Err(GONE)
+        }
+    }
+}
+
+fn reply_for(replies: &[Reply], index: usize) -> Reply {
+    replies.get(index).cloned().unwrap_or_else(|| nobody("the answer is unreadable"))
 }
 
 fn nobody(why: &str) -> Reply {
@@ -175,16 +200,50 @@ mod tests {
             }
             let (evil, friend) = (target("evil.example"), Rc::clone(&questions));
             let second = spawn_local(async move { friend.ask(&evil, NOWHERE).await });
-            to.write_all(b"\"Session\"\n").await.unwrap();
+            to.write_all(b"[\"Session\"]\n").await.unwrap();
             assert!(from.next_line().await.unwrap().unwrap().contains("evil.example"));
-            to.write_all(b"{\"No\":\"the person\"}\n").await.unwrap();
+            to.write_all(b"[{\"No\":\"the person\"}]\n").await.unwrap();
             assert_eq!(second.await.unwrap(), Ok(Reply::No("the person".into())));
             // And the same target can be asked about again.
             let (harmless, friend) = (target("harmless.example"), Rc::clone(&questions));
             let third = spawn_local(async move { friend.ask(&harmless, NOWHERE).await });
             assert!(from.next_line().await.unwrap().unwrap().contains("harmless.example"));
-            to.write_all(b"\"Once\"\n").await.unwrap();
+            to.write_all(b"[\"Once\"]\n").await.unwrap();
             assert_eq!(third.await.unwrap(), Ok(Reply::Once));
+        });
+    }
+
+    #[test]
+    fn those_that_came_while_one_was_answered_are_asked_together_and_answered_each() {
+        run(async {
+            let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+            near.set_nonblocking(true).unwrap();
+            far.set_nonblocking(true).unwrap();
+            let questions = Rc::new(Questions::new(Arc::new(NoDesk), near, None).unwrap());
+            let (from, mut to) = UnixStream::from_std(far).unwrap().into_split();
+            let mut from = BufReader::new(from).lines();
+            let ask = |name: &str| {
+                let (target, friend) = (target(name), Rc::clone(&questions));
+                spawn_local(async move { friend.ask(&target, NOWHERE).await })
+            };
+            let first = ask("a.example");
+            assert!(from.next_line().await.unwrap().unwrap().contains("a.example"));
+            let others = ["b.example", "c.example", "d.example"].map(ask);
+            while questions.queue.borrow().len() < others.len() {
+                tokio::task::yield_now().await;
+            }
+            to.write_all(b"[\"Once\"]\n").await.unwrap();
+            let together = from.next_line().await.unwrap().unwrap();
+            let ToFront::Ask(hosts) = serde_json::from_str(&together).unwrap() else { panic!("{together}") };
+            let names: Vec<_> = hosts.iter().map(|asked| asked.host.as_str()).collect();
+            assert_eq!(names, ["b.example", "c.example", "d.example"]);
+            // One answer is missing: that one is none.
+            to.write_all(b"[\"Session\",{\"No\":\"the person\"}]\n").await.unwrap();
+            assert_eq!(first.await.unwrap(), Ok(Reply::Once));
+            let [b, c, d] = others;
+            assert_eq!(b.await.unwrap(), Ok(Reply::Session));
+            assert_eq!(c.await.unwrap(), Ok(Reply::No("the person".into())));
+            assert!(matches!(d.await.unwrap(), Ok(Reply::Nobody(_))));
         });
     }
 }

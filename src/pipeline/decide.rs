@@ -238,7 +238,7 @@ fn ask(
             None => Ok(()),
         },
         // Not offered, so not given.
-        Answer::Grant | Answer::Outside => Err(refused(command.to_vec(), reason, Vec::new())),
+        Answer::Grant | Answer::Outside | Answer::Each => Err(refused(command.to_vec(), reason, Vec::new())),
         Answer::No { by } | Answer::Never { by } => {
             let mut reason = reason.clone();
             reason.text = format!("{}; {by}", reason.text);

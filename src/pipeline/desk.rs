@@ -45,6 +45,11 @@ impl Command {
         if who == "nobody" {
             return;
         }
+        // What is answered for several is one decision about each.
+        for other in &question.targets_too {
+            let about = Question { target: Some(other.clone()), targets_too: Vec::new(), ..question.clone() };
+            self.answered(&about, who, answer);
+        }
         let mut fields = journal::outcome(who, answer);
         fields.insert("kind".into(), question.kind.name().into());
         if let Some(target) = &question.target {
@@ -86,19 +91,32 @@ impl Command {
         }
     }
 
+    /// What is asked about several hosts at once; `None`: there is one.
+    pub fn question_about(&self, hosts: &[Asked]) -> Option<Question> {
+        let [first, others @ ..] = hosts else { return None };
+        if others.is_empty() {
+            return None;
+        }
+        let mut question = self.question(first);
+        question.why = format!("these {} are in no list of allowed domains", hosts.len());
+        question.targets_too = others.iter().map(target).collect();
+        question.choices.push(Choice::Each);
+        Some(question)
+    }
+
     /// What is asked about a host.
     pub fn question(&self, asked: &Asked) -> Question {
         let why = format!("{}:{} is in no list of allowed domains", asked.host, asked.port);
         let choices = vec![Choice::Once, Choice::Session, Choice::Always, Choice::AlwaysUser, Choice::Never];
         Question {
-            target: Some(NetworkTarget {
-                host: asked.host.clone(),
-                port: asked.port,
-                program: asked.program.clone(),
-            }),
+            target: Some(target(asked)),
             ..Question::new(Kind::Network, self.text.clone(), &self.cwd, why, choices)
         }
     }
+}
+
+fn target(asked: &Asked) -> NetworkTarget {
+    NetworkTarget { host: asked.host.clone(), port: asked.port, program: asked.program.clone() }
 }
 
 /// Who can be asked about a call without the caller's terminal, asked. The call goes on with the reply; what is kept of it

@@ -184,7 +184,7 @@ pub fn reply(answer: Answer, keep: impl FnOnce(Lasting) -> Result<(), String>) -
         Answer::Always => kept(Lasting::Yes(Destination::ProjectPersonal), Reply::AlwaysHere),
         Answer::AlwaysUser => kept(Lasting::Yes(Destination::User), Reply::AlwaysUser),
         Answer::Never { by } => kept(Lasting::Never, Reply::Never(by)),
-        Answer::Grant | Answer::Outside => Reply::No(NOT_OFFERED.into()),
+        Answer::Grant | Answer::Outside | Answer::Each => Reply::No(NOT_OFFERED.into()),
         Answer::No { by } if nobodys => Reply::Nobody(by),
         Answer::No { by } => Reply::No(by),
     }

@@ -88,8 +88,7 @@ fn keys(offer: &Offer) -> String {
 /// A key that was pressed alone; `None`: the terminal is gone, or a signal came.
 fn asked(terminal: &ControllingTerminal, offer: &Offer) -> Option<u8> {
     let taken = terminal.take().ok()?;
-    taken.show(&keys(offer)).ok()?;
-    taken.forget_typed().ok()?;
+    taken.asks(&keys(offer)).ok()?;
     loop {
         match taken.input() {
             Input::Bytes(bytes) => match bytes.as_slice() {

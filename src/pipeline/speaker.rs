@@ -6,10 +6,10 @@
 use super::desk::{Command, settle, settle_call};
 use super::excluded::{self, MOST_QUESTIONS};
 use super::prepare::Prepared;
-use crate::approval::{self, Approver, Terminal};
+use crate::approval::{self, Answer, Approver, Question, Terminal};
 use crate::broker;
 use crate::caller::Caller;
-use crate::network::desk::{Reply, ToFront};
+use crate::network::desk::{Asked, Reply, ToFront};
 use crate::report;
 use crate::run::Blocked;
 use crate::run::line::{self, Speaker};
@@ -37,6 +37,19 @@ pub struct AtTerminal<'a> {
 impl AtTerminal<'_> {
     fn terminal(&self) -> Option<Terminal> {
         Terminal::of_caller(approval::colours(self.caller.variable("NO_COLOR"), self.caller.variable("TERM")))
+    }
+
+    /// Asks, and keeps in the log what was answered.
+    fn show(&mut self, question: &Question) -> Answer {
+        let mut terminal = self.terminal();
+        let speaker: &mut dyn Approver = match (&mut self.session, &mut terminal) {
+            (Some(session), _) => session,
+            (None, Some(terminal)) => terminal,
+            (None, None) => return Answer::nobody("could be asked: there is no terminal to ask on"),
+        };
+        let answer = question.if_offered(speaker.ask(question));
+        self.command.answered(question, speaker.who(), &answer);
+        answer
     }
 }
 
@@ -105,27 +118,32 @@ impl Speaker for AtTerminal<'_> {
     }
 
     fn ask(&mut self, question: &line::Question) -> Reply {
-        let mut terminal = self.terminal();
-        let speaker: &mut dyn Approver = match (&mut self.session, &mut terminal) {
-            (Some(session), _) => session,
-            (None, Some(terminal)) => terminal,
-            (None, None) => return Reply::Nobody("there is no terminal to ask on".into()),
-        };
         if matches!(question, line::Question::Outside(_)) && !self.questions.counts(MOST_QUESTIONS) {
             return excluded::too_many();
         }
-        let shown = match question {
-            line::Question::Host(asked) => self.command.question(asked),
-            line::Question::Call(asked) => self.command.question_about_call(asked),
-            line::Question::Outside(asked) => excluded::question(asked),
-        };
-        let answer = shown.if_offered(speaker.ask(&shown));
-        self.command.answered(&shown, speaker.who(), &answer);
         match question {
-            line::Question::Host(asked) => settle(answer, asked, self.prepared),
-            line::Question::Call(asked) => settle_call(answer, asked, self.prepared),
-            line::Question::Outside(asked) => excluded::settle(answer, asked, self.prepared),
+            line::Question::Call(asked) => {
+                settle_call(self.show(&self.command.question_about_call(asked)), asked, self.prepared)
+            }
+            line::Question::Outside(asked) => {
+                excluded::settle(self.show(&excluded::question(asked)), asked, self.prepared)
+            }
         }
+    }
+
+    fn ask_hosts(&mut self, hosts: &[Asked]) -> Vec<Reply> {
+        let answer = match self.command.question_about(hosts) {
+            Some(together) => self.show(&together),
+            None => Answer::Each,
+        };
+        let each = hosts.iter().map(|asked| {
+            let answer = match &answer {
+                Answer::Each => self.show(&self.command.question(asked)),
+                same => same.clone(),
+            };
+            settle(answer, asked, self.prepared)
+        });
+        each.collect()
     }
 
     fn tell(&self, text: &str) {

@@ -7,6 +7,7 @@ use super::Blocked;
 use crate::broker;
 use crate::gatekeeper::{AskedCall, Violation};
 use crate::network::desk::{Asked, Reply, ToFront};
+use serde::Serialize;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::fd::BorrowedFd;
@@ -16,8 +17,6 @@ use std::path::PathBuf;
 /// What the person is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// About a host.
-    Host(Asked),
     /// About a call.
     Call(AskedCall),
     /// About a program that is to run outside.
@@ -34,6 +33,8 @@ pub trait Speaker {
     fn keep(&mut self, question: &Question, reply: &Reply);
     /// Asks, and waits.
     fn ask(&mut self, question: &Question) -> Reply;
+    /// Asks about hosts, all in one question if there are several, and waits; a reply for each.
+    fn ask_hosts(&mut self, hosts: &[Asked]) -> Vec<Reply>;
     /// Says something to whoever started the command.
     fn tell(&self, text: &str);
     /// Hears at once what is otherwise told in the end; whether it did, so that nobody needs to keep it.
@@ -84,6 +85,8 @@ pub struct Line {
     pub stream: Option<UnixStream>,
     partial: Vec<u8>,
     questions: VecDeque<Question>,
+    /// Likewise, those that were asked together.
+    hosts: VecDeque<Vec<Asked>>,
     /// What was said.
     pub said: Said,
 }
@@ -92,12 +95,13 @@ impl Line {
     /// Over this socket.
     pub fn new(stream: UnixStream) -> Line {
         let _ = stream.set_nonblocking(true);
-        Line { stream: Some(stream), partial: Vec::new(), questions: VecDeque::new(), said: Said::default() }
+        let (partial, questions, hosts, said) = Default::default();
+        Line { stream: Some(stream), partial, questions, hosts, said }
     }
 
     /// Reads what is there; true if a question came with it.
     pub fn listen(&mut self, speaker: &mut dyn Speaker) -> bool {
-        let before = self.questions.len();
+        let before = self.waiting();
         let mut buffer = [0; 4096];
         while let Some(mut stream) = self.stream.as_ref() {
             match stream.read(&mut buffer) {
@@ -122,7 +126,7 @@ impl Line {
                 Ok(ToFront::Violation(violation)) => self.said.violations.push(violation),
                 Ok(ToFront::Repository(entry)) => self.said.born.push(entry),
                 Ok(ToFront::Granted(path)) => self.said.granted.push(path),
-                Ok(ToFront::Ask(asked)) => self.take_question(Question::Host(asked), speaker),
+                Ok(ToFront::Ask(hosts)) => self.take_hosts(hosts, speaker),
                 Ok(ToFront::AskCall(asked)) => self.take_question(Question::Call(asked), speaker),
                 Ok(ToFront::AskOutside(asked)) => self.take_question(Question::Outside(asked), speaker),
                 Ok(ToFront::Outside(asked, reply)) => speaker.keep(&Question::Outside(asked), &reply),
@@ -131,16 +135,32 @@ impl Line {
                 Err(_) => {}
             }
         }
-        self.questions.len() > before
+        self.waiting() > before
+    }
+
+    fn waiting(&self) -> usize {
+        self.questions.len() + self.hosts.len()
+    }
+
+    fn has_room(&self, speaker: &dyn Speaker) -> bool {
+        speaker.is_there() && self.waiting() < MOST
+    }
+
+    fn take_hosts(&mut self, hosts: Vec<Asked>, speaker: &dyn Speaker) {
+        if self.has_room(speaker) {
+            self.hosts.push_back(hosts);
+        } else {
+            self.reply(&vec![no_terminal(); hosts.len()]);
+        }
     }
 
     fn take_question(&mut self, question: Question, speaker: &dyn Speaker) {
         if let Some(reply) = speaker.recall(&question) {
             self.reply(&reply);
-        } else if speaker.is_there() && self.questions.len() < MOST {
+        } else if self.has_room(speaker) {
             self.questions.push_back(question);
         } else {
-            self.reply(&Reply::Nobody("there is no terminal to ask on".into()));
+            self.reply(&no_terminal());
         }
     }
 
@@ -152,6 +172,9 @@ impl Line {
             speaker.keep(&question, &reply);
             self.reply(&reply);
         }
+        while let Some(hosts) = self.hosts.pop_front() {
+            self.reply(&speaker.ask_hosts(&hosts));
+        }
     }
 
     /// The command has ended: reads what was said before, and leaves questions unanswered.
@@ -161,13 +184,17 @@ impl Line {
         std::mem::take(&mut self.said)
     }
 
-    fn reply(&self, reply: &Reply) {
+    fn reply(&self, reply: &impl Serialize) {
         if let (Some(mut stream), Ok(mut text)) = (self.stream.as_ref(), serde_json::to_vec(reply)) {
             text.push(b'\n');
             // One short line: there is room for it in the socket.
             let _ = stream.write_all(&text);
         }
     }
+}
+
+fn no_terminal() -> Reply {
+    Reply::Nobody("there is no terminal to ask on".into())
 }
 
 #[cfg(test)]
@@ -188,9 +215,11 @@ mod tests {
         fn ask(&mut self, question: &Question) -> Reply {
             match question {
                 Question::Outside(asked) => Reply::No(asked.why.clone()),
-                Question::Host(asked) => Reply::No(asked.host.clone()),
                 Question::Call(asked) => Reply::No(asked.violation.path.clone()),
             }
+        }
+        fn ask_hosts(&mut self, hosts: &[Asked]) -> Vec<Reply> {
+            hosts.iter().map(|asked| Reply::No(asked.host.clone())).collect()
         }
         fn tell(&self, _text: &str) {}
     }
@@ -209,7 +238,8 @@ mod tests {
             let (near, mut far) = UnixStream::pair().unwrap();
             let (mut line, mut person) = (Line::new(near), Person(there));
             say(&mut far, &ToFront::Blocked { what: "x".into(), program: None, advice: None });
-            say(&mut far, &ToFront::Ask(Asked { host: "h".into(), port: 1, program: None }));
+            let host = |name: &str| Asked { host: name.into(), port: 1, program: None };
+            say(&mut far, &ToFront::Ask(vec![host("h"), host("i")]));
             assert_eq!(line.listen(&mut person), there);
             // What else comes while the question waits is no second one.
             say(&mut far, &ToFront::Blocked { what: "y".into(), program: None, advice: None });
@@ -217,8 +247,9 @@ mod tests {
             line.ask(&mut person);
             let mut answer = String::new();
             BufReader::new(&far).read_line(&mut answer).unwrap();
-            let reply: Reply = serde_json::from_str(&answer).unwrap();
-            assert_eq!(matches!(reply, Reply::No(by) if by == "h"), there);
+            let replies: Vec<Reply> = serde_json::from_str(&answer).unwrap();
+            let no = [Reply::No("h".into()), Reply::No("i".into())];
+            assert_eq!(replies, if there { no } else { [no_terminal(), no_terminal()] });
             let blocked = line.hang_up(&mut person).blocked;
             assert_eq!(blocked.iter().map(|b| b.what.as_str()).collect::<Vec<_>>(), ["x", "y"]);
         }

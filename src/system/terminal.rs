@@ -127,6 +127,13 @@ impl Taken<'_> {
         (&self.terminal.file).write_all(text.as_bytes())
     }
 
+    /// Shows the line behind which keys are answers. What was typed before is dropped; whatever is typed once it is seen
+    /// counts.
+    pub fn asks(&self, line: &str) -> io::Result<()> {
+        self.forget_typed()?;
+        self.show(line)
+    }
+
     /// Drops what was typed before now.
     pub fn forget_typed(&self) -> io::Result<()> {
         Ok(termios::tcflush(&self.terminal.file, FlushArg::TCIFLUSH)?)

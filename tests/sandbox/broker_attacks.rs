@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What runs so long that only a wedge is slower.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// Runs a command that must end by itself, whatever holds its descriptors.
 fn ends(world: &World, mut command: Command) -> Ran {

@@ -31,7 +31,7 @@ fn pid(child: &Child) -> Pid {
 
 /// Waits for something that must come, however slow the machine is.
 fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !condition() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::yield_now();

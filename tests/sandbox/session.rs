@@ -111,7 +111,7 @@ impl Session {
     }
 
     pub fn wait(&mut self, what: &str, holds: impl Fn(&Session) -> bool) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         while !holds(self) {
             assert!(Instant::now() < end, "no {what} in {:?}\n{}", self.raw, self.shown());
             assert!(self.look(), "it ended without {what}: {:?}", self.raw);
@@ -148,10 +148,12 @@ impl Session {
         Line { output: output.replace("\r\n", "\n"), status: status.parse().unwrap() }
     }
 
-    /// Answers a question: what is typed before it stands completely is forgotten, so the key is pressed until its word
-    /// comes.
+    /// Answers the question that stands or comes; its keys are the last that it shows.
     pub fn answers(&mut self, key: &str, word: &str) {
-        self.presses(key, &format!("> {word}\r\n"));
+        self.wait("a question", |session| session.raw.ends_with(" > "));
+        let asked = self.raw.len();
+        self.types(key);
+        self.wait(word, |session| session.raw[asked..].starts_with(&format!("{word}\r\n")));
     }
 
     /// Ctrl-C; a shell that is just about to give a job the terminal has it for itself, so it is pressed again.
@@ -160,18 +162,17 @@ impl Session {
         self.over()
     }
 
-    /// Presses a key until this comes, again only when nothing comes any more.
+    /// Presses a key until this comes, again only when nothing has come for long.
     pub fn presses(&mut self, key: &str, until: &str) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         while !self.raw.contains(until) {
             assert!(Instant::now() < end, "no {until:?} in {:?}\n{}", self.raw, self.shown());
             self.types(key);
-            loop {
+            let mut quiet = 0;
+            while quiet < 20 && !self.raw.contains(until) {
                 let before = self.raw.len();
                 assert!(self.look(), "it ended: {:?}", self.raw);
-                if self.raw.len() == before || self.raw.contains(until) {
-                    break;
-                }
+                quiet = if self.raw.len() == before { quiet + 1 } else { 0 };
             }
         }
     }
@@ -190,7 +191,7 @@ impl Session {
     /// Waits for the end; its status, or 128 and the signal.
     pub fn ends(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 while {
@@ -392,7 +393,7 @@ fn broken_settings_lock_nobody_out_and_run_nothing_unasked() {
         let mut session = Session::open(world, &[], |_| {});
         session.until("[e] edit");
         assert!(session.shown().contains("settings.json:1:"), "{}", session.shown());
-        session.presses("q", "> q\r\n");
+        session.answers("q", "q");
         assert_eq!(session.ends(), 126);
 
         let editor = world.home.join("mend");
@@ -402,7 +403,7 @@ fn broken_settings_lock_nobody_out_and_run_nothing_unasked() {
             command.env("VISUAL", &editor);
         });
         session.until("[e] edit");
-        session.presses("e", "> e\r\n");
+        session.answers("e", "e");
         session.over();
         session.types("touch ../outside/x\r");
         session.until("[o]nce");
@@ -412,7 +413,7 @@ fn broken_settings_lock_nobody_out_and_run_nothing_unasked() {
         world.user_settings("{ broken");
         let mut session = Session::open(world, &[], |_| {});
         session.until("[o] a shell OUTSIDE");
-        session.presses("o", "> o\r\n");
+        session.answers("o", "o");
         session.until("ready> ");
         session.types("echo out > ../outside/asked; exit 5\r");
         assert_eq!(session.ends(), 5);
@@ -472,6 +473,49 @@ fn an_unknown_host_is_asked_about_while_the_command_waits() {
         let line = session.over();
         assert!(line.output.contains("then 1\n"), "{line:?}");
         session.until("network: unknown.test:80 is blocked");
+    });
+}
+
+#[test]
+fn hosts_that_come_up_while_one_is_asked_about_are_one_question() {
+    const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+    each_with(RC, |world| {
+        let mut session = Session::start(world);
+        let burst =
+            "open() { for n in $1; do exec {f}<>/dev/tcp/$n.$2.test/80 && fs+=($f); done; echo >$2; }";
+        session.line(burst);
+        let end = "for f in ${fs[@]}; do read -u $f x; exec {f}>&-; done; fs=()\r";
+        let opened = |session: &mut Session, group: &str| {
+            session.types(&format!("open '{}' {group}; {end}", NAMES.join(" ")));
+            session.until(&format!("a.{group}.test:80"));
+            let all = world.project.join(group);
+            session.wait("the connections", |_| all.exists());
+            session.answers("n", "no");
+            session.until("[e]ach by itself");
+            session.wait("its keys", |s| s.raw.ends_with(" > "));
+            for name in &NAMES[1..] {
+                assert!(
+                    session.shown().contains(&format!("to:    {name}.{group}.test:80")),
+                    "{}",
+                    session.shown()
+                );
+            }
+        };
+        opened(&mut session, "one");
+        session.answers("n", "no");
+        session.over();
+        for name in NAMES {
+            session.until(&format!("network: {name}.one.test:80 is blocked"));
+        }
+        opened(&mut session, "two");
+        session.answers("e", "each");
+        for _ in &NAMES[1..] {
+            session.answers("n", "no");
+        }
+        session.over();
+        for name in NAMES {
+            session.until(&format!("network: {name}.two.test:80 is blocked"));
+        }
     });
 }
 

@@ -95,11 +95,10 @@ fn page(shown: &Shown, behind: usize, taken: &Taken<'_>) -> io::Result<()> {
         if behind > 0 {
             taken.show(&format!("  ({behind} more behind this one)\n"))?;
         }
-        taken.show(&keys(&shown.choices))?;
+        taken.asks(&keys(&shown.choices))
     } else {
-        taken.show(&more(shown.page, shown.pages.len()))?;
+        taken.asks(&more(shown.page, shown.pages.len()))
     }
-    taken.forget_typed()
 }
 
 /// What was typed at a question: the answer, if it is one.

@@ -65,6 +65,7 @@ pub(super) fn question(line: &[u8]) -> Option<Question> {
         why: asked.why,
         argv: asked.argv,
         target,
+        targets_too: Vec::new(),
         place,
         choices: Choice::ALL.into_iter().filter(offered).collect(),
     })
