@@ -233,13 +233,15 @@ fn keep(record: &Record, channel: &UnixStream) {
 fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
     let Ok(arrivals) = signals::Arrivals::new() else { return exit::REFUSED };
     let mut household = Household { shell, ended: false, own: HashSet::new(), frozen: None };
+    // Whether the front still speaks; once the shell has ended it need not.
+    let mut spoken_to = true;
     loop {
         match household.reap(record, channel) {
             Life::Over => return 0,
             Life::GoesOn => {}
         }
         let mut events = vec![PollFd::new(arrivals.descriptor(), PollFlags::POLLIN)];
-        if !household.ended {
+        if spoken_to {
             events.push(PollFd::new(channel.as_fd(), PollFlags::POLLIN));
         }
         if poll(&mut events, PollTimeout::NONE).is_err() {
@@ -249,6 +251,11 @@ fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
         household.collect(&arrivals);
         if orders {
             match channel::receive_order(channel) {
+                // The terminal is gone, and the shell ended without hanging its jobs up.
+                Ok(Some(Order::Signal(number))) if household.ended => {
+                    Signal::try_from(number).into_iter().for_each(descent::signal_session);
+                }
+                Ok(None) | Err(_) if household.ended => spoken_to = false,
                 Ok(Some(Order::Signal(number))) => {
                     // The kernel delivers to a group one process after the other: look again.
                     household.collect(&arrivals);

@@ -183,6 +183,13 @@ impl Front<'_> {
                 }
                 Ok(Some(News::Ended { signaled, code, jobs, positions })) => {
                     let ending = if signaled { Ending::Signaled(code) } else { Ending::Exited(code) };
+                    if jobs && self.terminal.is_gone() {
+                        // A shell on a terminal of its own gets SIGHUP before it can read that there is nothing more, and
+                        // hangs its jobs up; this one may have read first.
+                        for signal in [libc::SIGHUP, libc::SIGCONT] {
+                            let _ = channel::send_order(&self.channel, Order::Signal(signal));
+                        }
+                    }
                     return Ok(self.finish(ending, jobs, &positions, caretaker));
                 }
                 Ok(Some(News::Failed(cause))) => {

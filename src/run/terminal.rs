@@ -5,10 +5,11 @@
 //! a command that the caller continued in the background has no claim to it.
 
 use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, tcgetpgrp, tcsetpgrp};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// The controlling terminal, if there is one.
 #[derive(Debug)]
@@ -71,6 +72,13 @@ impl Terminal {
         } else if getpgid(Some(getppid())) == Ok(group) {
             self.held = false;
         }
+    }
+
+    /// Whether it hung up.
+    pub fn is_gone(&self) -> bool {
+        let Some(file) = &self.file else { return false };
+        let mut hangup = [PollFd::new(file.as_fd(), PollFlags::empty())];
+        poll(&mut hangup, PollTimeout::ZERO).is_ok_and(|changed| changed > 0)
     }
 
     /// Gives the caller's group the foreground again, if it had it.

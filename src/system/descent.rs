@@ -10,7 +10,7 @@ use super::process::is_stopped;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getsid};
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -109,6 +109,14 @@ fn end_children(spared: &[Pid]) {
     for pid in children(nix::unistd::getpid()).into_iter().filter(|pid| !spared.contains(pid)) {
         let _ = kill(pid, Signal::SIGKILL);
     }
+}
+
+/// Sends a signal to everything below this process that has not left its session, as what belongs to no terminal has.
+pub fn signal_session(signal: Signal) {
+    let everything = Everything::below_this();
+    let own = getsid(None);
+    let elsewhere: Vec<Pid> = everything.list().into_iter().filter(|pid| getsid(Some(*pid)) != own).collect();
+    everything.signal(signal, &elsewhere);
 }
 
 /// What was stopped before everything was.
@@ -246,6 +254,7 @@ fn parent_of(pid: Pid) -> Option<Pid> {
 mod tests {
     use super::*;
     use crate::system::process::{self, Fork};
+    use nix::sys::wait::WaitStatus;
     use std::process::Command;
 
     /// Runs it in a process of its own, as the tests of one program share theirs.
@@ -323,6 +332,24 @@ mod tests {
         assert!(holds_socket(this, number));
         drop((one, _other));
         assert!(!holds_socket(this, number));
+    }
+
+    #[test]
+    fn who_left_the_session_is_not_signalled_with_it() {
+        let well = apart(|| {
+            collect_orphans().unwrap();
+            let near = sleeper();
+            let far = start(Command::new("setsid").args(["sleep", "100"]));
+            while getsid(Some(far)) == getsid(None) {
+                std::thread::yield_now();
+            }
+            signal_session(Signal::SIGHUP);
+            let hung_up = matches!(waitpid(near, None), Ok(WaitStatus::Signaled(_, Signal::SIGHUP, _)));
+            let stays = kill(far, None).is_ok() && !is_stopped(far);
+            end_all();
+            hung_up && stays
+        });
+        assert!(well);
     }
 
     #[test]

@@ -705,3 +705,28 @@ fn a_program_that_leaves_the_sandbox_has_the_terminal_as_under_bash() {
         assert!(!shown.contains("Stopped"), "{shown}");
     });
 }
+
+/// Without the line editor the shell reads the terminal itself, and may read its end before the signal reaches it.
+#[test]
+fn jobs_end_with_a_terminal_that_is_closed_and_what_left_the_session_stays() {
+    each(|world| {
+        world.write(&world.home.join(".bashrc"), "PS1='in> '\n");
+        let is_there =
+            |what: &str| !Command::new("pgrep").args(["-f", what]).output().unwrap().stdout.is_empty();
+        for round in 0..5 {
+            let mut screen = session(world, "sbsh", &[], || {});
+            screen.until("in> ");
+            screen.types(
+                "sleep 7654322 & sleep 7654322 & kill -STOP $!; setsid sleep 7654323 & echo be\"\"gun\n",
+            );
+            screen.until("begun");
+            screen.until("in> ");
+            until(|| is_there("^sleep 7654323"));
+            drop(std::mem::replace(&mut screen.master, File::open("/dev/null").unwrap()));
+            screen.child.wait().unwrap();
+            until(|| !is_there("^sleep 7654322"));
+            assert!(is_there("^sleep 7654323"), "round {round}");
+            assert!(Command::new("pkill").args(["-f", "^sleep 7654323"]).status().unwrap().success());
+        }
+    });
+}
