@@ -32,11 +32,17 @@ pub struct Questions {
     /// Whether the last question reached nobody: then nobody is there to be told which program asks.
     unheard: Cell<bool>,
     /// What is to be asked on the caller's terminal next.
-    queue: RefCell<Vec<(Asked, oneshot::Sender<Reply>)>>,
+    queue: RefCell<Vec<Queued>>,
     front: Mutex<Option<Front>>,
 }
 
 type Front = (BufReader<OwnedReadHalf>, OwnedWriteHalf);
+
+struct Queued {
+    target: Target,
+    from: SocketAddr,
+    answered: oneshot::Sender<(Asked, Reply)>,
+}
 
 impl Questions {
     /// `front` leads to the process that the caller started, and does not block; `inside` is the sandbox's network.
@@ -80,12 +86,13 @@ impl Questions {
         let (tell, answer) = watch::channel(None);
         self.waiting.borrow_mut().insert(target.clone(), answer.clone());
         let (all, target) = (Rc::clone(self), target.clone());
+        let (answered, answers) = oneshot::channel();
+        self.queue.borrow_mut().push(Queued { target: target.clone(), from, answered });
         spawn_local(async move {
-            let heard = !all.unheard.get();
-            let asked = Asked::about(&target, if heard { all.program(from).await } else { None });
-            let reply = match all.ask_front(asked.clone()).await {
-                Reply::Nobody(_) => all.ask_desk(asked).await,
-                reply => reply,
+            let reply = match all.ask_front(answers).await {
+                Some((asked, Reply::Nobody(_))) => all.ask_desk(asked).await,
+                Some((_, reply)) => reply,
+                None => nobody("the question was lost"),
             };
             all.waiting.borrow_mut().remove(&target);
             all.unheard.set(matches!(reply, Reply::Nobody(_)));
@@ -105,20 +112,27 @@ impl Questions {
     }
 
     /// The caller's terminal; one question after the other. Whoever comes to it first takes along all who wait.
-    async fn ask_front(&self, asked: Asked) -> Reply {
-        let (tell, mut told) = oneshot::channel();
-        self.queue.borrow_mut().push((asked, tell));
+    async fn ask_front(&self, mut answers: oneshot::Receiver<(Asked, Reply)>) -> Option<(Asked, Reply)> {
         let mut line = self.front.lock().await;
         // Else somebody has asked for us.
-        if told.is_empty() {
-            let (hosts, tells): (Vec<_>, Vec<_>) = self.queue.take().into_iter().unzip();
+        if answers.is_empty() {
+            let (mut hosts, mut waiting) = (Vec::new(), Vec::new());
+            // Looking for the programs takes a moment, in which others come.
+            while !self.queue.borrow().is_empty() {
+                for queued in self.queue.take() {
+                    let heard = !self.unheard.get();
+                    let program = if heard { self.program(queued.from).await } else { None };
+                    hosts.push(Asked::about(&queued.target, program));
+                    waiting.push(queued.answered);
+                }
+            }
             let replies = talk(&mut line, &hosts).await;
-            for (index, tell) in tells.into_iter().enumerate() {
+            for (index, (asked, answered)) in hosts.into_iter().zip(waiting).enumerate() {
                 let reply = replies.as_ref().map_or_else(|why| nobody(why), |all| reply_for(all, index));
-                let _ = tell.send(reply);
+                let _ = answered.send((asked, reply));
             }
         }
-        told.try_recv().unwrap_or_else(|_| nobody("the question was lost"))
+        answers.try_recv().ok()
     }
 
     async fn ask_desk(&self, asked: Asked) -> Reply {
