@@ -146,6 +146,11 @@ impl<'a> Calls<'a> {
         self.brokers.iter_mut().for_each(|(_, line)| line.ask(speaker));
     }
 
+    /// Hands over what was answered.
+    pub fn answer(&mut self) {
+        self.brokers.iter_mut().for_each(|(_, line)| line.answer());
+    }
+
     /// Refusals that nobody has heard, taken.
     pub fn unheard(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unheard)

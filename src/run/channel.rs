@@ -30,6 +30,8 @@ pub enum News {
     Stopped(i32),
     /// Everything inside is stopped, as ordered.
     Frozen,
+    /// And goes on again, as ordered.
+    Thawed,
     /// It ended.
     Ended {
         /// By a signal; `code` is its number then, else the exit status.
@@ -86,6 +88,7 @@ pub fn send_news(mut stream: &UnixStream, news: &News) -> io::Result<()> {
     let (tag, payload) = match news {
         News::Started => (b's', Vec::new()),
         News::Frozen => (b'z', Vec::new()),
+        News::Thawed => (b'w', Vec::new()),
         News::Stopped(signal) => (b't', signal.to_le_bytes().to_vec()),
         News::Ended { signaled, code, jobs, positions } => {
             let mut payload = vec![u8::from(*signaled), u8::from(*jobs)];
@@ -129,6 +132,7 @@ fn parse(tag: u8, payload: &[u8]) -> Option<News> {
     match (tag, payload) {
         (b's', []) => Some(News::Started),
         (b'z', []) => Some(News::Frozen),
+        (b'w', []) => Some(News::Thawed),
         (b't', bytes) => Some(News::Stopped(i32::from_le_bytes(bytes.try_into().ok()?))),
         (b'e', [signaled, jobs, rest @ ..]) => {
             let (code, rest) = rest.split_first_chunk::<4>()?;
@@ -166,6 +170,7 @@ mod tests {
             News::Started,
             News::Stopped(20),
             News::Frozen,
+            News::Thawed,
             News::Ended { signaled: true, code: 9, jobs: true, positions: vec![(0, 12), (7, 1 << 40)] },
             News::Failed("no such shell".into()),
         ];
@@ -181,7 +186,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_are_refused_and_never_panic(tag: u8, payload: Vec<u8>) {
             if let Some(news) = parse(tag, &payload) {
-                let matching = matches!((tag, news), (b's', News::Started) | (b'z', News::Frozen) | (b't', News::Stopped(_))
+                let matching = matches!((tag, news), (b's', News::Started) | (b'z', News::Frozen) | (b'w', News::Thawed) | (b't', News::Stopped(_))
                     | (b'e', News::Ended { .. }) | (b'f', News::Failed(_)));
                 prop_assert!(matching);
             }

@@ -272,6 +272,7 @@ fn attend(shell: Pid, record: &Record, channel: &UnixStream) -> i32 {
                     // What has changed by the freezing is no news.
                     let _ = household.reap(record, channel);
                     household.frozen.take().iter().for_each(descent::continue_stopped);
+                    let _ = channel::send_news(channel, &News::Thawed);
                 }
                 // The front was killed, and that ends everything. The sweep begins when this process lets go of its
                 // sign of life, so nothing may be left by then that could still write.

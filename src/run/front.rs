@@ -181,6 +181,9 @@ impl Front<'_> {
                     self.ask();
                     let _ = channel::send_order(&self.channel, Order::Thaw);
                 }
+                // Not before: what goes on outside after a yes may be stopped with all that is inside, and what goes on
+                // inside forgets a stop that came while it stood still.
+                Ok(Some(News::Thawed)) => self.answer(),
                 Ok(Some(News::Ended { signaled, code, jobs, positions })) => {
                     let ending = if signaled { Ending::Signaled(code) } else { Ending::Exited(code) };
                     if jobs && self.terminal.is_gone() {
@@ -220,7 +223,10 @@ impl Front<'_> {
     fn hear(&mut self) {
         self.speaker.attend();
         match self.listen() {
-            true if self.speaker.is_apart() => self.ask(),
+            true if self.speaker.is_apart() => {
+                self.ask();
+                self.answer();
+            }
             // Nothing inside may answer the question or draw over it; it is asked when all have stopped.
             true => drop(channel::send_order(&self.channel, Order::Freeze)),
             false => {}
@@ -232,6 +238,12 @@ impl Front<'_> {
     fn ask(&mut self) {
         self.lines.iter_mut().for_each(|line| line.ask(&mut *self.speaker));
         self.calls.ask(&mut *self.speaker);
+    }
+
+    /// Hands over what was answered.
+    fn answer(&mut self) {
+        self.lines.iter_mut().for_each(Line::answer);
+        self.calls.answer();
     }
 
     fn pass_signals_on(&mut self) {

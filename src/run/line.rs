@@ -87,6 +87,8 @@ pub struct Line {
     questions: VecDeque<Question>,
     /// Likewise, those that were asked together.
     hosts: VecDeque<Vec<Asked>>,
+    /// What was answered and is not handed over yet.
+    answers: Vec<u8>,
     /// What was said.
     pub said: Said,
 }
@@ -95,8 +97,8 @@ impl Line {
     /// Over this socket.
     pub fn new(stream: UnixStream) -> Line {
         let _ = stream.set_nonblocking(true);
-        let (partial, questions, hosts, said) = Default::default();
-        Line { stream: Some(stream), partial, questions, hosts, said }
+        let (partial, questions, hosts, answers, said) = Default::default();
+        Line { stream: Some(stream), partial, questions, hosts, answers, said }
     }
 
     /// Reads what is there; true if a question came with it.
@@ -164,17 +166,23 @@ impl Line {
         }
     }
 
-    /// Asks what waits to be asked. Everything inside is stopped.
+    /// Asks what waits to be asked. Everything inside is stopped, or cannot reach the person.
     pub fn ask(&mut self, speaker: &mut dyn Speaker) {
         while let Some(question) = self.questions.pop_front() {
             // Another line may have asked the same meanwhile.
             let reply = speaker.recall(&question).unwrap_or_else(|| speaker.ask(&question));
             speaker.keep(&question, &reply);
-            self.reply(&reply);
+            self.answers.extend(text(&reply));
         }
         while let Some(hosts) = self.hosts.pop_front() {
-            self.reply(&speaker.ask_hosts(&hosts));
+            self.answers.extend(text(&speaker.ask_hosts(&hosts)));
         }
+    }
+
+    /// Hands over what was answered.
+    pub fn answer(&mut self) {
+        let answers = std::mem::take(&mut self.answers);
+        self.write(&answers);
     }
 
     /// The command has ended: reads what was said before, and leaves questions unanswered.
@@ -185,12 +193,19 @@ impl Line {
     }
 
     fn reply(&self, reply: &impl Serialize) {
-        if let (Some(mut stream), Ok(mut text)) = (self.stream.as_ref(), serde_json::to_vec(reply)) {
-            text.push(b'\n');
-            // One short line: there is room for it in the socket.
-            let _ = stream.write_all(&text);
-        }
+        self.write(&text(reply));
     }
+
+    fn write(&self, text: &[u8]) {
+        // Few short lines: there is room for them in the socket.
+        let _ = self.stream.as_ref().map(|mut stream| stream.write_all(text));
+    }
+}
+
+fn text(reply: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec(reply).unwrap_or_default();
+    text.push(b'\n');
+    text
 }
 
 fn no_terminal() -> Reply {
@@ -245,6 +260,7 @@ mod tests {
             say(&mut far, &ToFront::Blocked { what: "y".into(), program: None, advice: None });
             assert!(!line.listen(&mut person));
             line.ask(&mut person);
+            line.answer();
             let mut answer = String::new();
             BufReader::new(&far).read_line(&mut answer).unwrap();
             let replies: Vec<Reply> = serde_json::from_str(&answer).unwrap();
