@@ -242,13 +242,18 @@ impl Inner {
         };
         command.arg0(name).args(arguments(&start)).args(further);
         let (from_front, to_front) = (File::from(from_front), File::from(to_front));
-        let (tape, ink) = pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK).unwrap();
-        let (tape, ink) = (File::from(tape), File::from(ink));
+        let (end, _other) = pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let tape = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(format!("/proc/self/fd/{}", end.as_raw_fd()))
+            .unwrap();
         let null = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
         let mut given =
             vec![(&from_front, requests_number), (&to_front, answers_number), (&boot, boot_number)];
         if shell == Shell::Bash {
-            given.extend([(&ink, boot_number + 1), (&tape, boot_number + 2), (&null, boot_number + 3)]);
+            given.extend([(&tape, boot_number + 1), (&null, boot_number + 2)]);
         }
         let terminal = Terminal::start(&mut command, &first_line(&start), &given);
         Inner {

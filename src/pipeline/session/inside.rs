@@ -25,7 +25,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// What the run is made of.
 pub(super) struct Parts<'a> {
@@ -54,10 +56,11 @@ struct Given {
 /// [`RunError`]; then nothing was started.
 pub(super) fn start(parts: &Parts<'_>, person: &Person) -> Result<(shell::Shell, bool), Stop> {
     let mark = private::token().map_err(RunError::system("draw a number"))?;
-    if let Some(start) = started::start(parts.shell, mark)
-        && let Some(shell) = begin(parts, person, Some(&start))?
-    {
-        return Ok((shell, true));
+    if let Some(mut start) = started::start(parts.shell, mark) {
+        start.files.name_sbsh = name_sbsh(parts.caller, &start);
+        if let Some(shell) = begin(parts, person, Some(&start))? {
+            return Ok((shell, true));
+        }
     }
     let ended = || RunError::system::<nix::Error>("start a process")(nix::Error::ECHILD);
     Ok((begin(parts, person, None)?.ok_or_else(ended)?, false))
@@ -149,6 +152,37 @@ fn run(parts: &Parts<'_>, start: Option<&Start>, given: Given) -> Result<i32, St
     Ok(front::end(outcome.ending))
 }
 
+/// Whether a start-up file that bash may read names sbsh. What cannot be read or is no file says nothing.
+fn name_sbsh(caller: &Caller, start: &Start) -> bool {
+    let home = caller.variable("HOME").map(Path::new);
+    let own = [".bash_profile", ".bash_login", ".profile", ".bashrc"];
+    let given = start.files.rc_file.as_ref().zip(caller.directory.as_ref());
+    let mut all =
+        own.iter().filter_map(|name| Some(home?.join(name))).chain(given.map(|(file, at)| at.join(file)));
+    all.any(|path| {
+        let file = || {
+            let file =
+                OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path).ok()?;
+            file.metadata().ok()?.is_file().then_some(file)
+        };
+        let mut text = Vec::new();
+        file().is_some_and(|file| file.take(MOST_READ).read_to_end(&mut text).is_ok())
+            && text.windows(4).any(|four| four == b"sbsh")
+    })
+}
+
+/// No start-up file is read further than this.
+const MOST_READ: u64 = 1 << 20;
+
+/// A pipe with one descriptor for both ends, at which nobody waits.
+fn tape() -> std::io::Result<OwnedFd> {
+    let (end, _other) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let both = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    // A pipe that is opened by that name is the same pipe (fifo(7) has what opening it for both means).
+    let name = format!("/proc/self/fd/{}", end.as_raw_fd());
+    Ok(nix::fcntl::open(name.as_str(), both, nix::sys::stat::Mode::empty())?)
+}
+
 /// A file without a name that holds the shell's script, and what [`Start::boot`] says of the descriptors behind it.
 fn boot(start: &Start) -> Result<Vec<OwnedFd>, RunError> {
     let file =
@@ -158,9 +192,8 @@ fn boot(start: &Start) -> Result<Vec<OwnedFd>, RunError> {
         file.write_all(&inner::bootstrap(start))?;
         let mut all = vec![OwnedFd::from(file)];
         if start.shell == inner::Shell::Bash {
-            let (tape, ink) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
             let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-            all.extend([ink, tape, null.into()]);
+            all.extend([tape()?, null.into()]);
         }
         Ok(all)
     };

@@ -41,7 +41,7 @@ __sbsh_known() {
     while ((__sbsh_count-- > 0)); do
         __sbsh_take __sbsh_word
         builtin type -t -- "$__sbsh_word" || builtin echo
-    done >&"$__sbsh_ink" 2>&"$__sbsh_null"
+    done >&"$__sbsh_tape" 2>&"$__sbsh_null"
     builtin mapfile -t -u "$__sbsh_tape" __sbsh_answers
     __sbsh_send k "${#__sbsh_answers[@]}" "${__sbsh_answers[@]}"
 }

@@ -1,7 +1,8 @@
 
 # What bash runs first inside: sbsh's part of the interactive session. The line above sets:
 #   __sbsh_in __sbsh_out __sbsh_boot   descriptors: requests, answers, this script (scratch paper later)
-#   __sbsh_ink __sbsh_tape __sbsh_null descriptors: the ends of a pipe of our own, to write and to read, and /dev/null
+#   __sbsh_tape __sbsh_null            descriptors: a pipe of our own, to write and to read, and /dev/null
+#   __sbsh_round                       whether a start-up file may name sbsh
 #   __sbsh_mark                        the nonce of the marker
 #   __sbsh_login __sbsh_no_profile __sbsh_no_rc __sbsh_rc_file   which start-up files are read
 # It is parsed before the person's start-up files, so no alias of theirs gets in. Later they may redefine anything and
@@ -17,13 +18,18 @@ __sbsh_own() {
     local __sbsh_number __sbsh_key __sbsh_flags
     eval "exec 9<&$1"
     {
-        for __sbsh_number in 11 10 12 13 14 15; do
-            [[ /proc/$$/fd/$__sbsh_number -ef /proc/$$/fd/$1 ]] || continue
-            eval "exec $1<&$__sbsh_number"
-            while read -r __sbsh_key __sbsh_flags; do
-                [[ $__sbsh_key == flags: ]] && ((__sbsh_flags & 02000000)) && break 2
-            done <"/proc/$$/fdinfo/$1"
-        done
+        # Where the copy before stood, and was seen to have the flag, the next one stands.
+        if [[ $__sbsh_copy && /proc/$$/fd/$__sbsh_copy -ef /proc/$$/fd/$1 ]]; then
+            eval "exec $1<&$__sbsh_copy"
+        else
+            for __sbsh_number in 11 10 12 13 14 15; do
+                [[ /proc/$$/fd/$__sbsh_number -ef /proc/$$/fd/$1 ]] || continue
+                eval "exec $1<&$__sbsh_number"
+                while read -r __sbsh_key __sbsh_flags; do
+                    [[ $__sbsh_key == flags: ]] && ((__sbsh_flags & 02000000)) && __sbsh_copy=$__sbsh_number && break 2
+                done <"/proc/$$/fdinfo/$1"
+            done
+        fi
     } 9<&-
     exec 9<&-
 }
@@ -85,7 +91,7 @@ __sbsh_ready() {
     __sbsh_calm
     # What was cut short left something there.
     if builtin read -t 0 -u "$__sbsh_tape"; then
-        builtin printf '\0' >&"$__sbsh_ink"
+        builtin printf '\0' >&"$__sbsh_tape"
         while builtin read -t 0 -u "$__sbsh_tape" && __sbsh_read __sbsh_kind; do
             :
         done
@@ -157,7 +163,7 @@ __sbsh_calm() {
 __sbsh_traps() {
     local __sbsh_text
     local -a __sbsh_list
-    builtin printf '\0' >&"$__sbsh_ink"
+    builtin printf '\0' >&"$__sbsh_tape"
     __sbsh_read __sbsh_text
     __sbsh_errors=
     [[ $__sbsh_text ]] || builtin return 0
@@ -185,10 +191,11 @@ __sbsh_settle() {
     local __sbsh_text
     __sbsh_booted=1
     __sbsh_traps
-    builtin declare -f bind >&"$__sbsh_ink"
-    builtin printf '\0' >&"$__sbsh_ink"
+    builtin declare -f bind >&"$__sbsh_tape"
+    builtin printf '\0' >&"$__sbsh_tape"
     __sbsh_read __sbsh_text
-    [[ $__sbsh_text == *__sbsh_* ]] && builtin unset -f bind
+    [[ $__sbsh_text == *__sbsh_b* ]] && builtin unset -f bind
+    builtin unset -f __sbsh_b
     __sbsh_modes
     __sbsh_histfile=${HISTFILE-}
     if [[ -o history ]]; then

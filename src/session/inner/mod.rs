@@ -58,6 +58,8 @@ pub struct Files {
     pub no_rc: bool,
     /// Instead of `~/.bashrc` (`--rcfile`, `--init-file`).
     pub rc_file: Option<OsString>,
+    /// One of them may name sbsh.
+    pub name_sbsh: bool,
 }
 
 /// How the shell inside is started.
@@ -74,8 +76,8 @@ pub struct Start {
     /// The descriptor to which it writes answers.
     pub answers: i32,
     /// The descriptor of the memory file with the text of [`bootstrap`], open for reading and writing; the shell uses
-    /// the file as its scratch paper later. bash has three more behind it: the ends of a pipe, to write and to read, at
-    /// which nobody waits (O_NONBLOCK), and `/dev/null`.
+    /// the file as its scratch paper later. bash has two more behind it: a pipe, to write and to read, at which nobody
+    /// waits (O_NONBLOCK), and `/dev/null`.
     pub boot: i32,
     /// The nonce of the marker: letters and digits.
     pub mark: String,
@@ -122,8 +124,9 @@ pub fn bootstrap(start: &Start) -> Vec<u8> {
         start.requests, start.answers, start.boot, start.mark
     );
     if start.shell == Shell::Bash {
-        let [ink, tape, null] = [1, 2, 3].map(|behind| start.boot + behind);
-        script += &format!("__sbsh_ink={ink} __sbsh_tape={tape} __sbsh_null={null} ");
+        let [tape, null] = [1, 2].map(|behind| start.boot + behind);
+        script += &format!("__sbsh_tape={tape} __sbsh_null={null} ");
+        script += &flag("round", start.files.name_sbsh);
     }
     script += &flag("login", start.login);
     script += &flag("no_profile", start.files.no_profile);
@@ -217,8 +220,8 @@ mod tests {
         let script = String::from_utf8(bootstrap(&start)).unwrap();
         assert_eq!(
             script.lines().next().unwrap(),
-            "__sbsh_last=$_ __sbsh_in=201 __sbsh_out=202 __sbsh_boot=203 __sbsh_mark=m __sbsh_ink=204 __sbsh_tape=205 \
-             __sbsh_null=206 __sbsh_login= __sbsh_no_profile= __sbsh_no_rc= __sbsh_rc_file=\"it's \"'$x'"
+            "__sbsh_last=$_ __sbsh_in=201 __sbsh_out=202 __sbsh_boot=203 __sbsh_mark=m __sbsh_tape=204 \
+             __sbsh_null=205 __sbsh_round= __sbsh_login= __sbsh_no_profile= __sbsh_no_rc= __sbsh_rc_file=\"it's \"'$x'"
         );
     }
 
