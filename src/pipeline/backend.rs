@@ -67,7 +67,7 @@ static NAMESPACES: OnceLock<bool> = OnceLock::new();
 
 /// What is taken wherever it works.
 fn guess() -> Mechanism {
-    installed().map_or(Mechanism::Namespaces, Mechanism::Bubblewrap)
+    installed().and_then(Result::ok).map_or(Mechanism::Namespaces, Mechanism::Bubblewrap)
 }
 
 /// Whether bubblewrap can build the least of sandboxes, with no network that we made.
@@ -89,8 +89,22 @@ fn works(bubblewrap: &Path) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn installed() -> Option<PathBuf> {
-    BUBBLEWRAP.iter().map(PathBuf::from).find(|path| trusted(path))
+/// The system's bubblewrap; `Err`: it is too old.
+fn installed() -> Option<Result<PathBuf, PathBuf>> {
+    let found = BUBBLEWRAP.iter().map(PathBuf::from).find(|path| trusted(path));
+    found.map(|path| if is_recent(&path) { Ok(path) } else { Err(path) })
+}
+
+/// The youngest option that is used here.
+const YOUNGEST: &str = "--perms";
+/// The bubblewrap that first had it.
+const SINCE: &str = "0.5.0";
+
+/// Whether a bubblewrap knows all options, by what stands in its program: to ask it would take a tenth of a short
+/// command's time.
+fn is_recent(bubblewrap: &Path) -> bool {
+    // One that cannot be read has to say it itself.
+    std::fs::read(bubblewrap).map_or(true, |text| memchr::memmem::find(&text, YOUNGEST.as_bytes()).is_some())
 }
 
 /// The bubblewrap binary, which must be the system's own.
@@ -104,7 +118,12 @@ pub fn find_bubblewrap(prepared: &Prepared) -> Result<PathBuf, Stop> {
         });
     }
     if let Some(found) = installed() {
-        return Ok(found);
+        return found.map_err(|path| {
+            Stop::NoBackend(format!(
+                "'{}' is older than bubblewrap {SINCE}: it does not know {YOUNGEST}; the backend \"namespaces\" does without it",
+                path.display()
+            ))
+        });
     }
     let untrusted = BUBBLEWRAP.iter().find(|path| process::is_program(Path::new(path)));
     Err(Stop::NoBackend(match untrusted {

@@ -232,3 +232,32 @@ fn a_kernel_that_lacks_a_call_of_the_builder_runs_nothing() {
         }
     });
 }
+
+#[test]
+fn a_bubblewrap_that_is_too_old_is_done_without() {
+    let Some(bubblewrap) = bubblewrap().filter(|_| is_root()) else {
+        return skip("only root puts another bubblewrap in the place of the system's");
+    };
+    each(|world| {
+        with_key(world);
+        // A real one that lacks an option.
+        let text = fs::read(&bubblewrap).unwrap();
+        let mut old = text.clone();
+        let (known, other) = (b"--perms", b"--parms");
+        for at in 0..text.len() - known.len() {
+            if text[at..].starts_with(known) {
+                old[at..at + known.len()].copy_from_slice(other);
+            }
+        }
+        assert_ne!(old, text);
+        let path = world.outside.join("old");
+        fs::write(&path, old).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let prepare = format!("mount --bind {} /usr/bin/bwrap", path.display());
+        holds(world, &surrounded(world, &prepare), "auto");
+        world.user_settings(r#"{"sandbox":{"backend":"bubblewrap"}}"#);
+        let ran = surrounded(world, &prepare);
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(126), ""), "{ran:?}");
+        assert!(ran.stderr.contains("/usr/bin/bwrap' is older than bubblewrap 0.5.0"), "{ran:?}");
+    });
+}
