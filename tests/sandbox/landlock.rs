@@ -1,6 +1,9 @@
 //! The boundary by Landlock, by name: what is special about it. That it holds what the others hold is for the whole suite to
 //! say, run where namespaces are refused.
 
+use crate::network_fallbacks::WITHOUT;
+use crate::session::{RC, Session, each_with};
+use crate::terminal::terminal_command;
 use crate::world::{Ran, World, each, not_here, until};
 use std::fs;
 use std::io::Read;
@@ -236,5 +239,24 @@ fn a_nested_start_knows_that_it_is_inside_and_nothing_outside_can_claim_it() {
             .into();
         assert!(ran.stdout.trim().ends_with(|last: char| last != '0'), "{ran:?}");
         assert!(!world.outside.join("made").exists());
+    });
+}
+
+/// `auto` takes it where no namespaces can be made, and says so to whoever sits there.
+#[test]
+fn a_session_that_has_no_namespaces_is_told_what_confines_it() {
+    each_with(RC, |world| {
+        let mut command = terminal_command(world, "/usr/bin/python3");
+        command.args(["-c", WITHOUT, "any"]).arg(world.bin("sbsh"));
+        command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8").env("PWD", &world.project);
+        let mut session = Session::of(command);
+        session.over();
+        session.until("Landlock confines this session");
+        let held = format!("echo x >{}/made || echo he\"\"ld", world.outside.display());
+        session.types(&format!("{held}\r"));
+        session.answers("n", "no");
+        assert!(session.over().output.contains("held\n"));
+        assert!(!world.outside.join("made").exists());
+        assert_eq!(session.line("echo here >file; cat file").output, "here\n");
     });
 }

@@ -9,7 +9,7 @@ use std::fs;
 /// Puts itself under a filter and becomes the rest of its arguments. The first says what there is not to be: "tables"
 /// (no netlink socket of netfilter), "own" (unshare(2) makes no network namespace), "any" (nor does clone(2)), "joined" (none is
 /// entered from outside).
-const WITHOUT: &str = r#"
+pub const WITHOUT: &str = r#"
 import ctypes, os, platform, struct, sys
 call = {"x86_64": dict(socket=41, unshare=272, clone=56, clone3=435, setns=308), "aarch64": dict(socket=198, unshare=97, clone=220, clone3=435, setns=268)}[platform.machine()]
 NEW_NET = 0x40000000

@@ -9,13 +9,15 @@ use super::super::shells::Shell;
 use super::super::{Stop, backend, confine, stop};
 use super::started;
 use crate::caller::Caller;
+use crate::confinement::Mechanism;
+use crate::policy::Backend;
 use crate::run::{RunError, front};
 use crate::session::channel::Channel;
 use crate::session::inner::{self, Start};
 use crate::session::output::Output;
 use crate::session::shell::{self, Manner};
 use crate::session::terminal::Person;
-use crate::session::wire::{RunEnd, Wire};
+use crate::session::wire::{RunEnd, ToFrontEnd, Wire};
 use crate::system::process::{self, Fork};
 use crate::system::pty::{self, FIRST_GIVEN, Pty};
 use crate::system::signals::{self, Arrivals, CallerSignals};
@@ -146,6 +148,9 @@ fn run(parts: &Parts<'_>, start: Option<&Start>, given: Given) -> Result<i32, St
         return Ok(0);
     }
     let session = RunEnd::new(Wire::new(given.front_end).map_err(RunError::system("use a socket"))?);
+    if plan.mechanism == Mechanism::Landlock && parts.prepared.policy.backend.value == Backend::Auto {
+        session.say(&ToFrontEnd::Tell(BY_LANDLOCK.to_owned()));
+    }
     let outcome =
         confine::run(&shell, plan, parts.prepared, parts.caller, early, parts.journal, Some(session))?;
     stop::report_outcome(&outcome, &[], None);
@@ -173,6 +178,9 @@ fn name_sbsh(caller: &Caller, start: &Start) -> bool {
 
 /// No start-up file is read further than this.
 const MOST_READ: u64 = 1 << 20;
+
+/// What a person is told whose machine makes no namespaces: once for a session.
+const BY_LANDLOCK: &str = "no namespaces are to be had here, so Landlock confines this session; 'sbshctl doctor' lists what it does not hold";
 
 /// A pipe with one descriptor for both ends, at which nobody waits.
 fn tape() -> std::io::Result<OwnedFd> {
