@@ -99,12 +99,15 @@ fn installed() -> Option<Result<PathBuf, PathBuf>> {
 const YOUNGEST: &str = "--perms";
 /// The bubblewrap that first had it.
 const SINCE: &str = "0.5.0";
+/// An option that all of them have.
+const OLDER: &str = "--unshare-user";
 
 /// Whether a bubblewrap knows all options, by what stands in its program: to ask it would take a tenth of a short
 /// command's time.
 fn is_recent(bubblewrap: &Path) -> bool {
-    // One that cannot be read has to say it itself.
-    std::fs::read(bubblewrap).map_or(true, |text| memchr::memmem::find(&text, YOUNGEST.as_bytes()).is_some())
+    let has = |text: &[u8], option: &str| memchr::memmem::find(text, option.as_bytes()).is_some();
+    // One that cannot be read, or is something else around it, has to say it itself.
+    std::fs::read(bubblewrap).map_or(true, |text| has(&text, YOUNGEST) || !has(&text, OLDER))
 }
 
 /// The bubblewrap binary, which must be the system's own.
