@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long another writer may hold the lock.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 /// A directory that holds such files.
@@ -70,7 +70,7 @@ impl Directory {
         check_private(&File::from(self.0.try_clone()?).metadata()?)
     }
 
-    /// Waits until no other process or thread holds the lock, at most two seconds.
+    /// Waits until no other process or thread holds the lock, at most ten seconds: each of them waits for its disk.
     ///
     /// # Errors
     /// `TimedOut`, or what flock(2) gives.
