@@ -8,6 +8,8 @@ use std::ffi::{c_char, c_int};
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
 extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    #[cfg(target_env = "musl")]
+    sbsh::system::entry::keep_c_memory();
     sbsh::doors::main(sbsh::system::entry::arguments(count, arguments))
 }
 

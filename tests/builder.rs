@@ -11,14 +11,14 @@
 
 use sbsh::confinement::Mechanism;
 use sbsh::confinement::namespaces::{Step, as_bytes};
-use sbsh::run::waiting::{Waiting, trial};
+use sbsh::run::waiting::{self, Waiting, trial};
 use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 /// What the builder complains of; `meanwhile` comes when everything was planned and nothing is built.
 fn built(steps: &[Step], meanwhile: impl FnOnce()) -> String {
-    let waiting = Waiting::start(Mechanism::Namespaces, &[]).unwrap();
+    let waiting = Waiting::start(Mechanism::Namespaces, &[], None).unwrap();
     meanwhile();
     let mut ends = waiting.go(&as_bytes(steps)).unwrap();
     let builder = ends.built_by();
@@ -31,12 +31,17 @@ fn built(steps: &[Step], meanwhile: impl FnOnce()) -> String {
 }
 
 #[test]
-fn what_changes_while_it_is_built_opens_nothing_and_leaves_nothing() {
+fn the_builder() {
     if let Err(why) = trial() {
         assert!(std::env::var_os("SBSH_TEST_REQUIRE").is_none(), "{why}");
         println!("skipped: {why}");
         return;
     }
+    what_changes_while_it_is_built_opens_nothing_and_leaves_nothing();
+    what_builds_is_in_the_network_that_was_made_for_it_and_on_any_processor();
+}
+
+fn what_changes_while_it_is_built_opens_nothing_and_leaves_nothing() {
     let top = tempfile::tempdir().unwrap();
     let top = std::fs::canonicalize(top.path()).unwrap();
     let steps = |own: &[Step]| {
@@ -73,7 +78,7 @@ fn what_changes_while_it_is_built_opens_nothing_and_leaves_nothing() {
     assert!(!gone.exists());
 
     // Steps that are cut short are none.
-    let waiting = Waiting::start(Mechanism::Namespaces, &[]).unwrap();
+    let waiting = Waiting::start(Mechanism::Namespaces, &[], None).unwrap();
     let bytes = as_bytes(&steps(&[]));
     let ends = waiting.go(&bytes[..bytes.len() - 1]).unwrap();
     let builder = ends.built_by();
@@ -82,4 +87,39 @@ fn what_changes_while_it_is_built_opens_nothing_and_leaves_nothing() {
     std::fs::File::from(ends.complaints).read_to_string(&mut words).unwrap();
     assert!(words.contains("cut short"), "{words}");
     nix::sys::wait::waitpid(builder, None).unwrap();
+}
+
+/// Where a process is, and where it may run.
+fn whereabouts(process: nix::unistd::Pid) -> (std::path::PathBuf, nix::sched::CpuSet) {
+    let network = std::fs::read_link(format!("/proc/{process}/ns/net")).unwrap();
+    (network, nix::sched::sched_getaffinity(process).unwrap())
+}
+
+fn what_builds_is_in_the_network_that_was_made_for_it_and_on_any_processor() {
+    use std::os::fd::AsRawFd;
+    let (own, processors) = whereabouts(nix::unistd::getpid());
+    for before in [false, true] {
+        let made = before.then(|| waiting::network(&Mechanism::Namespaces).unwrap());
+        let mut waiting = Waiting::start(Mechanism::Namespaces, &[], made).unwrap();
+        assert!(waiting.has_network().unwrap());
+        // More than a pipe takes: when all is told, it has begun to read.
+        let mut steps = vec![Step::Seal("/".into()); 1 << 14];
+        while as_bytes(&steps).len() < 1 << 17 {
+            steps.extend_from_within(..);
+        }
+        let mut ends = waiting.go(&as_bytes(&steps)).unwrap();
+        let builder = ends.built_by().unwrap();
+        let (network, allowed) = whereabouts(builder);
+        let entrances = ends.entrances().unwrap();
+        let number = entrances.namespace.as_ref().unwrap().as_raw_fd();
+        assert_eq!(network, std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap());
+        assert_ne!(network, own);
+        assert_eq!(allowed, processors);
+        drop(ends);
+        nix::sys::wait::waitpid(builder, None).unwrap();
+    }
+    // One that is not wanted leaves nothing behind.
+    drop(waiting::network(&Mechanism::Namespaces));
+    drop(Waiting::start(Mechanism::Namespaces, &[], None));
+    assert_eq!(nix::sys::wait::waitpid(None, None), Err(nix::errno::Errno::ECHILD));
 }

@@ -53,7 +53,7 @@ pub fn run(as_json: bool, text: &OsStr, caller: &Caller) -> Result<i32, Stop> {
     let covers = Covers::find(&prepared, &shell, caller);
     let (verdict, command) = decide::verdict_on(text.as_bytes(), &prepared, &covers, caller);
     // Shown, not made: the agent's own files are left out of the plan here.
-    let planned = confine::plan(&prepared, covers, &[], &[])?;
+    let planned = confine::plan(&prepared, covers, &[], &[], None)?;
     let fittings = confine::fittings(&planned, &prepared, None);
     let (argv, steps) = match &planned.mechanism {
         Mechanism::Bubblewrap(path) => {

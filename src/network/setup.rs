@@ -105,6 +105,15 @@ impl Entrances {
             .collect()
     }
 
+    /// Enters the namespaces that they are in, if there are any, with every capability in them: for an errand.
+    ///
+    /// # Errors
+    /// What setns(2) gives.
+    pub fn enter(&self) -> nix::Result<()> {
+        let owner = self.owner.as_ref().map(AsFd::as_fd);
+        self.namespace.as_ref().map_or(Ok(()), |network| namespaces::join(owner, network.as_fd()))
+    }
+
     /// Two Unix sockets of the sandbox's that are connected to each other, of packets in sequence.
     ///
     /// # Errors
@@ -149,6 +158,9 @@ impl Entrances {
             [1, tags @ ..] => (Reach::UsualPorts, tags),
             [_, tags @ ..] => (Reach::Told, tags),
         };
+        if tags.len() != descriptors.len() {
+            return Err("some of its descriptors were lost".into());
+        }
         let mut all = Entrances { reach, ..Entrances::none() };
         for (tag, descriptor) in tags.iter().zip(descriptors) {
             match *tag {

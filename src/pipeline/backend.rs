@@ -8,9 +8,11 @@ use super::prepare::Prepared;
 use crate::confinement::Mechanism;
 use crate::policy::Backend;
 use crate::run::RunError;
+use crate::run::errand::Errand;
 use crate::run::hostfile;
 use crate::run::waiting::{self, Waiting};
 use crate::system::{landlock, namespaces, process};
+use nix::sched::CloneFlags;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -47,7 +49,9 @@ pub fn choose(prepared: &Prepared) -> Result<Mechanism, Stop> {
 /// What `auto` takes: what is usual, and Landlock where neither that nor our own builder can be had.
 fn usual() -> Mechanism {
     let usual = guess();
-    if *NAMESPACES.get_or_init(|| process::errand(namespaces::of_user).is_ok_and(|made| made.is_ok())) {
+    if *NAMESPACES.get_or_init(|| {
+        process::errand(|| namespaces::of_user(CloneFlags::CLONE_NEWNET)).is_ok_and(|made| made.is_ok())
+    }) {
         return usual;
     }
     let landlock = landlock::version().map(|_| Mechanism::Landlock);
@@ -143,23 +147,26 @@ pub struct Early {
 }
 
 impl Early {
-    /// Starts what is likely to be wanted. If it cannot be started, that is said when it is needed.
-    pub fn start(closed: Vec<i32>) -> Early {
-        let likely = match hostfile::habit() {
-            Some(habit) if habit == Mechanism::Namespaces.name() => Mechanism::Namespaces,
-            Some(habit) if habit == Mechanism::Landlock.name() => Mechanism::Landlock,
-            _ => guess(),
-        };
-        let waiting = Waiting::start(likely, &closed).ok();
-        // Whoever has the right makes a network namespace without a user namespace.
-        let shown = |waiting: &Waiting| match waiting.mechanism {
-            Mechanism::Namespaces => true,
-            _ => waiting.has_network && !nix::unistd::geteuid().is_root(),
-        };
-        if waiting.as_ref().is_some_and(shown) {
-            let _ = NAMESPACES.set(true);
+    /// Starts what is likely to be wanted, in a network that was made for it or in one of its own. If it cannot be started, that is
+    /// said when it is needed.
+    pub fn start(closed: Vec<i32>, network: Option<Errand>) -> Early {
+        Early { waiting: Waiting::start(likely(), &closed, network).ok(), closed }
+    }
+
+    /// Has a network made for what will be started later, if that is likely to be of use.
+    pub fn network() -> Option<Errand> {
+        Some(likely())
+            .filter(|likely| *likely != Mechanism::Landlock)
+            .and_then(|likely| waiting::network(&likely).ok())
+    }
+
+    /// Takes over what the start has shown of this machine, for [`choose`].
+    pub fn show(&mut self) {
+        match self.waiting.as_mut().map(Waiting::shows_namespaces) {
+            Some(Ok(true)) => drop(NAMESPACES.set(true)),
+            Some(Err(_)) => self.waiting = None,
+            _ => {}
         }
-        Early { waiting, closed }
     }
 
     /// The one that waits, if it is this; else this one.
@@ -174,9 +181,18 @@ impl Early {
                     hostfile::get_used_to(mechanism.name());
                 }
                 drop(other);
-                Waiting::start(mechanism.clone(), &self.closed)
+                Waiting::start(mechanism.clone(), &self.closed, None)
             }
         }
+    }
+}
+
+/// What worked the last time that something else than usual was taken, or what is usual.
+fn likely() -> Mechanism {
+    match hostfile::habit() {
+        Some(habit) if habit == Mechanism::Namespaces.name() => Mechanism::Namespaces,
+        Some(habit) if habit == Mechanism::Landlock.name() => Mechanism::Landlock,
+        _ => guess(),
     }
 }
 

@@ -66,7 +66,8 @@ pub struct Planned {
     pub weaker: bool,
 }
 
-/// Plans the boundary for one command. `wanted` are files that its agent writes, `allowed` what a person granted.
+/// Plans the boundary for one command. `wanted` are files that its agent writes, `allowed` what a person granted; `early` is what
+/// has been started for it.
 ///
 /// # Errors
 /// No backend; a glob that is too wide.
@@ -75,8 +76,8 @@ pub fn plan(
     covers: Covers,
     wanted: &[PathBuf],
     allowed: &[PathBuf],
+    early: Option<&mut Early>,
 ) -> Result<Planned, Stop> {
-    let mechanism = backend::choose(prepared)?;
     let granted = grants::prepare(wanted);
     let mut files = prepared.policy.files.clone();
     files.writable.extend(allowed.iter().map(|path| PathRule {
@@ -103,6 +104,9 @@ pub fn plan(
     let facts =
         facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
     root_is_itself(prepared, &facts)?;
+    // As late as can be: what was started early may show what works here, but not at once.
+    early.into_iter().for_each(Early::show);
+    let mechanism = backend::choose(prepared)?;
     let weaker = is_weaker(prepared);
     Ok(Planned {
         plan: plan::plan(&facts.places),
@@ -175,22 +179,22 @@ pub fn domain(planned: &Planned, terminal: Option<&PathBuf>) -> Result<Option<la
 fn orders(
     planned: &Planned,
     prepared: &Prepared,
-    waiting: &Waiting,
+    waiting: &mut Waiting,
     terminal: Option<PathBuf>,
     domain: Option<&landlock::Boundary>,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, RunError> {
     if let Some(domain) = domain {
-        return landlock::as_bytes(domain);
+        return Ok(landlock::as_bytes(domain));
     }
     let fittings = fittings(planned, prepared, terminal);
-    match planned.mechanism {
+    Ok(match planned.mechanism {
         Mechanism::Bubblewrap(_) => {
-            let start = Start { marker_content: waiting.marker, network_is_made: waiting.has_network };
+            let start = Start { marker_content: waiting.marker, network_is_made: waiting.has_network()? };
             bubblewrap::as_bytes(&bubblewrap::arguments(&planned.plan, &fittings, start))
         }
         Mechanism::Namespaces => namespaces::as_bytes(&namespaces::steps(&planned.plan, &fittings)),
         Mechanism::Landlock => Vec::new(),
-    }
+    })
 }
 
 /// Shims in the place of what runs outside. What is no more there as it was found is left as it is.
@@ -217,7 +221,7 @@ pub fn run(
     // Landlock mounts nothing; what it allows is opened through no link.
     let mounts = planned.mechanism != Mechanism::Landlock;
     let held = if mounts { held(&planned, prepared)? } else { Vec::new() };
-    let waiting = early.of(&planned.mechanism)?;
+    let mut waiting = early.of(&planned.mechanism)?;
     // Said here, where somebody reads it; the gateway has nobody to tell.
     if let Some(Err(error)) = journal.pen.syslog() {
         report::notice(&format!(
@@ -262,7 +266,7 @@ pub fn run(
             no_namespaces: domain.is_some(),
         },
     };
-    let boundary = orders(&planned, prepared, &waiting, inherited.terminal, domain.as_ref());
+    let boundary = orders(&planned, prepared, &mut waiting, inherited.terminal, domain.as_ref())?;
     let command = Command {
         text: super::decide::text_of(shell),
         cwd: prepared.locations.cwd.clone(),

@@ -111,8 +111,11 @@ fn confined_or_not(
 ) -> Result<i32, Stop> {
     use decide::Place;
     let closed = run::inherited::occupy_closed();
-    // A session starts it on a terminal of its own.
-    let early = (!session::may_be(&shell)).then(|| backend::Early::start(closed.clone()));
+    // A session starts it on a terminal of its own, and so far has only the network made.
+    let (early, mut network) = match session::may_be(&shell) {
+        true => (None, backend::Early::network()),
+        false => (Some(backend::Early::start(closed.clone(), None)), None),
+    };
     let prepared = prepare::policy(caller)?;
     journal.follow(&prepared);
     let mut prepared = trusting::before_first_command(prepared, caller, journal)?;
@@ -128,25 +131,27 @@ fn confined_or_not(
     let shell = heard.shell;
     match decision.place {
         Place::Outside(program) => {
-            drop(early);
+            drop((early, network));
             let run = || outside::run(&program, &prepared, caller);
             leave(Some(&program), &shell, &prepared, caller, programs, journal, run)
         }
         Place::Unconfined => {
-            drop(early);
+            drop((early, network));
             let run = || shells::unconfined(&shell, caller);
             leave(None, &shell, &prepared, caller, programs, journal, run)
         }
         Place::Inside => {
             if let Some(person) = session::person(&shell, &prepared, caller) {
-                return session::run(&shell, prepared, covers, caller, journal, person, guide);
+                let opening = session::Opening { person, guide, network };
+                return session::run(&shell, prepared, covers, caller, journal, opening);
             }
-            let early = early.unwrap_or_else(|| backend::Early::start(closed.clone()));
+            let early = early.unwrap_or_else(|| backend::Early::start(closed.clone(), network.take()));
             let note = covers
                 .note(&decide::text_of(&shell))
                 .or(decision.note.filter(|_| !covers::has_way_out(&prepared, caller)));
-            let inside = |early, allowed: &[PathBuf], journal: &journal::Journal| {
-                let plan = confine::plan(&prepared, covers.clone(), &decision.grants, allowed)?;
+            let inside = |mut early, allowed: &[PathBuf], journal: &journal::Journal| {
+                let (covers, wanted) = (covers.clone(), &decision.grants);
+                let plan = confine::plan(&prepared, covers, wanted, allowed, Some(&mut early))?;
                 journal.start()?;
                 let outcome = confine::run(&shell, plan, &prepared, caller, early, journal, None)?;
                 journal.tell(journal.failed().or(outcome.unlogged));
@@ -162,7 +167,7 @@ fn confined_or_not(
                 Again::Inside(allowed) => {
                     signals::restore(outcome.signals);
                     journal.again();
-                    outcome = inside(backend::Early::start(closed), &allowed, journal)?;
+                    outcome = inside(backend::Early::start(closed, None), &allowed, journal)?;
                 }
                 Again::Outside => {
                     programs.ended(&outcome);

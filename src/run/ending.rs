@@ -122,7 +122,7 @@ impl Ear {
         let mut text = Vec::new();
         let _ = self.0.read_to_end(&mut text);
         let mut wanted = true;
-        for line in text.split(|&byte| byte == b'\n') {
+        for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
                 Ok(Said::Ended { status, signal, swept }) => {
                     end.ending = status.map(Ending::Exited).or(signal.map(Ending::Signaled));

@@ -62,9 +62,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
     let (calls, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
     let terminal = Terminal::look();
-    let mut ends = waiting
-        .go(&boundary)
-        .ok_or(RunError::System { verb: "build the boundary", cause: "it was begun twice".into() })?;
+    let mut ends = waiting.go(&boundary)?;
     let (mut record, mut network) = connected(ends.entrances());
     let built_by = ends.built_by();
     let unborn = ends.unborn.take();

@@ -31,6 +31,8 @@ pub mod domain;
 #[cfg(target_os = "linux")]
 pub mod ending;
 #[cfg(target_os = "linux")]
+pub mod errand;
+#[cfg(target_os = "linux")]
 pub mod first;
 #[cfg(target_os = "linux")]
 pub mod front;

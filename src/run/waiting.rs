@@ -4,18 +4,20 @@
 //! both go on side by side. Nothing is decided by it: untold, bubblewrap and our own builder do nothing, and one that is not
 //! wanted is killed before its pipe is closed, because to bubblewrap an end of file there would mean "no arguments".
 //!
-//! An errand enters the sandbox's network namespace, starts there whatever builds, and makes the network ready: so no process
-//! of the sandbox ever has capabilities in the namespace that owns the network. This process stands still meanwhile; a fork
-//! of it that did the same beside it took longer, because it waited for a processor.
+//! An errand ([`super::errand`]) makes the sandbox's network and starts in it whatever builds; where it made the network before
+//! there was anything to build, that is started in it here.
 
 use super::builder::{self, Site};
+use super::errand::Errand;
 use super::{FIRST_INSIDE, RunError};
 use crate::confinement::Mechanism;
 use crate::confinement::namespaces::{Step, as_bytes};
 use crate::exit;
 use crate::network::mediated;
-use crate::network::setup::{Entrances, Namespace};
+use crate::network::setup::Entrances;
+use crate::system::process::Processors;
 use crate::system::{descriptors, namespaces, process, signals};
+use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid};
 use std::ffi::CString;
@@ -40,8 +42,6 @@ pub struct Waiting {
     pub alive_inside: i32,
     /// The number of the other end of `link` in it.
     pub link_inside: i32,
-    /// Whether it was started in the sandbox's network; if not, it has to make an empty one.
-    pub has_network: bool,
     ends: Option<Ends>,
 }
 
@@ -61,7 +61,7 @@ pub struct Ends {
     pub mechanism: &'static str,
     orders: Option<OwnedFd>,
     child: Option<Pid>,
-    entrances: Option<Result<Entrances, String>>,
+    errand: Option<Errand>,
     /// Where it is to be a child of the caretaker's: what it will be made of.
     pub unborn: Option<Unborn>,
 }
@@ -96,16 +96,43 @@ impl Ends {
         if self.unborn.is_some() {
             return mediated::entrances();
         }
-        self.entrances.take().unwrap_or_else(|| Err("they were taken already".into()))
+        self.errand.take().map_or_else(|| Err("they were taken already".into()), Errand::entrances)
+    }
+
+    /// Waits until it is known who builds, and tells whether it is in a network that was made.
+    fn settle(&mut self) -> Result<bool, RunError> {
+        let Some(errand) = &mut self.errand else { return Ok(false) };
+        let (child, has_network) = errand.started().map_err(no_namespaces(self.mechanism))?;
+        self.child = Some(child);
+        Ok(has_network)
     }
 }
 
+fn no_namespaces(mechanism: &'static str) -> impl FnOnce(Errno) -> RunError {
+    move |why| RunError::Boundary { mechanism, cause: format!("cannot make new namespaces: {}", why.desc()) }
+}
+
+/// Whether an errand has to prove that an ordinary user's namespaces can be had: root makes the network without one, and
+/// bubblewrap may have more rights than this process.
+fn proves(mechanism: &Mechanism) -> bool {
+    matches!(mechanism, Mechanism::Bubblewrap(_)) && geteuid().is_root()
+}
+
+/// Has the network made before there is anything to build.
+///
+/// # Errors
+/// [`RunError`].
+pub fn network(mechanism: &Mechanism) -> Result<Errand, RunError> {
+    Errand::begin(None, proves(mechanism)).map_err(RunError::system("start a process"))
+}
+
 impl Waiting {
-    /// Starts it. `closed` are the standard descriptors that the caller had closed.
+    /// Starts it, in a network that was made already if there is one. `closed` are the standard descriptors that the caller had
+    /// closed.
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn start(mechanism: Mechanism, closed: &[i32]) -> Result<Waiting, RunError> {
+    pub fn start(mechanism: Mechanism, closed: &[i32], network: Option<Errand>) -> Result<Waiting, RunError> {
         // Listed before anything is opened here.
         let extras = descriptors::above_standard().map_err(RunError::system("list the open descriptors"))?;
         let extras: Vec<i32> = extras.into_iter().filter(|&n| !descriptors::is_close_on_exec(n)).collect();
@@ -132,13 +159,23 @@ impl Waiting {
             standard: copies.iter().map(AsRawFd::as_raw_fd).collect(),
             link: far.as_raw_fd(),
             alive: alive_inside.as_raw_fd(),
+            marker: marker.as_raw_fd(),
+            extras: extras.clone(),
+            user: geteuid(),
+            group: getegid(),
         };
-        let begun = process::errand(|| handed.begin(&mechanism, marker.as_raw_fd(), &extras));
-        let (child, entrances, has_network) =
-            begun.and_then(|begun| begun).map_err(|cause| RunError::Boundary {
-                mechanism: mechanism.name(),
-                cause: format!("cannot make new namespaces: {}", cause.desc()),
-            })?;
+        let build = |has_network, processors| handed.begin(&mechanism, has_network, processors);
+        let errand = match (&mechanism, network) {
+            (Mechanism::Landlock, _) => None,
+            (_, None) => Some(
+                Errand::begin(Some(&build), proves(&mechanism))
+                    .map_err(RunError::system("start a process"))?,
+            ),
+            (_, Some(mut made)) => {
+                made.build_in(&build).map_err(no_namespaces(mechanism.name()))?;
+                Some(made)
+            }
+        };
         let (marker_number, alive_number, link_number) =
             (marker.as_raw_fd(), alive_inside.as_raw_fd(), far.as_raw_fd());
         let unborn = (mechanism == Mechanism::Landlock).then(|| Unborn {
@@ -155,8 +192,8 @@ impl Waiting {
             complaints,
             mechanism: mechanism.name(),
             orders: Some(orders),
-            child,
-            entrances: Some(entrances),
+            child: None,
+            errand,
             unborn,
         };
         Ok(Waiting {
@@ -166,20 +203,48 @@ impl Waiting {
             marker: marker_number,
             alive_inside: alive_number,
             link_inside: link_number,
-            has_network,
             ends: Some(ends),
         })
     }
 
+    /// Waits until what builds has been started, and tells whether it is in the sandbox's network; if not, it has to make an
+    /// empty one.
+    ///
+    /// # Errors
+    /// [`RunError::Boundary`] where nothing could be started.
+    pub fn has_network(&mut self) -> Result<bool, RunError> {
+        self.ends.as_mut().map_or(Ok(false), Ends::settle)
+    }
+
+    /// Whether it has been shown that namespaces can be made by an ordinary user.
+    ///
+    /// # Errors
+    /// As [`Waiting::has_network`].
+    pub fn shows_namespaces(&mut self) -> Result<bool, RunError> {
+        let has_network = self.has_network()?;
+        let errand = self.ends.as_mut().and_then(|ends| ends.errand.as_mut());
+        Ok(match &self.mechanism {
+            Mechanism::Namespaces => true,
+            Mechanism::Landlock => false,
+            made if proves(made) => errand.is_some_and(Errand::proof),
+            _ => has_network,
+        })
+    }
+
     /// Tells it what to build. From here on it works beside us; a failure of it shows as the channel's end.
-    pub fn go(mut self, orders: &[u8]) -> Option<Ends> {
-        let mut ends = self.ends.take()?;
+    ///
+    /// # Errors
+    /// As [`Waiting::has_network`].
+    pub fn go(mut self, orders: &[u8]) -> Result<Ends, RunError> {
+        self.has_network()?;
+        let twice = RunError::System { verb: "build the boundary", cause: "it was begun twice".into() };
+        let mut ends = self.ends.take().ok_or(twice)?;
         match (ends.orders.take(), &mut ends.unborn) {
             (_, Some(unborn)) => unborn.orders = orders.to_vec(),
             (Some(to), None) => drop(std::fs::File::from(to).write_all(orders)),
             (None, None) => {}
         }
-        Some(ends)
+        Ok(ends)
     }
 }
 
@@ -191,10 +256,11 @@ struct Handed {
     standard: Vec<RawFd>,
     link: RawFd,
     alive: RawFd,
+    marker: RawFd,
+    extras: Vec<RawFd>,
+    user: Uid,
+    group: Gid,
 }
-
-/// The process, the entrances of the network that it is in, and whether it is in one.
-type Begun = (Option<Pid>, Result<Entrances, String>, bool);
 
 impl Handed {
     fn complain(&self, why: &str) -> i32 {
@@ -202,32 +268,28 @@ impl Handed {
         exit::REFUSED
     }
 
-    /// The errand: enters the sandbox's network, starts there what builds, and makes it ready.
-    fn begin(&self, mechanism: &Mechanism, marker: RawFd, extras: &[RawFd]) -> nix::Result<Begun> {
-        let bubblewrap = match mechanism {
-            Mechanism::Bubblewrap(path) => Some(path),
-            Mechanism::Namespaces => None,
-            Mechanism::Landlock => return Ok((None, Err("Landlock makes no network".into()), false)),
-        };
-        let (user, group) = (geteuid(), getegid());
-        let network = Namespace::enter();
-        let has_network = network.is_ok();
+    /// Starts what builds, as a child of the front's; this process is not the front.
+    fn begin(&self, mechanism: &Mechanism, has_network: bool, processors: Processors) -> nix::Result<Pid> {
         let more = if has_network { CloneFlags::empty() } else { CloneFlags::CLONE_NEWNET };
-        let child = match bubblewrap {
-            Some(path) => process::spawn_sibling(|| self.become_bubblewrap(path, marker)),
-            None => process::fork_sibling(namespaces::OF_A_SANDBOX | more, || {
-                self.build(extras, user, group, has_network)
+        let free = || processors.restore(Pid::from_raw(0));
+        match mechanism {
+            Mechanism::Bubblewrap(path) => process::spawn_sibling(|| {
+                free();
+                self.become_bubblewrap(path)
             }),
-        }?;
-        Ok((Some(child), network.and_then(Namespace::furnish), has_network))
+            _ => process::fork_sibling(namespaces::OF_A_SANDBOX | more, || {
+                free();
+                self.build(has_network)
+            }),
+        }
     }
 
-    fn become_bubblewrap(&self, path: &Path, marker: RawFd) -> i32 {
+    fn become_bubblewrap(&self, path: &Path) -> i32 {
         let binary = match std::fs::File::open("/proc/self/exe") {
             Ok(binary) => binary,
             Err(error) => return self.complain(&format!("cannot open our own program: {error}")),
         };
-        let inherited = [self.orders, self.channel, self.link, self.alive, binary.as_raw_fd(), marker];
+        let inherited = [self.orders, self.channel, self.link, self.alive, binary.as_raw_fd(), self.marker];
         let inherited = inherited.iter().chain(&self.standard);
         inherited.for_each(|&number| descriptors::set_inherited(number, true));
         let command = [
@@ -243,15 +305,15 @@ impl Handed {
         self.complain(&format!("cannot execute '{}': {}", path.display(), error.desc()))
     }
 
-    fn build(&self, extras: &[RawFd], user: Uid, group: Gid, has_network: bool) -> i32 {
+    fn build(&self, has_network: bool) -> i32 {
         builder::main(&Site {
             orders: self.orders,
             complaints: self.complaints,
             channel: self.channel,
             standard: self.standard.clone(),
-            kept: [self.link, self.alive].iter().chain(extras).copied().collect(),
-            user,
-            group,
+            kept: [self.link, self.alive].iter().chain(&self.extras).copied().collect(),
+            user: self.user,
+            group: self.group,
             has_network,
         })
     }
@@ -262,9 +324,12 @@ impl Handed {
 /// # Errors
 /// What kept it from being built.
 pub fn trial() -> Result<(), String> {
-    let waiting = Waiting::start(Mechanism::Namespaces, &[]).map_err(|error| error.to_string())?;
     let steps = [Step::ReadOnly, Step::Devices, Step::Marker, Step::Seal("/dev".into()), Step::Processes];
-    let Some(ends) = waiting.go(&as_bytes(&steps)) else { return Ok(()) };
+    let started =
+        Waiting::start(Mechanism::Namespaces, &[], None).and_then(|waiting| waiting.go(&as_bytes(&steps)));
+    let mut ends = started.map_err(|error| error.to_string())?;
+    // It is of no use here, but its process is collected with it.
+    drop(ends.entrances());
     let builder = ends.built_by();
     // Nothing comes over it, so what was built ends.
     drop(ends.channel);
@@ -276,7 +341,10 @@ pub fn trial() -> Result<(), String> {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(child) = self.ends.as_ref().and_then(|ends| ends.child) {
+        let Some(ends) = &mut self.ends else { return };
+        let _ = ends.settle();
+        ends.errand = None;
+        if let Some(child) = ends.child {
             signals::send(child, libc::SIGKILL);
             process::reap(child);
         }

@@ -23,13 +23,13 @@ pub fn enter_new_network() -> nix::Result<()> {
     keep_numbers(user, group)
 }
 
-/// Enters user and network namespaces of this process's own, with the capabilities that they give.
+/// Enters a user namespace of this process's own, and `more` with it, with the capabilities that it gives.
 ///
 /// # Errors
 /// What unshare(2) and the id maps give; EPERM where the capabilities are kept back (AppArmor).
-pub fn of_user() -> nix::Result<()> {
+pub fn of_user(more: CloneFlags) -> nix::Result<()> {
     let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    unshare(CloneFlags::CLONE_NEWUSER | more)?;
     keep_numbers(user, group)?;
     // Takes a capability of the new user namespace.
     unshare(CloneFlags::CLONE_NEWNS)

@@ -71,9 +71,12 @@ fn spawn_as(kind: CloneFlags, work: impl FnOnce() -> i32) -> nix::Result<Pid> {
 /// processor to wake up or to become free. In the child every signal is blocked.
 fn borrow_process(shared: CloneFlags, work: &mut dyn FnMut() -> isize) -> nix::Result<Pid> {
     let mut stack = Stack::new()?;
-    let place = Place::stay();
+    let (this, own) = (nix::unistd::getpid(), Pid::from_raw(0));
+    let processors = Processors::of_this();
+    processors.stay();
     let mut work = || {
-        place.leave();
+        processors.restore(this);
+        processors.restore(own);
         work()
     };
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
@@ -84,33 +87,58 @@ fn borrow_process(shared: CloneFlags, work: &mut dyn FnMut() -> isize) -> nix::R
     // in it, and it ends by exit(2) alone.
     let child = unsafe { nix::sched::clone(Box::new(&mut work), stack.bytes(), flags, Some(libc::SIGCHLD)) };
     let _ = before.thread_set_mask();
-    place.leave();
+    processors.restore(own);
     child
 }
 
-/// A process that stays on the processor that it is on, and those on which it may be.
-struct Place(Pid, Option<CpuSet>);
+/// The processors on which a process may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Processors(Option<CpuSet>);
 
-impl Place {
-    /// This process stays where it is: the child that it makes begins there. Where that cannot be had, it begins
-    /// somewhere.
-    fn stay() -> Place {
-        let this = nix::unistd::getpid();
-        let all = sched_getaffinity(this);
+impl Processors {
+    /// Those of this process.
+    pub fn of_this() -> Processors {
+        Processors(sched_getaffinity(Pid::from_raw(0)).ok())
+    }
+
+    /// This process, and children that it makes, stay where it is. Where that cannot be had, they are somewhere.
+    fn stay(&self) {
         let stay = || {
             let mut here = CpuSet::new();
             here.set(sched_getcpu()?)?;
-            sched_setaffinity(this, &here)
+            sched_setaffinity(Pid::from_raw(0), &here)
         };
-        Place(this, all.ok().filter(|_| stay().is_ok()))
+        if self.0.is_some() {
+            let _ = stay();
+        }
     }
 
-    /// That process and the one that calls may go where they like again.
-    fn leave(&self) {
-        if let Place(process, Some(all)) = self {
-            let _ = sched_setaffinity(*process, all);
-            let _ = sched_setaffinity(Pid::from_raw(0), all);
-        }
+    /// fork(2), after which both go on at once, the child on another processor if there is one: under a hypervisor the kernel
+    /// takes processors with nothing to do for occupied, and one of the two would wait for the other. The child is kept off this
+    /// one until [`Processors::restore`].
+    ///
+    /// # Errors
+    /// What fork(2) gives.
+    pub fn fork_elsewhere(&self) -> nix::Result<Fork> {
+        let others = || {
+            let (mut others, here) = (self.0?, sched_getcpu().ok()?);
+            others.unset(here).ok().map(|()| others)
+        };
+        let others = others();
+        // EINVAL where there is none.
+        let away = |process| others.map(|others| sched_setaffinity(process, &others));
+        let side = fork()?;
+        // Whichever of them runs first.
+        let _ = match side {
+            Fork::Parent(child) => away(child),
+            Fork::Child => away(Pid::from_raw(0)),
+        };
+        Ok(side)
+    }
+
+    /// That process may be on any of them again; 0: this one.
+    pub fn restore(&self, process: Pid) {
+        let _ = self.0.map(|all| sched_setaffinity(process, &all));
     }
 }
 

@@ -275,7 +275,7 @@ pub fn receive_from(over: RawFd, buffer: &mut [u8]) -> nix::Result<(usize, Vec<O
 }
 
 /// Most descriptors of one message.
-pub const MOST: usize = 16;
+pub const MOST: usize = 32;
 
 /// Receives bytes with descriptors (closed on exec); the number of bytes is 0 at the end.
 ///

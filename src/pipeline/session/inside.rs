@@ -11,6 +11,7 @@ use super::started;
 use crate::caller::Caller;
 use crate::confinement::Mechanism;
 use crate::policy::Backend;
+use crate::run::errand::Errand;
 use crate::run::{RunError, front};
 use crate::session::channel::Channel;
 use crate::session::inner::{self, Start};
@@ -56,21 +57,31 @@ struct Given {
 ///
 /// # Errors
 /// [`RunError`]; then nothing was started.
-pub(super) fn start(parts: &Parts<'_>, person: &Person) -> Result<(shell::Shell, bool), Stop> {
+pub(super) fn start(
+    parts: &Parts<'_>,
+    person: &Person,
+    network: Option<Errand>,
+) -> Result<(shell::Shell, bool), Stop> {
+    let mut network = network;
     let mark = private::token().map_err(RunError::system("draw a number"))?;
     if let Some(mut start) = started::start(parts.shell, mark) {
         start.files.name_sbsh = name_sbsh(parts.caller, &start);
-        if let Some(shell) = begin(parts, person, Some(&start))? {
+        if let Some(shell) = begin(parts, person, Some(&start), network.take())? {
             return Ok((shell, true));
         }
     }
     let ended = || RunError::system::<nix::Error>("start a process")(nix::Error::ECHILD);
-    Ok((begin(parts, person, None)?.ok_or_else(ended)?, false))
+    Ok((begin(parts, person, None, network)?.ok_or_else(ended)?, false))
 }
 
 /// Starts it with the shell led so, or by itself. A terminal that does not say where its cursor is has no use for a line
 /// editor: nothing was started for it then. It is asked while the run prepares itself.
-fn begin(parts: &Parts<'_>, person: &Person, start: Option<&Start>) -> Result<Option<shell::Shell>, Stop> {
+fn begin(
+    parts: &Parts<'_>,
+    person: &Person,
+    start: Option<&Start>,
+    network: Option<Errand>,
+) -> Result<Option<shell::Shell>, Stop> {
     if start.is_some() {
         person.ask();
     }
@@ -92,10 +103,11 @@ fn begin(parts: &Parts<'_>, person: &Person, start: Option<&Start>) -> Result<Op
                 .into_iter()
                 .chain([near.as_raw_fd(), person.descriptor().as_raw_fd(), arrivals.descriptor().as_raw_fd()])
                 .for_each(descriptors::close);
-            process::exit_now(run(parts, start, given).unwrap_or_else(|stop| stop.report()));
+            process::exit_now(run(parts, start, given, network).unwrap_or_else(|stop| stop.report()));
         }
     };
     drop(given);
+    network.into_iter().for_each(Errand::leave_to_child);
     if start.is_some() {
         let answers = person.answers();
         let told = (&near).write_all(&[u8::from(answers)]);
@@ -123,7 +135,7 @@ fn begin(parts: &Parts<'_>, person: &Person, start: Option<&Start>) -> Result<Op
 }
 
 /// In the process of the run: its exit status.
-fn run(parts: &Parts<'_>, start: Option<&Start>, given: Given) -> Result<i32, Stop> {
+fn run(parts: &Parts<'_>, start: Option<&Start>, given: Given, network: Option<Errand>) -> Result<i32, Stop> {
     signals::restore(parts.signals);
     let failed = |what| RunError::system::<nix::Error>(what);
     pty::lead_session_on(given.slave.as_fd()).map_err(failed("take the session's terminal"))?;
@@ -133,13 +145,13 @@ fn run(parts: &Parts<'_>, start: Option<&Start>, given: Given) -> Result<i32, St
         }
     }
     drop(given.slave);
-    let early = backend::Early::start(Vec::new());
+    let mut early = backend::Early::start(Vec::new(), network);
     let mut invocation = parts.shell.invocation.clone();
     if let Some(start) = start {
         invocation.arguments = inner::arguments(start);
     }
     let shell = Shell { invocation, path: parts.shell.path.clone() };
-    let plan = confine::plan(parts.prepared, parts.covers.clone(), &[], &[])?;
+    let plan = confine::plan(parts.prepared, parts.covers.clone(), &[], &[], Some(&mut early))?;
     let mut word = [0];
     let heard = start.is_none() || (&given.front_end).read_exact(&mut word).is_ok() && word == [1];
     if !heard {

@@ -25,6 +25,7 @@ use crate::caller::Caller;
 use crate::cli::{CommandInput, ShellInvocation};
 use crate::report;
 use crate::run::Ending;
+use crate::run::errand::Errand;
 use crate::session::editor::{Editor, Options, Read};
 use crate::session::idle;
 use crate::session::inner::message::{Ready, ToShell};
@@ -106,6 +107,16 @@ pub fn person(shell: &Shell, prepared: &Prepared, caller: &Caller) -> Option<Per
     Person::here()
 }
 
+/// What a session begins with.
+pub struct Opening<'a> {
+    /// The terminal.
+    pub person: Person,
+    /// What the verbs of sbshctl do.
+    pub guide: Guide<'a>,
+    /// Where the sandbox's network is being made.
+    pub network: Option<Errand>,
+}
+
 /// Runs the session to its end.
 ///
 /// # Errors
@@ -116,14 +127,14 @@ pub fn run(
     covers: Covers,
     caller: &Caller,
     journal: &Journal,
-    person: Person,
-    guide: Guide<'_>,
+    opening: Opening<'_>,
 ) -> Result<i32, Stop> {
+    let Opening { person, guide, network } = opening;
     journal.start()?;
     let before = signals::block_all().map_err(crate::run::RunError::system("block signals"))?;
     let parts =
         inside::Parts { shell, prepared: &prepared, covers: &covers, caller, journal, signals: before };
-    let (inside, led) = inside::start(&parts, &person)?;
+    let (inside, led) = inside::start(&parts, &person, network)?;
     let behind = Arc::new(Inside::new(Arc::clone(&inside.channel)));
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
     let history = prepared.locations.state_dir.as_ref().map(|state| state.join("history"));

@@ -1,0 +1,151 @@
+//! The errand: a process beside the front that makes the sandbox's network, and may start in it whatever builds the boundary.
+//!
+//! Owns that process and what it tells. No process of the sandbox ever has capabilities in the namespace that owns the network,
+//! because only this one has been in it with them. It takes as long as all that the front reads and plans meanwhile.
+
+use crate::network::setup::{self, Entrances, Namespace};
+use crate::system::process::{self, Processors};
+use crate::system::{descriptors, namespaces, signals, sockets};
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::unistd::Pid;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// The errand as it is known here.
+#[derive(Debug)]
+pub struct Errand {
+    process: Pid,
+    /// Whose child it is, as long as that has not collected it.
+    parent: Option<Pid>,
+    told: OwnedFd,
+    started: Option<(Pid, bool)>,
+    entrances: Option<Result<Entrances, String>>,
+    proves: bool,
+}
+
+/// What starts whatever builds, as a child of the front: it is told whether it is in a network that was made, and where that child
+/// may run.
+pub type Builder<'a> = &'a dyn Fn(bool, Processors) -> nix::Result<Pid>;
+
+impl Errand {
+    /// Sends it on its way. If it `proves`, it tells at the end whether an ordinary user's namespaces can be had.
+    ///
+    /// # Errors
+    /// What socketpair(2) and fork(2) give.
+    pub fn begin(builder: Option<Builder<'_>>, proves: bool) -> nix::Result<Errand> {
+        let (told, tells) = sockets::packet_pair()?;
+        let processors = Processors::of_this();
+        match processors.fork_elsewhere()? {
+            process::Fork::Parent(process) => {
+                let parent = Some(nix::unistd::getpid());
+                Ok(Errand { process, parent, told, started: None, entrances: None, proves })
+            }
+            process::Fork::Child => {
+                // What is for the whole group is the front's to hear of.
+                let _ = signals::block_all();
+                drop(told);
+                let builder = builder.map(|start| move |has_network| start(has_network, processors));
+                run(builder, proves, tells.as_raw_fd());
+                process::exit_now(0)
+            }
+        }
+    }
+
+    /// Starts what builds in the network that the errand made, where it started nothing itself.
+    ///
+    /// # Errors
+    /// What kept it from being started.
+    pub fn build_in(&mut self, builder: Builder<'_>) -> nix::Result<()> {
+        let network = self.read_entrances().as_ref().ok();
+        let begin = || {
+            network.map_or(Ok(()), Entrances::enter)?;
+            builder(network.is_some(), Processors::of_this())
+        };
+        self.started = Some((process::errand(begin)??, network.is_some()));
+        Ok(())
+    }
+
+    /// The process that was started, a child of the front's, and whether it is in the network. To be asked before anything else.
+    ///
+    /// # Errors
+    /// What kept it from being started; ECHILD if the errand was killed.
+    pub fn started(&mut self) -> nix::Result<(Pid, bool)> {
+        if let Some(started) = self.started {
+            return Ok(started);
+        }
+        let mut word = [0; 5];
+        let length = nix::unistd::read(&self.told, &mut word)?;
+        let [a, b, c, d, has_network] =
+            *word.get(..length).and_then(|word| word.as_array()).ok_or(Errno::ECHILD)?;
+        match i32::from_ne_bytes([a, b, c, d]) {
+            process @ 1.. => Ok(*self.started.insert((Pid::from_raw(process), has_network == 1))),
+            failed => Err(Errno::from_raw(-failed)),
+        }
+    }
+
+    /// Whether an ordinary user's namespaces can be had, where that was asked for; once.
+    pub fn proof(&mut self) -> bool {
+        let _ = self.read_entrances();
+        let mut word = [0];
+        std::mem::take(&mut self.proves) && nix::unistd::read(&self.told, &mut word) == Ok(1) && word == [1]
+    }
+
+    /// The entrances of the network, once it is ready.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn entrances(mut self) -> Result<Entrances, String> {
+        let _ = self.read_entrances();
+        self.collect();
+        self.entrances.take().unwrap_or_else(|| Err("nobody told of them".into()))
+    }
+
+    fn read_entrances(&mut self) -> &Result<Entrances, String> {
+        self.entrances.get_or_insert_with(|| Entrances::receive(self.told.as_raw_fd()))
+    }
+
+    /// Waits for its end; what it told is for a child of this process that has this, too.
+    pub fn leave_to_child(mut self) {
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        if self.parent.take_if(|parent| *parent == nix::unistd::getpid()).is_some() {
+            process::reap(self.process);
+        }
+    }
+}
+
+/// It is taken back.
+impl Drop for Errand {
+    fn drop(&mut self) {
+        if self.parent == Some(nix::unistd::getpid()) {
+            signals::send(self.process, libc::SIGKILL);
+            self.collect();
+        }
+    }
+}
+
+/// In the errand's process.
+fn run(builder: Option<impl Fn(bool) -> nix::Result<Pid>>, proves: bool, tells: RawFd) {
+    let network = Namespace::enter();
+    if let Some(start) = builder {
+        let started = start(network.is_ok());
+        let number = started.map_or_else(|error| -(error as i32), Pid::as_raw).to_ne_bytes();
+        let word = [number.as_slice(), &[u8::from(network.is_ok())]].concat();
+        let _ = nix::unistd::write(descriptors::borrow(tells), &word);
+        if started.is_err() {
+            return;
+        }
+    }
+    // One that could be made need not be made again.
+    let more = if network.is_ok() { CloneFlags::empty() } else { CloneFlags::CLONE_NEWNET };
+    match network.and_then(Namespace::furnish) {
+        Ok(entrances) => drop(entrances.send(tells)),
+        Err(why) => setup::say_why_not(tells, &why),
+    }
+    if proves {
+        let shown = namespaces::of_user(more).is_ok();
+        let _ = nix::unistd::write(descriptors::borrow(tells), &[u8::from(shown)]);
+    }
+}
