@@ -1,9 +1,85 @@
-//! Which agents, started in this environment, would run their commands through sbsh. Owns how each picks its shell
-//! (DROP-IN.md); looks at names and links only, starts nothing.
+//! Which agents there are, how each picks the shell that it starts (DROP-IN.md), and what that is in a given environment.
+//!
+//! Owns that knowledge. Looks at names and links only, starts nothing.
 
 use crate::caller::Caller;
+use nix::unistd::User;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+/// How an agent picks its shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `$CLAUDE_CODE_SHELL`, else `$SHELL`, if bash or zsh is part of its path; else `bash` by `PATH`.
+    NamedVariable,
+    /// The account's, if it is called bash, zsh or sh; else `bash` by `PATH`.
+    Account,
+    /// `bash` by `PATH`.
+    Path,
+    /// `$SHELL`.
+    Variable,
+}
+
+/// One agent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// What people call it.
+    pub name: &'static str,
+    /// What its program is called.
+    pub program: &'static str,
+    /// How it picks its shell.
+    pub way: Way,
+}
+
+/// All whose way is known.
+pub const AGENTS: &[Agent] = &[
+    Agent { name: "Claude Code", program: "claude", way: Way::NamedVariable },
+    Agent { name: "Codex", program: "codex", way: Way::Account },
+    Agent { name: "Gemini CLI", program: "gemini", way: Way::Path },
+    Agent { name: "opencode", program: "opencode", way: Way::Variable },
+    Agent { name: "aider", program: "aider", way: Way::Variable },
+    Agent { name: "goose", program: "goose", way: Way::Path },
+    Agent { name: "Cline", program: "cline", way: Way::Path },
+];
+
+/// The agent whose program is called so.
+pub fn known(program: &OsStr) -> Option<&'static Agent> {
+    AGENTS.iter().find(|agent| program == agent.program)
+}
+
+impl Way {
+    /// The shell that is started in this environment, if one can be told.
+    pub fn shell(self, caller: &Caller) -> Option<PathBuf> {
+        let variable = |name: &str| caller.variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let bash = || on_path(caller, OsStr::new("bash"));
+        match self {
+            Way::NamedVariable => {
+                let named = variable("CLAUDE_CODE_SHELL")
+                    .into_iter()
+                    .chain(variable("SHELL"))
+                    .find(|s| names_a_shell(s));
+                named.or_else(bash)
+            }
+            Way::Account => {
+                let shell = account().map(|user| user.shell);
+                shell.filter(|shell| has_name(shell, &["bash", "zsh", "sh"])).or_else(bash)
+            }
+            Way::Path => bash(),
+            Way::Variable => variable("SHELL"),
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Way::NamedVariable => "set CLAUDE_CODE_SHELL to the alias .../aliases/bash",
+            Way::Account => {
+                "make an alias the login shell (install.sh --login-shell), or put the alias directory first on PATH"
+            }
+            Way::Path => "put the alias directory first on PATH",
+            Way::Variable => "set SHELL to sbsh or an alias",
+        }
+    }
+}
 
 /// One agent and what it would start.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,37 +91,34 @@ pub struct Finding {
     /// Whether that is sbsh.
     pub through: bool,
     /// What would change it.
-    pub remedy: &'static str,
+    pub remedy: String,
 }
 
 /// Looks at every agent whose way is known.
 pub fn look(caller: &Caller) -> Vec<Finding> {
-    let own = std::env::current_exe().ok().and_then(|exe| std::fs::canonicalize(exe).ok());
-    let finding = |agent, shell: Option<PathBuf>, remedy| {
-        let real = shell.as_ref().and_then(|path| std::fs::canonicalize(path).ok());
-        Finding { agent, through: real.is_some() && real == own, shell, remedy }
+    let finding = |agent: &Agent| {
+        let shell = agent.way.shell(caller);
+        let remedy = format!("sbshctl agent -- {}; or {}", agent.program, agent.way.remedy());
+        Finding { agent: agent.name, through: shell.as_deref().is_some_and(is_sbsh), shell, remedy }
     };
-    let variable = |name: &str| caller.variable(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let account = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.shell);
-    let bash = on_path(caller, "bash");
-    let claude =
-        variable("CLAUDE_CODE_SHELL").into_iter().chain(variable("SHELL")).find(|shell| names_a_shell(shell));
-    let codex = account.filter(|shell| has_name(shell, &["bash", "zsh", "sh"])).or_else(|| bash.clone());
-    vec![
-        finding(
-            "Claude Code",
-            claude.or_else(|| bash.clone()),
-            "set CLAUDE_CODE_SHELL to the alias .../aliases/bash",
-        ),
-        finding(
-            "Codex",
-            codex,
-            "make an alias the login shell (install.sh --login-shell), or put the alias directory first on PATH",
-        ),
-        finding("Gemini CLI", bash.clone(), "put the alias directory first on PATH"),
-        finding("opencode", variable("SHELL"), "set SHELL to sbsh or an alias"),
-        finding("goose, Cline", bash, "put the alias directory first on PATH"),
-    ]
+    AGENTS.iter().map(finding).collect()
+}
+
+/// Whether a program is this one.
+pub fn is_sbsh(program: &Path) -> bool {
+    let own = std::env::current_exe().ok().and_then(|exe| std::fs::canonicalize(exe).ok());
+    own.is_some() && std::fs::canonicalize(program).ok() == own
+}
+
+/// This process's account.
+pub fn account() -> Option<User> {
+    User::from_uid(nix::unistd::geteuid()).ok().flatten()
+}
+
+/// The program of this name by the caller's `PATH`.
+pub fn on_path(caller: &Caller, name: &OsStr) -> Option<PathBuf> {
+    let mut places = caller.program_directories().into_iter().map(|directory| directory.join(name));
+    places.find(|place| crate::system::process::is_program(place))
 }
 
 /// Claude Code takes a shell only if its path contains one of these words.
@@ -58,10 +131,44 @@ fn has_name(shell: &Path, names: &[&str]) -> bool {
     shell.file_name().and_then(OsStr::to_str).is_some_and(|name| names.contains(&name))
 }
 
-fn on_path(caller: &Caller, name: &str) -> Option<PathBuf> {
-    caller
-        .program_directories()
-        .iter()
-        .map(|directory| directory.join(name))
-        .find(|p| crate::system::process::is_program(p))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn caller(variables: &[(&str, &str)]) -> Caller {
+        let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Caller { environment, directory: None, home: None }
+    }
+
+    #[test]
+    fn each_agent_picks_its_shell_in_its_own_way() {
+        let top = tempfile::tempdir().unwrap();
+        let bash = top.path().join("bash");
+        symlink("/bin/sh", &bash).unwrap();
+        let path = top.path().to_str().unwrap();
+        let shell = |program: &str, variables: &[(&str, &str)]| {
+            let variables: Vec<_> = variables.iter().copied().chain([("PATH", path)]).collect();
+            known(OsStr::new(program)).unwrap().way.shell(&caller(&variables))
+        };
+        let from = |text: &str| Some(PathBuf::from(text));
+        assert_eq!(shell("claude", &[("CLAUDE_CODE_SHELL", "/x/zsh"), ("SHELL", "/y/bash")]), from("/x/zsh"));
+        assert_eq!(
+            shell("claude", &[("CLAUDE_CODE_SHELL", "/x/sbsh"), ("SHELL", "/y/bash")]),
+            from("/y/bash")
+        );
+        assert_eq!(shell("claude", &[("SHELL", "/usr/bin/sbsh")]), Some(bash.clone()));
+        assert_eq!(shell("gemini", &[("SHELL", "/x/sbsh")]), Some(bash.clone()));
+        assert_eq!(shell("opencode", &[("SHELL", "/x/sbsh")]), from("/x/sbsh"));
+        assert_eq!(shell("opencode", &[("SHELL", "")]), None);
+        assert_eq!(known(OsStr::new("vim")), None);
+    }
+
+    #[test]
+    fn this_program_is_known_by_any_name() {
+        let top = tempfile::tempdir().unwrap();
+        let alias = top.path().join("bash");
+        symlink(std::env::current_exe().unwrap(), &alias).unwrap();
+        assert!(is_sbsh(&alias) && !is_sbsh(Path::new("/bin/sh")) && !is_sbsh(&top.path().join("gone")));
+    }
 }

@@ -1,6 +1,8 @@
 //! sbshctl's verbs, thin: each asks the stages and puts their answers into words or JSON.
 
 #[cfg(target_os = "linux")]
+mod agent;
+#[cfg(target_os = "linux")]
 pub mod agents;
 #[cfg(target_os = "linux")]
 pub mod approve;
@@ -63,6 +65,8 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         #[cfg(target_os = "linux")]
         AdminCommand::Doctor { json, fix } => doctor::run(json, fix, caller),
         #[cfg(target_os = "linux")]
+        AdminCommand::Agent(start) => agent::run(&start, caller),
+        #[cfg(target_os = "linux")]
         AdminCommand::Approve => approve::run(caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Pending { json, clear } => pending::run(json, clear, caller),
@@ -79,6 +83,7 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         #[cfg(not(target_os = "linux"))]
         AdminCommand::Explain { .. }
         | AdminCommand::Doctor { .. }
+        | AdminCommand::Agent(_)
         | AdminCommand::Approve
         | AdminCommand::Pending { .. }
         | AdminCommand::Log(_)

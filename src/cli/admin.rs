@@ -1,6 +1,7 @@
 //! The sbshctl door: verbs and options as a value. Owns what they mean together; what they do is `admin`'s.
 
 use super::UsageError;
+use super::agent::{self, AgentStart};
 use super::table::{self, OptionRow, VerbRow};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -52,6 +53,8 @@ pub enum AdminCommand {
     Log(LogView),
     /// `/sandbox` of the interactive session, with these words; without any, its menu.
     Sandbox(Vec<String>),
+    /// An agent whose commands are confined.
+    Agent(AgentStart),
     /// Help, on a verb of [`table::VERBS`] or on all.
     Help(Option<&'static str>),
     /// The version.
@@ -183,17 +186,17 @@ pub enum TrustAction {
 
 /// The options and operands of one verb, known to be in its row of the table.
 #[derive(Debug, Default)]
-struct Given {
+pub(super) struct Given {
     options: Vec<(&'static str, Option<OsString>)>,
-    operands: Vec<OsString>,
+    pub(super) operands: Vec<OsString>,
 }
 
 impl Given {
-    fn has(&self, long: &str) -> bool {
+    pub(super) fn has(&self, long: &str) -> bool {
         self.options.iter().any(|(name, _)| *name == long)
     }
 
-    fn value(&self, long: &str) -> Option<&OsString> {
+    pub(super) fn value(&self, long: &str) -> Option<&OsString> {
         self.options.iter().rev().find(|(name, _)| *name == long).and_then(|(_, value)| value.as_ref())
     }
 }
@@ -280,6 +283,7 @@ fn command(row: &'static VerbRow, given: Given) -> Result<AdminCommand, UsageErr
         "lint" => Ok(AdminCommand::Lint { json }),
         "review" => review(row, &given).map(AdminCommand::Review),
         "log" => log(row, &given).map(AdminCommand::Log),
+        "agent" => agent::start(given).map(AdminCommand::Agent).map_err(|why| wrong(Some(row), why)),
         "sandbox" => {
             let text = |word: OsString| word.into_string().map_err(|_| wrong(Some(row), "a word is no text"));
             given.operands.into_iter().map(text).collect::<Result<_, _>>().map(AdminCommand::Sandbox)

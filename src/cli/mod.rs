@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+mod agent;
 mod bash;
 mod dash;
 mod fish;
@@ -19,6 +20,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 pub use admin::{AdminCommand, Effect, EntryKind, LogView, Place, Review, TrustAction, Wish};
+pub use agent::AgentStart;
 pub use inner::InnerShell;
 pub use shell::{CommandInput, ShellInvocation};
 

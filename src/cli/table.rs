@@ -179,6 +179,36 @@ pub const VERBS: &[VerbRow] = &[
         ],
     },
     VerbRow {
+        name: "agent",
+        operands: "[--] COMMAND...",
+        about: "Start an agent so that the commands it runs are confined, and make sure that they are",
+        details: "Sets what agents pick their shell by (SHELL, CLAUDE_CODE_SHELL, the directory of sbsh's other names first \
+                  in PATH), gives the agent a session of its own whose commands reach each other on localhost, tries the \
+                  shell that this agent will start, and becomes the agent. The agent itself is not confined. One whose \
+                  commands would not be confined is not started. For Codex, which asks for the account's login shell, \
+                  /etc/passwd shows sbsh there, in a mount namespace of the agent's own.",
+        options: &[
+            OptionRow {
+                long: "root",
+                short: None,
+                value: Some("DIR"),
+                about: "The working root of its commands; the agent starts there, unless it does below it.",
+            },
+            OptionRow {
+                long: "print-env",
+                short: None,
+                value: None,
+                about: "Print the environment for a shell to evaluate; start nothing.",
+            },
+            OptionRow {
+                long: "account-shell",
+                short: None,
+                value: None,
+                about: "For an agent that sbsh does not know: show it sbsh as the account's login shell, too.",
+            },
+        ],
+    },
+    VerbRow {
         name: "approve",
         operands: "",
         about: "Answer the questions of all running commands in this terminal",

@@ -8,7 +8,7 @@ use super::journal::Journal;
 use super::prepare::Prepared;
 use super::shells::Shell;
 use super::speaker::AtTerminal;
-use super::{Stop, outside};
+use super::{Stop, environment, outside};
 use crate::approval;
 use crate::audit::syslog;
 use crate::broker::{Desk, shim};
@@ -22,9 +22,8 @@ use crate::confinement::{Mechanism, Plan, landlock, namespaces, plan};
 use crate::gatekeeper::Rules;
 use crate::network::gateway;
 use crate::network::loopback::seat::{self, Seat};
-use crate::network::setup::{self, Entrances, Joined, Others, Reach};
-use crate::policy::network::ProxyVariables;
-use crate::policy::{FilePolicy, Gatekept, PathPattern, PathRule, proxy_variables};
+use crate::network::setup::{self, Entrances, Joined, Others};
+use crate::policy::{FilePolicy, Gatekept, PathPattern, PathRule};
 use crate::report;
 use crate::run::caretaker::{Keeping, Kept, Network};
 use crate::run::ending::End;
@@ -33,14 +32,12 @@ use crate::run::record::{Held, Record};
 use crate::run::sweep::Watch;
 use crate::run::terminal::Terminal;
 use crate::run::waiting::{self, Waiting};
-use crate::run::{CONNECT_HELPER, Outcome, RunError, certificates, grants, inherited, inquiry::Beyond};
+use crate::run::{Outcome, RunError, certificates, grants, inherited, inquiry::Beyond};
 use crate::session::wire::RunEnd;
 use crate::settings::Origin;
 use crate::system::inside;
 use crate::system::tally::Tally;
-use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -285,7 +282,7 @@ pub fn run(
     };
     let connected = Box::new(|entrances: Result<Entrances, String>| {
         let seat = loopback(&entrances, prepared, caller);
-        record.environment = environment(prepared, caller, entrances.as_ref().ok(), &authorities);
+        record.environment = environment::inside(prepared, caller, entrances.as_ref().ok(), &authorities);
         // Without a network of its own, doors made inside would be the host's.
         record.makes_doors = entrances.is_err() && domain.is_none();
         let network = Network {
@@ -329,32 +326,6 @@ pub fn run(
     Ok(front::run(launch)?)
 }
 
-/// The environment of the inner shell.
-fn environment(
-    prepared: &Prepared,
-    caller: &Caller,
-    entrances: Option<&Entrances>,
-    authorities: &[(&'static str, PathBuf)],
-) -> Vec<CString> {
-    let told = told_of_proxy(prepared, entrances);
-    let mut set: Vec<(&str, &OsStr)> = vec![("TMPDIR", prepared.places.tmpdir.as_os_str())];
-    // Without UDP names are asked for over TCP (resolv.conf(5)), where they are answered.
-    let resolver = entrances.filter(|entrances| entrances.mediated.is_some()).map(|_| {
-        let before = caller.variable("RES_OPTIONS").map(|own| own.to_string_lossy().into_owned() + " ");
-        OsString::from(before.unwrap_or_default() + "use-vc")
-    });
-    set.extend(resolver.iter().map(|options| ("RES_OPTIONS", options.as_os_str())));
-    set.extend(told.iter().map(|(name, value)| (*name, OsStr::new(value))));
-    set.extend(authorities.iter().map(|(name, path)| (*name, path.as_os_str())));
-    // The caller's own proxy is honoured outside; inside, its address leads nowhere and its password is a secret.
-    let rules = &prepared.policy.environment;
-    let removed = |name: &OsStr| {
-        let is = |n| rules.removes(n).is_some() || proxy_variables::CALLERS.contains(&n);
-        name.to_str().is_some_and(is)
-    };
-    caller.environment_for(removed, &set)
-}
-
 /// Where sbsh listens itself. The gatekeeper connects from outside: whoever it connected there would be taken for a
 /// person.
 fn own_sockets(prepared: &Prepared) -> Vec<PathBuf> {
@@ -394,23 +365,6 @@ fn loopback(entrances: &Result<Entrances, String>, prepared: &Prepared, caller: 
         seat.leave();
     }
     None
-}
-
-/// The variables that tell programs of the proxy, where they have to be told.
-fn told_of_proxy(prepared: &Prepared, entrances: Option<&Entrances>) -> Vec<(&'static str, String)> {
-    let transparent = entrances.is_some_and(|entrances| entrances.reach == Reach::Every);
-    let wanted = match prepared.policy.network.proxy_variables {
-        ProxyVariables::Always => true,
-        ProxyVariables::Never => false,
-        ProxyVariables::Auto => !transparent,
-    };
-    if !wanted {
-        return Vec::new();
-    }
-    let binary = prepared.locations.binary.as_deref().unwrap_or(Path::new("sbsh"));
-    let helper = shlex::bytes::try_quote(binary.as_os_str().as_bytes()).map(|quoted| quoted.into_owned());
-    let helper = String::from_utf8(helper.unwrap_or_default()).unwrap_or_default();
-    proxy_variables::variables(setup::HTTP_PORT, setup::SOCKS_PORT, &format!("{helper} {CONNECT_HELPER}"))
 }
 
 /// What each mount must show. Read right after the plan; what is replaced by a link afterwards is found from inside.

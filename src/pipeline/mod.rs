@@ -23,6 +23,8 @@ pub mod desk;
 #[cfg(target_os = "linux")]
 pub mod entries;
 #[cfg(target_os = "linux")]
+mod environment;
+#[cfg(target_os = "linux")]
 pub mod excluded;
 #[cfg(target_os = "linux")]
 pub mod hooked;

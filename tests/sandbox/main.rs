@@ -12,6 +12,7 @@
 )]
 #![cfg(target_os = "linux")]
 
+mod agent_verb;
 mod agents;
 mod approval;
 mod attacks;

@@ -97,7 +97,7 @@ pub fn not_here(why: &str) {
     println!("skipped: {why}");
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 

@@ -6,6 +6,7 @@
 mod behind;
 mod edited;
 mod entered;
+mod guide;
 mod history;
 mod inside;
 mod leaving;
@@ -36,6 +37,7 @@ use crate::system::shared::lock;
 use crate::system::signals::CallerSignals;
 use crate::system::{process, signals};
 use behind::Inside;
+pub use guide::{After, Done, Guide, Last, Now};
 use leaving::Place;
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -48,47 +50,6 @@ use std::sync::{Arc, Mutex};
 
 /// More refusals than these are not kept for the end of one line; the log has them.
 const MOST_REFUSED: usize = 1000;
-
-/// What a line that begins with `/sandbox` leads to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum After {
-    /// It is done, with this status.
-    Status(i32),
-    /// The session is to run this line.
-    Run(String),
-}
-
-/// What such a line is about.
-#[derive(Debug)]
-pub struct Now<'a> {
-    /// Who started sbsh; the directory is the one that the shell inside is in.
-    pub caller: &'a Caller,
-    /// The line before this one.
-    pub last: &'a Last,
-}
-
-/// The line before.
-#[derive(Debug, Default)]
-pub struct Last {
-    /// Its text.
-    pub text: Vec<u8>,
-    /// How it ended.
-    pub status: i32,
-    /// What was refused to it.
-    pub refused: Vec<Refused>,
-}
-
-/// What came of such a line.
-pub type Done = Result<After, Stop>;
-
-/// What the verbs of sbshctl do in a session.
-#[derive(Clone, Copy)]
-pub struct Guide<'a> {
-    /// Answers `/sandbox` lines; `None`: it is none.
-    pub line: &'a dyn Fn(&str, &Now<'_>) -> Option<Done>,
-    /// What a person is told who is here for the first time.
-    pub welcome: &'a dyn Fn(&Caller, &Prepared) -> Option<String>,
-}
 
 /// Whether it may become a session, by the arguments alone.
 pub fn may_be(invocation: &ShellInvocation) -> bool {
