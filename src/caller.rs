@@ -3,6 +3,7 @@
 //! it never widens (DESIGN.md, what is trusted, 5).
 
 use crate::settings::Locations;
+use sha2::{Digest, Sha256};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -13,6 +14,9 @@ const MANAGED: &str =
 
 /// The variable that names the session whose commands share their loopbacks.
 pub const SESSION: &str = "SBSH_SESSION";
+
+/// Where in the state directory answers for sessions are.
+pub const SESSIONS: &str = "sessions";
 
 /// The caller as sbsh found it.
 #[derive(Debug, Clone)]
@@ -67,6 +71,15 @@ impl Caller {
         state.map(|state| resolved(state.join("sbsh")))
     }
 
+    /// Where what a person allows for the caller's session is kept. The token's digest is its name: whoever may list the directory
+    /// does not learn it.
+    fn session_file(&self) -> Option<PathBuf> {
+        let token = self.variable(SESSION).filter(|token| !token.is_empty())?;
+        let digest = Sha256::digest(token.as_bytes());
+        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Some(self.state_directory()?.join(SESSIONS).join(name + ".json"))
+    }
+
     /// Where settings, trust and state are.
     pub fn locations(&self) -> Locations {
         Locations {
@@ -77,6 +90,7 @@ impl Caller {
             root_override: self.variable("SBSH_ROOT").map(PathBuf::from).map(resolved),
             program_dirs: self.resolved_program_directories(),
             state_dir: self.state_directory(),
+            session_file: self.session_file(),
             binary: std::env::current_exe().ok().map(resolved),
             tmpdir: None,
             codex_home: self.path_variable("CODEX_HOME").map(resolved),

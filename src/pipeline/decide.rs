@@ -232,7 +232,11 @@ fn ask(
     journal.answered(question.kind, speaker.who(), &answer);
     let unanswered = answer.is_nobodys();
     match answer {
-        Answer::Once | Answer::Session => Ok(()),
+        Answer::Once => Ok(()),
+        Answer::Session => {
+            remember::write_for_session(rules.as_deref().unwrap_or_default(), prepared);
+            Ok(())
+        }
         Answer::Always | Answer::AlwaysUser => match rules {
             Some(rules) => remember::write(&rules, prepared),
             None => Ok(()),

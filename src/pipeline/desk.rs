@@ -171,6 +171,9 @@ pub fn settle_call(answer: Answer, asked: &AskedCall, prepared: &Prepared) -> Re
     };
     remember::reply(answer, |lasting| {
         let Lasting::Yes(to) = lasting else { return Ok(()) };
+        if !asked.can_last {
+            return Err("no setting can hold it".into());
+        }
         let entry = asked.violation.entry().ok_or("settings cannot hold this path")?;
         remember::path(&entry, list, to, prepared).map(drop).map_err(|stop| super::stop_words(&stop))
     })
@@ -299,6 +302,7 @@ fn files(prepared: &Prepared) -> Vec<PathBuf> {
         all.extend(["settings.json", "settings.local.json"].map(|name| project.join(".claude").join(name)));
     }
     all.extend(prepared.layers.user_file.clone());
+    all.extend(prepared.locations.session_file.clone());
     all.push(prepared.locations.managed_dir.join("managed-settings.json"));
     all.push(prepared.locations.managed_dir.join("managed-settings.d"));
     all.sort();

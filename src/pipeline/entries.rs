@@ -175,8 +175,9 @@ fn change_all(
     prepared: &Prepared,
 ) -> Result<Vec<Edited>, Stop> {
     let failed = |error: &dyn std::fmt::Display| not_kept(&error.to_string());
-    let project =
-        prepared.layers.project.as_deref().filter(|_| prepared.layers.user_file.as_deref() != Some(target));
+    let persons = [&prepared.layers.user_file, &prepared.locations.session_file];
+    let is_persons = persons.iter().any(|file| file.as_deref() == Some(target));
+    let project = prepared.layers.project.as_deref().filter(|_| !is_persons);
     let edit_one = |element: Element, operation| match way {
         Way::Write => edit::change(target, project, key, element, operation),
         Way::Preview => edit::preview(target, project, key, element, operation),

@@ -381,6 +381,10 @@ pub fn settle(answer: Answer, asked: &Asked, prepared: &Prepared) -> Reply {
             let rules = asked.always.as_deref().unwrap_or_default();
             remember::write(rules, prepared).map_err(|stop| super::stop_words(&stop))
         }
+        Lasting::Yes(Destination::Session) => {
+            remember::write_for_session(asked.always.as_deref().unwrap_or_default(), prepared);
+            Ok(())
+        }
         Lasting::Yes(Destination::User) => Err(remember::NOT_OFFERED.into()),
         Lasting::Never => Ok(()),
     })

@@ -66,6 +66,21 @@ pub enum Destination {
     ProjectPersonal,
     /// The user's own file.
     User,
+    /// The file of the caller's session, where it has one.
+    Session,
+}
+
+impl Destination {
+    /// Unlike a rule, what is written there is never widened to all: where the file cannot be used, nothing is written.
+    fn file(self, prepared: &Prepared) -> Result<PathBuf, Stop> {
+        let (project, user) = (prepared.layers.project.as_deref().map(personal), &prepared.layers.user_file);
+        let file = match self {
+            Destination::ProjectPersonal => project.or_else(|| user.clone()),
+            Destination::User => user.clone(),
+            Destination::Session => prepared.locations.session_file.clone(),
+        };
+        file.ok_or_else(|| not_kept(NO_HOME))
+    }
 }
 
 /// The file that "always" writes: the project's personal one, or the user's where there is no project or where that
@@ -85,6 +100,14 @@ pub fn target(prepared: &Prepared) -> Option<PathBuf> {
 pub fn write(rules: &[String], prepared: &Prepared) -> Result<(), Stop> {
     let target = target(prepared).ok_or_else(|| not_kept(NO_HOME))?;
     write_entries(&["permissions", "allow"], rules, &target, prepared)
+}
+
+/// Writes the rules of a "session", where the caller has one; else the command that was asked about is the session.
+pub fn write_for_session(rules: &[String], prepared: &Prepared) {
+    if let Some(file) = &prepared.locations.session_file {
+        // What cannot be kept is asked about again.
+        let _ = write_entries(&["permissions", "allow"], rules, file, prepared);
+    }
 }
 
 fn write_entries(key: &[&str], texts: &[String], target: &Path, prepared: &Prepared) -> Result<(), Stop> {
@@ -107,12 +130,7 @@ pub fn domain(text: &str, to: Destination, deny: bool, prepared: &Prepared) -> R
         );
         return Err(Stop::Failed(why, crate::exit::REFUSED));
     }
-    let local = prepared.layers.project.as_ref().map(|p| personal(p));
-    let target = match to {
-        Destination::ProjectPersonal => local.or_else(|| prepared.layers.user_file.clone()),
-        Destination::User => prepared.layers.user_file.clone(),
-    };
-    let target = target.ok_or_else(|| not_kept(NO_HOME))?;
+    let target = to.file(prepared)?;
     let key: &[&str] =
         if deny { &["sandbox", "network", "deniedDomains"] } else { &["sandbox", "allowedDomains"] };
     write_entries(key, &[text.to_owned()], &target, prepared)?;
@@ -155,12 +173,7 @@ pub fn path(text: &str, list: PathList, to: Destination, prepared: &Prepared) ->
         let full = normal(&prepared.locations.cwd.join(text));
         full.to_str().ok_or_else(|| usage("the working directory's path is no text"))?.to_owned()
     };
-    let local = prepared.layers.project.as_ref().map(|p| personal(p));
-    let target = match to {
-        Destination::ProjectPersonal => local.or_else(|| prepared.layers.user_file.clone()),
-        Destination::User => prepared.layers.user_file.clone(),
-    };
-    let target = target.ok_or_else(|| not_kept(NO_HOME))?;
+    let target = to.file(prepared)?;
     write_entries(list.key(), &[entry], &target, prepared)?;
     Ok(target)
 }
@@ -180,7 +193,11 @@ pub fn reply(answer: Answer, keep: impl FnOnce(Lasting) -> Result<(), String>) -
     let kept = |lasting, reply| keep(lasting).map_or_else(Reply::No, |()| reply);
     match answer {
         Answer::Once => Reply::Once,
-        Answer::Session => Reply::Session,
+        // What cannot be kept holds for this command all the same.
+        Answer::Session => match kept(Lasting::Yes(Destination::Session), Reply::Session) {
+            Reply::No(_) => Reply::Session,
+            reply => reply,
+        },
         Answer::Always => kept(Lasting::Yes(Destination::ProjectPersonal), Reply::AlwaysHere),
         Answer::AlwaysUser => kept(Lasting::Yes(Destination::User), Reply::AlwaysUser),
         Answer::Never { by } => kept(Lasting::Never, Reply::Never(by)),
@@ -223,7 +240,9 @@ mod tests {
         };
         let here = Lasting::Yes(Destination::ProjectPersonal);
         assert_eq!(kept(Answer::Once), (Reply::Once, None));
-        assert_eq!(kept(Answer::Session), (Reply::Session, None));
+        let session = Some(Lasting::Yes(Destination::Session));
+        assert_eq!(kept(Answer::Session), (Reply::Session, session));
+        assert_eq!(reply(Answer::Session, |_| Err("full".into())), Reply::Session);
         assert_eq!(kept(Answer::Always), (Reply::AlwaysHere, Some(here)));
         let user = Some(Lasting::Yes(Destination::User));
         assert_eq!(kept(Answer::AlwaysUser), (Reply::AlwaysUser, user));

@@ -76,6 +76,10 @@ pub fn load(locations: &Locations) -> Result<Layers, SettingsError> {
     if let Some(path) = layers.user_file.clone() {
         read(&path, Scope::User, &mut layers, |_| true)?;
     }
+    // Written by a person's answers alone, where nothing inside reaches it.
+    if let Some(path) = &locations.session_file {
+        read(path, Scope::User, &mut layers, |_| true)?;
+    }
     Ok(layers)
 }
 
@@ -234,6 +238,18 @@ mod tests {
                 (Scope::User, "settings.json".into(), true),
             ]
         );
+    }
+
+    #[test]
+    fn what_was_allowed_for_a_session_counts_in_that_session() {
+        let world = World::new();
+        world.write("state/sessions/a.json", r#"{"sandbox": {"allowedDomains": ["a.test"]}}"#);
+        world.write("home/.claude/settings.json", "{}");
+        let session_file = Some(world.path("state/sessions/a.json"));
+        let layers = load(&Locations { session_file, ..world.locations() }).unwrap();
+        assert_eq!(order(&layers).last(), Some(&(Scope::User, "a.json".into(), true)));
+        let session_file = Some(world.path("state/sessions/b.json"));
+        assert_eq!(order(&load(&Locations { session_file, ..world.locations() }).unwrap()).len(), 1);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Locations {
     pub codex_home: Option<PathBuf>,
     /// Files of credentials that other variables name, absolute.
     pub secrets: Vec<PathBuf>,
+    /// What a person allowed for the session that `$SBSH_SESSION` names, absolute.
+    pub session_file: Option<PathBuf>,
 }
 
 /// All files that were found, highest priority first.

@@ -176,3 +176,61 @@ fn the_environment_alone_does_it_too() {
         assert!(other.join("here").exists() && !world.project.join("here").exists());
     });
 }
+
+/// An askpass program that keeps a line of each question and answers each with the same word.
+fn askpass(world: &World, answer: &str) -> std::path::PathBuf {
+    let program = world.outside.join(format!("askpass-{answer}"));
+    let asked = world.outside.join("asked");
+    world.write(
+        &program,
+        &format!("#!/bin/sh\ncat > /dev/null\necho asked >> '{}'\necho {answer}\n", asked.display()),
+    );
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[test]
+fn an_answer_for_the_session_holds_for_the_agents_later_commands_and_for_no_others() {
+    each(|world| {
+        let two = world.outside.join("two");
+        world.write(&two, "#!/bin/sh\n\"$SHELL\" -c \"$1\"; \"$SHELL\" -c \"$2\"\n");
+        fs::set_permissions(&two, fs::Permissions::from_mode(0o755)).unwrap();
+        let kept = world.outside.join("kept");
+        fs::create_dir(&kept).unwrap();
+        world.give(&kept);
+        let asked = || fs::read_to_string(world.outside.join("asked")).unwrap_or_default().lines().count();
+        let agent = |settings: &str, answer: &str, session: Option<&str>, words: [&str; 2]| {
+            world.user_settings(settings);
+            let _ = fs::remove_file(world.outside.join("asked"));
+            let mut command = world.command(world.bin("sbshctl"));
+            command.args(["agent", "--"]).arg(&two).args(words).env("KEPT", &kept);
+            command.env("SBSH_ASKPASS", askpass(world, answer));
+            command.envs(session.map(|session| ("SBSH_SESSION", session)));
+            let ran: Ran = command.output().unwrap().into();
+            (ran, asked())
+        };
+        let writes = ["echo 1 >> \"$KEPT/file\" && echo done"; 2];
+        let (ran, asked) = agent("{}", "session", None, writes);
+        assert_eq!((ran.stdout.as_str(), asked), ("done\ndone\n", 1), "{ran:?}");
+        // Once is once.
+        let (ran, asked) = agent("{}", "once", None, writes);
+        assert!(ran.stdout == "done\ndone\n" && asked >= 2, "{asked} {ran:?}");
+        // Another session knows nothing of it; the same one, named, does, also later.
+        let (_, asked) = agent("{}", "session", Some("mine"), writes);
+        assert_eq!(asked, 1);
+        let (ran, asked) = agent("{}", "no", Some("mine"), writes);
+        assert_eq!((ran.stdout.as_str(), asked), ("done\ndone\n", 0), "{ran:?}");
+        let (ran, asked) = agent("{}", "no", Some("another"), writes);
+        assert!(ran.stdout.is_empty() && asked >= 1, "{asked} {ran:?}");
+        // Commands, too.
+        let regular = r#"{"sandbox": {"mode": "regular"}}"#;
+        let (ran, asked) = agent(regular, "session", None, ["echo one", "echo one"]);
+        assert_eq!((ran.stdout.as_str(), asked), ("one\none\n", 1), "{ran:?}");
+        let (ran, asked) = agent(regular, "session", None, ["echo one", "echo two"]);
+        assert_eq!((ran.stdout.as_str(), asked), ("one\ntwo\n", 2), "{ran:?}");
+        // Nothing inside reads or changes what was allowed.
+        let inside = world.run("ls ~/.local/state/sbsh/sessions 2>/dev/null; echo '{}' > ~/.local/state/sbsh/sessions/x.json 2>/dev/null; echo $?; env | grep -c SBSH_SESSION");
+        assert!(inside.stdout.lines().next() != Some("0"), "{inside:?}");
+        assert!(!world.home.join(".local/state/sbsh/sessions/x.json").exists());
+    });
+}

@@ -8,7 +8,7 @@ mod aliases;
 
 use super::agents::{self, Way};
 use super::only_outside;
-use crate::caller::{Caller, SESSION};
+use crate::caller::{Caller, SESSION, SESSIONS};
 use crate::cli::AgentStart;
 use crate::pipeline::prepare::{self, Prepared};
 use crate::pipeline::{Stop, outside};
@@ -23,6 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Starts the agent, or prints the environment that it would get.
 ///
@@ -45,6 +46,7 @@ pub fn run(start: &AgentStart, caller: &Caller) -> Result<i32, Stop> {
     for (name, value) in changes {
         set(&mut caller, &name, value);
     }
+    caller.state_directory().iter().for_each(|state| forget_old_sessions(&state.join(SESSIONS)));
     let Some(program) = start.words.first() else {
         return Err(failed("no agent is named".into()));
     };
@@ -126,6 +128,18 @@ fn exports(changes: &[(String, OsString)], aliases: &Path, rooted: bool, caller:
         text += &format!("export {}={}\n", root::VARIABLE, quoted(root));
     }
     text
+}
+
+/// How long answers for a session are kept after the last of them.
+const LONG_AGO: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+fn forget_old_sessions(directory: &Path) {
+    for file in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let changed = file.metadata().and_then(|metadata| metadata.modified());
+        if changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LONG_AGO)) {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
 }
 
 /// The agent's file: by its path, else by the caller's `PATH`, in which the aliases are not.
