@@ -33,7 +33,11 @@ pub fn recognise(text: &[u8], home: Option<&Path>) -> Option<Envelope> {
     if !["claude-", "gemini-shell-", "shell-snapshots"].iter().any(|sign| text.contains(sign)) {
         return None;
     }
-    claude(text, home).or_else(|| snapshot(text, home)).or_else(|| gemini(text)).or_else(|| gemini_old(text))
+    claude(text, home)
+        .or_else(|| snapshot(text, home))
+        .or_else(|| gemini_by_name(text))
+        .or_else(|| gemini(text))
+        .or_else(|| gemini_old(text))
 }
 
 /// The same wrapping around another command; `None` if that cannot be put there.
@@ -92,6 +96,20 @@ fn snapshot(text: &str, home: Option<&Path>) -> Option<Envelope> {
         return None;
     }
     Some(Envelope { agent: "claude", inner: text.to_owned(), grants: vec![PathBuf::from(word)] })
+}
+
+/// `[shopt -u …; ]_bgpids_file=FILE`, then in lines of their own `(`, the trap, the command, `)`, and what hands its status on: Gemini
+/// CLI 0.61.
+fn gemini_by_name(text: &str) -> Option<Envelope> {
+    let rest = text.trim();
+    let options = rest.strip_prefix("shopt -u ").and_then(|rest| rest.split_once("; "));
+    let options = options.filter(|(names, _)| names.bytes().all(|b| b.is_ascii_lowercase() || b == b' '));
+    let rest = options.map_or(rest, |(_, rest)| rest);
+    let (file, after) = one_word(rest.strip_prefix("_bgpids_file=")?)?;
+    let inner = after.strip_prefix("\n(\n  trap 'jobs -p > \"$_bgpids_file\"' EXIT\n")?;
+    let inner = inner.strip_suffix("\n)\n__code=$?\nexit $__code")?.trim();
+    complete(inner).then_some(())?;
+    Some(Envelope { agent: "gemini", inner: inner.to_owned(), grants: vec![gemini_file(&file)?] })
 }
 
 /// `( trap 'jobs -p > FILE' EXIT; CMD )`.
@@ -236,6 +254,22 @@ mod tests {
             seen("( trap 'jobs -p > /tmp/gemini-shell-Ab1/bg.pids' EXIT; ls -l )"),
             Some(("gemini", "ls -l".into(), vec!["/tmp/gemini-shell-Ab1/bg.pids".into()]))
         );
+        let by_name = |options: &str, inner: &str| {
+            format!(
+                "{options}_bgpids_file=/tmp/gemini-shell-yKub6G/bgpids.tmp\n(\n  trap 'jobs -p > \"$_bgpids_file\"' EXIT\n{inner}\n)\n__code=$?\nexit $__code"
+            )
+        };
+        let options = "shopt -u promptvars nullglob extglob nocaseglob dotglob; ";
+        let found = |inner: &str| {
+            Some(("gemini", inner.to_owned(), vec!["/tmp/gemini-shell-yKub6G/bgpids.tmp".to_owned()]))
+        };
+        assert_eq!(seen(&by_name(options, "ls -l\npwd # here")), found("ls -l\npwd # here"));
+        assert_eq!(seen(&by_name("", "ls -l")), found("ls -l"));
+        for inner in ["ls ) ; touch x; ( true", "ls \\"] {
+            assert_eq!(seen(&by_name(options, inner)), None, "{inner}");
+        }
+        assert_eq!(seen(&by_name("shopt -u x; touch y; ", "ls")), None);
+        assert_eq!(seen(&by_name(options, "ls").replace("bgpids.tmp", "../x")), None);
         assert_eq!(
             seen("{ ls -l; }; __code=$?; pgrep -g 0 >/tmp/gemini-shell-ab.tmp 2>&1; exit $__code;"),
             Some(("gemini", "ls -l;".into(), vec!["/tmp/gemini-shell-ab.tmp".into()]))

@@ -4,6 +4,10 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time of change that a file has which nobody but sbsh has opened for writing.
+const UNTOUCHED: SystemTime = UNIX_EPOCH;
 
 /// What may be written.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,11 +34,17 @@ pub fn prepare(wanted: &[PathBuf]) -> Granted {
                 }
             }
             Err(_) => {
-                let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-                if made.is_ok() {
-                    granted.writable.push(path.clone());
-                    granted.made.push(path.clone());
+                let Ok(made) = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) else {
+                    continue;
+                };
+                // A file that is opened for writing anew gets a time of today, even if nothing is written: an agent may look
+                // whether it is there.
+                if made.set_modified(UNTOUCHED).is_err() {
+                    let _ = fs::remove_file(path);
+                    continue;
                 }
+                granted.writable.push(path.clone());
+                granted.made.push(path.clone());
             }
         }
     }
@@ -48,10 +58,12 @@ fn is_safe_parent(path: &Path, user: u32) -> bool {
     real && fs::metadata(parent).is_ok_and(|m| m.is_dir() && (m.uid() == user || m.mode() & 0o1000 != 0))
 }
 
-/// Takes away what was made and never written.
+/// Takes away what was made and never opened for writing.
 pub fn clear(made: &[PathBuf]) {
     for path in made {
-        if fs::symlink_metadata(path).is_ok_and(|m| m.is_file() && m.len() == 0) {
+        let untouched =
+            |m: fs::Metadata| m.is_file() && m.len() == 0 && m.modified().is_ok_and(|at| at == UNTOUCHED);
+        if fs::symlink_metadata(path).is_ok_and(untouched) {
             let _ = fs::remove_file(path);
         }
     }
@@ -73,5 +85,10 @@ mod tests {
         assert_eq!(granted, Granted { writable: vec![new.clone()], made: vec![new.clone()] });
         clear(&granted.made);
         assert!(!new.exists());
+        // Written, though with nothing.
+        let granted = prepare(std::slice::from_ref(&new));
+        fs::write(&new, "").unwrap();
+        clear(&granted.made);
+        assert!(new.exists());
     }
 }

@@ -25,7 +25,7 @@ pub struct Watch {
     pub born: Vec<PathBuf>,
     /// Protected names at which a person let something stand.
     pub granted: Vec<PathBuf>,
-    /// Files that were made for an agent and go again if nothing was written into them.
+    /// Files that were made for an agent and go again if nothing opened them for writing.
     pub made: Vec<PathBuf>,
     /// sbsh's state, with the trust store, and when the run began (seconds since 1970): what sbsh itself wrote
     /// meanwhile, because a person said "always", stays.
