@@ -179,20 +179,20 @@ impl Entrances {
 /// A network namespace that has nothing but `lo`.
 #[derive(Debug)]
 pub struct Namespace {
-    network: OwnedFd,
+    network: nix::Result<OwnedFd>,
     owner: Option<OwnedFd>,
 }
 
 impl Namespace {
-    /// Enters a new one, for good. `lo` is up when it returns, so that programs inside have
-    /// it even if no more can be done.
+    /// Enters a new one, for good. `lo` is up when it returns, so that programs inside have it even if no more can be done;
+    /// where even that cannot be had, the namespace is empty all the same.
     ///
     /// # Errors
     /// Why there is none: then whatever builds the sandbox has to make an empty one.
     pub fn enter() -> Result<Namespace, String> {
         namespaces::enter_new_network()
             .map_err(|e| format!("cannot make a network namespace: {}", e.desc()))?;
-        let network = loopback_up().and_then(|()| namespaces::own_network()).map_err(not_set_up)?;
+        let network = loopback_up().and_then(|()| namespaces::own_network());
         Ok(Namespace { network, owner: namespaces::own_user().ok() })
     }
 
@@ -201,8 +201,9 @@ impl Namespace {
     /// # Errors
     /// Why not: then programs inside have nothing but `lo`.
     pub fn furnish(self) -> Result<Entrances, String> {
+        let network = self.network.map_err(not_set_up)?;
         let entrances = furniture().map_err(not_set_up)?;
-        Ok(Entrances { namespace: Some(self.network), owner: self.owner, ..entrances })
+        Ok(Entrances { namespace: Some(network), owner: self.owner, ..entrances })
     }
 }
 

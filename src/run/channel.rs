@@ -3,7 +3,8 @@
 //! Owns the encoding. What arrives is checked as hostile bytes on both sides: lengths are bounded, unknown tags end
 //! the channel.
 
-use std::io::{self, Read, Write};
+use crate::system::sockets;
+use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 
 /// From the front to the first process inside.
@@ -54,13 +55,13 @@ const LIMIT: usize = 64 * 1024;
 ///
 /// # Errors
 /// EPIPE when the other side is gone.
-pub fn send_order(mut stream: &UnixStream, order: Order) -> io::Result<()> {
+pub fn send_order(stream: &UnixStream, order: Order) -> io::Result<()> {
     let number = match order {
         Order::Signal(number) => number,
         Order::Freeze => FREEZE,
         Order::Thaw => THAW,
     };
-    stream.write_all(&number.to_le_bytes())
+    sockets::write_all(stream, &number.to_le_bytes())
 }
 
 /// Receives an order; `None` at the end.
@@ -84,7 +85,7 @@ pub fn receive_order(mut stream: &UnixStream) -> io::Result<Option<Order>> {
 ///
 /// # Errors
 /// EPIPE when the front is gone.
-pub fn send_news(mut stream: &UnixStream, news: &News) -> io::Result<()> {
+pub fn send_news(stream: &UnixStream, news: &News) -> io::Result<()> {
     let (tag, payload) = match news {
         News::Started => (b's', Vec::new()),
         News::Frozen => (b'z', Vec::new()),
@@ -104,7 +105,7 @@ pub fn send_news(mut stream: &UnixStream, news: &News) -> io::Result<()> {
     let mut message = vec![tag];
     message.extend(u32::try_from(payload.len()).unwrap_or(0).to_le_bytes());
     message.extend(payload);
-    stream.write_all(&message)
+    sockets::write_all(stream, &message)
 }
 
 /// Receives news; `None` at the end.

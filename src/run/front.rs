@@ -19,7 +19,7 @@ use crate::system::{descriptors, process, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
     let built_by = ends.built_by();
     let unborn = ends.unborn.take();
     if unborn.is_none() {
-        let _ = record.send(&ends.channel);
+        hand_over(&record, &ends)?;
     }
     if record.makes_doors {
         // Made inside, before the shell starts. If they are not, the inside has no network at all.
@@ -117,6 +117,24 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
         ended,
     };
     front.attend(caretaker, complaints)
+}
+
+/// Hands the record over. Whoever is gone says why by its complaints, but one that is there and is not told anything would
+/// wait for ever.
+fn hand_over(record: &Record, ends: &Ends) -> Result<(), RunError> {
+    match record.send(&ends.channel) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            if let Some(builder) = ends.built_by() {
+                signals::send(builder, libc::SIGKILL);
+                process::reap(builder);
+            }
+            Err(RunError::System {
+                verb: "tell the first process inside what to do",
+                cause: error.to_string(),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Front<'a> {

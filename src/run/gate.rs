@@ -12,7 +12,7 @@ use crate::system::ready::Ready;
 use crate::system::sockets;
 use nix::unistd::Pid;
 use std::cell::RefCell;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -133,8 +133,7 @@ impl Teller<'_> {
         };
         let Ok(mut text) = serde_json::to_vec(&news) else { return false };
         text.push(b'\n');
-        let mut line = self.line;
         // A front that is gone looks at nothing; this process does then.
-        !line.write_all(&text).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        !sockets::write_all(self.line, &text).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }

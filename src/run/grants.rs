@@ -34,7 +34,8 @@ pub fn prepare(wanted: &[PathBuf]) -> Granted {
                 }
             }
             Err(_) => {
-                let Ok(made) = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) else {
+                let Ok(made) = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+                else {
                     continue;
                 };
                 // A file that is opened for writing anew gets a time of today, even if nothing is written: an agent may look

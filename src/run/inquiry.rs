@@ -5,7 +5,7 @@
 use crate::gatekeeper::{Answered, AskedCall};
 use crate::network::desk::{Reply, ToFront};
 use crate::system::children::{Watch, give_up};
-use crate::system::{descriptors, process};
+use crate::system::{descriptors, process, sockets};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -37,8 +37,7 @@ impl<'a> Inquiry<'a> {
         self.ending.take().into_iter().for_each(process::reap);
         let sent = serde_json::to_vec(&ToFront::AskCall(asked.clone())).is_ok_and(|mut text| {
             text.push(b'\n');
-            let mut front = self.front;
-            front.write_all(&text).is_ok()
+            sockets::write_all(self.front, &text).is_ok()
         });
         self.standing = Some(asked);
         if !sent {

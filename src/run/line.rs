@@ -7,9 +7,10 @@ use super::Blocked;
 use crate::broker;
 use crate::gatekeeper::{AskedCall, Violation};
 use crate::network::desk::{Asked, Reply, ToFront};
+use crate::system::sockets;
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -198,7 +199,7 @@ impl Line {
 
     fn write(&self, text: &[u8]) {
         // Few short lines: there is room for them in the socket.
-        let _ = self.stream.as_ref().map(|mut stream| stream.write_all(text));
+        let _ = self.stream.as_ref().map(|stream| sockets::write_all(stream, text));
     }
 }
 
@@ -215,7 +216,7 @@ fn no_terminal() -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
 
     struct Person(bool);
 

@@ -3,8 +3,9 @@
 
 use crate::confinement::seccomp::{self, Watched};
 use crate::system::signals::CallerSignals;
+use crate::system::sockets;
 use std::ffi::{CString, OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 
@@ -89,7 +90,7 @@ impl Record {
     ///
     /// # Errors
     /// What write(2) gives; EPIPE when nobody is there any more.
-    pub fn send(&self, mut stream: &UnixStream) -> io::Result<()> {
+    pub fn send(&self, stream: &UnixStream) -> io::Result<()> {
         let mut to = Writer(vec![0; 4]);
         to.bytes(self.shell.as_bytes());
         to.list(&self.arguments);
@@ -120,7 +121,7 @@ impl Record {
         if let Some(head) = to.0.first_chunk_mut::<4>() {
             *head = length.to_le_bytes();
         }
-        stream.write_all(&to.0)
+        sockets::write_all(stream, &to.0)
     }
 
     /// Receives one.

@@ -16,7 +16,7 @@ use crate::exit;
 use crate::network::mediated;
 use crate::network::setup::Entrances;
 use crate::system::process::Processors;
-use crate::system::{descriptors, namespaces, process, signals};
+use crate::system::{descriptors, namespaces, process, signals, sockets};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid};
@@ -140,7 +140,8 @@ impl Waiting {
         let (alive, alive_inside) = pipe()?;
         let (complaints, complaints_inside) = pipe()?;
         let (orders_inside, orders) = pipe()?;
-        let (link, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
+        // Each message by itself: one without descriptors would be read together with the next, and its descriptors lost.
+        let (link, far) = sockets::packet_pair().map_err(RunError::system("make a socket pair"))?;
         let marker = open("/dev/null")?;
         let mut copies = Vec::new();
         let mut carried = [None; 3];
@@ -183,10 +184,10 @@ impl Waiting {
             channel: theirs.into(),
             complaints: complaints_inside,
             kept: handed.standard.iter().chain(&extras).copied().chain([alive_number, link_number]).collect(),
-            _held: copies.into_iter().chain([alive_inside, far.into()]).collect(),
+            _held: copies.into_iter().chain([alive_inside, far]).collect(),
         });
         let ends = Ends {
-            link,
+            link: link.into(),
             channel,
             alive,
             complaints,

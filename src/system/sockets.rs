@@ -7,9 +7,10 @@ use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn,
     SockaddrIn6, SockaddrStorage, UnixAddr, bind, recvmsg, sendmsg, socket, sockopt,
 };
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 
 /// Connections that wait to be accepted; the kernel's own limit (somaxconn) is 4096.
 const WAITING: i32 = 4096;
@@ -210,6 +211,23 @@ pub fn send_with_descriptors(over: RawFd, bytes: &[u8], descriptors: &[RawFd]) -
     let control = [ControlMessage::ScmRights(descriptors)];
     let control = if descriptors.is_empty() { &[][..] } else { &control[..] };
     sendmsg::<()>(over, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None).map(drop)
+}
+
+/// Writes all of it to a stream; who is gone is no signal. By sendmsg(2): filters that are to keep a program off the network refuse
+/// sendto(2) even without an address (Codex's does), and that is what the standard library takes.
+///
+/// # Errors
+/// What sendmsg(2) gives; EAGAIN where the stream does not block and has no room, after what it had room for.
+pub fn write_all(over: &UnixStream, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match sendmsg::<()>(over.as_raw_fd(), &[IoSlice::new(rest)], &[], MsgFlags::MSG_NOSIGNAL, None) {
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Two Unix sockets of packets in sequence that are connected to each other.

@@ -8,7 +8,7 @@ use std::fs;
 
 /// Puts itself under a filter and becomes the rest of its arguments. The first says what there is not to be: "tables"
 /// (no netlink socket of netfilter), "own" (unshare(2) makes no network namespace), "any" (nor does clone(2)), "joined" (none is
-/// entered from outside).
+/// entered from outside), "addresses" (nothing that a socket with an address needs: what Codex refuses to commands).
 pub const WITHOUT: &str = r#"
 import ctypes, os, platform, struct, sys
 call = {"x86_64": dict(socket=41, unshare=272, clone=56, clone3=435, setns=308), "aarch64": dict(socket=198, unshare=97, clone=220, clone3=435, setns=268)}[platform.machine()]
@@ -25,6 +25,9 @@ program = {
     "joined": lambda: refuse(call["setns"], [], 1),
     "own": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1),
     "any": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone3"], [], 38),
+    "addresses": lambda: b"".join(refuse(number, [], 1) for number in {
+        "x86_64": (42, 43, 44, 48, 49, 50, 51, 52, 54, 55, 288, 299, 307),
+        "aarch64": (200, 201, 202, 203, 204, 205, 206, 208, 209, 210, 242, 243, 269)}[platform.machine()]),
 }[sys.argv[1]]() + op(6, 0, 0, 0x7fff0000)
 held = ctypes.create_string_buffer(program, len(program))
 filter = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(held))
@@ -159,5 +162,20 @@ fn without_any_network_namespace_the_gatekeeper_carries_what_is_allowed() {
         assert!(world.project.join("here").exists());
         let received = outside.received();
         assert!(!received.contains("evil") && !received.contains("203.0.113.66"), "{received}");
+    });
+}
+
+#[test]
+fn where_no_socket_may_have_an_address_commands_run_and_reach_nothing() {
+    if !has(&["python3"]) {
+        return;
+    }
+    crate::world::each(|world| {
+        let text = "touch ../outside/no 2>/dev/null; echo $?; touch yes; echo $?; (exec 3<>/dev/tcp/127.0.0.1/9) 2>/dev/null; echo $?; sleep 0 & wait; exit 3";
+        let sbsh = world.bin("sbsh");
+        let arguments = ["-c", WITHOUT, "addresses", sbsh.to_str().unwrap(), "-c", text];
+        let ran: Ran = world.command("/usr/bin/python3").args(arguments).output().unwrap().into();
+        assert_eq!((ran.stdout.as_str(), ran.status), ("1\n0\n1\n", Some(3)), "{ran:?}");
+        assert!(!world.outside.join("no").exists());
     });
 }
