@@ -16,7 +16,7 @@ use crate::system::notify::{Listener, Notification, Reply};
 use crate::system::stranger;
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -53,6 +53,8 @@ pub struct Gatekeeper<'a> {
     pub(super) held: Held,
     /// What was granted "once" to the call that is judged.
     pub(super) once: Vec<Grant>,
+    /// Single files whose names were taken away or given to others: the mounts that held them went with that.
+    pub(super) loose: HashSet<PathBuf>,
     births: Births,
     cost: Cost,
     pub(super) tell: Box<dyn FnMut(News) -> bool + 'a>,
@@ -99,6 +101,7 @@ impl<'a> Gatekeeper<'a> {
             ledger: Ledger::default(),
             held,
             once: Vec::new(),
+            loose: HashSet::new(),
             births: Births::default(),
             cost: Cost::default(),
             tell,

@@ -392,6 +392,27 @@ fn names_that_do_not_exist_yet_are_held_as_the_settings_say() {
     });
 }
 
+#[test]
+fn a_single_file_that_may_be_written_may_be_replaced() {
+    each(|world| {
+        let file = world.outside.join("one");
+        world.write(&file, "old\n");
+        world.user_settings(&format!(
+            r#"{{"sandbox":{{"filesystem":{{"allowWrite":["{}"]}}}}}}"#,
+            file.display()
+        ));
+        let file = file.display();
+        // By a new file of the same name, by one that is moved there, and again by the first way.
+        let ran = world.run(&format!(
+            "rm {file} && echo new > {file} && cat {file} && echo more >> {file} && echo moved > made && mv -f made {file} && cat {file} \
+             && echo behind >> {file} && cat {file} && rm {file} && ln -s /etc/passwd {file}; echo \"link: $?\"; echo x > {file}x; echo end > {file}"
+        ));
+        assert_eq!(ran.stdout, "new\nmoved\nmoved\nbehind\nlink: 1\n", "{}", ran.stderr);
+        assert_eq!(fs::read_to_string(world.outside.join("one")).unwrap(), "end\n");
+        assert_eq!(fs::read_dir(&world.outside).unwrap().count(), 1);
+    });
+}
+
 /// Two threads rename and relink while others open: what is performed outside is only ever what was judged.
 #[test]
 fn races_never_put_a_file_elsewhere() {
