@@ -16,10 +16,11 @@ use crate::system::inside::MARKER;
 use crate::system::mounts::{self, Limits, Links, Tree};
 use crate::system::{capabilities, descriptors, entry, namespaces, process};
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, SFlag, umask};
-use nix::unistd::{Gid, Uid};
+use nix::sys::stat::{Mode, SFlag, mkdirat, umask};
+use nix::unistd::{Gid, Uid, symlinkat};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -107,19 +108,25 @@ fn room_for(steps: usize) -> Option<(u64, u64)> {
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
 /// Links in `/dev` that programs expect.
 const LINKS: &[(&str, &str)] = &[
-    ("/proc/self/fd", "/dev/fd"),
-    ("/proc/self/fd/0", "/dev/stdin"),
-    ("/proc/self/fd/1", "/dev/stdout"),
-    ("/proc/self/fd/2", "/dev/stderr"),
-    ("/proc/kcore", "/dev/core"),
-    ("pts/ptmx", "/dev/ptmx"),
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("/proc/kcore", "core"),
+    ("pts/ptmx", "ptmx"),
 ];
+/// File systems of the sandbox's own in `/dev`.
+const BELOW: &[&str] = &["pts", "shm"];
 /// On every mount.
 const ALWAYS: Limits = Limits::NO_SETUID.and(Limits::NO_DEVICES);
 
-/// What is taken from outside before anything is changed; none of it depends on the steps.
+/// What is taken from outside, and made, before anything is changed; none of it depends on the steps, and meanwhile they are
+/// planned.
 struct Before {
     devices: Vec<(PathBuf, Tree)>,
+    /// A `/dev` with places for all of them, which stands nowhere yet, and what stands in it.
+    top: Tree,
+    below: Vec<(PathBuf, Tree)>,
     terminals: Vec<(PathBuf, Tree)>,
     /// Where it cannot be had, that is said by the step that wants it.
     processes: Result<Tree, String>,
@@ -141,7 +148,15 @@ impl Before {
         // While the one outside can be seen: it must not show more than that (mount_too_revealing).
         let processes = Tree::new(c"proc", &[], ALWAYS.and(Limits::NO_PROGRAMS)).map_err(why("mount proc"));
         mounts::limit_all(ALWAYS).map_err(why("limit the mounts"))?;
-        Ok(Before { devices, terminals, processes })
+        let top = device_directory().map_err(why("make /dev"))?;
+        let pseudo = Tree::new(
+            c"devpts",
+            &[(c"ptmxmode", c"0666"), (c"mode", c"0620")],
+            Limits::NO_SETUID.and(Limits::NO_PROGRAMS),
+        );
+        let trees = [pseudo.map_err(why("make /dev/pts"))?, own(c"1777").map_err(why("make /dev/shm"))?];
+        let below = BELOW.iter().map(|name| Path::new("/dev").join(name)).zip(trees).collect();
+        Ok(Before { devices, top, below, terminals, processes })
     }
 
     fn go(self, steps: &[Step]) -> Result<(), String> {
@@ -183,22 +198,29 @@ impl Before {
     }
 
     fn devices(&self) -> Result<(), String> {
-        let top = Path::new("/dev");
-        put(&own(c"0755").map_err(why("make /dev"))?, top, || Kind::There)?;
-        for (path, tree) in &self.devices {
-            put(tree, path, || Kind::File)?;
-        }
-        for (target, link) in LINKS {
-            std::os::unix::fs::symlink(target, link).map_err(why_at("make", Path::new(link)))?;
-        }
-        let pseudo = Tree::new(
-            c"devpts",
-            &[(c"ptmxmode", c"0666"), (c"mode", c"0620")],
-            Limits::NO_SETUID.and(Limits::NO_PROGRAMS),
-        );
-        put(&pseudo.map_err(why("make /dev/pts"))?, &top.join("pts"), || Kind::Directory)?;
-        put(&own(c"1777").map_err(why("make /dev/shm"))?, &top.join("shm"), || Kind::Directory)
+        put(&self.top, Path::new("/dev"), || Kind::There)?;
+        self.devices.iter().chain(&self.below).try_for_each(|(path, tree)| put(tree, path, || Kind::There))
     }
+}
+
+/// An own `/dev` with empty places for what will stand there.
+fn device_directory() -> nix::Result<Tree> {
+    let top = own(c"0755")?;
+    for name in DEVICES {
+        openat(
+            &top,
+            *name,
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC,
+            Mode::from_bits_truncate(0o444),
+        )?;
+    }
+    for (target, name) in LINKS {
+        symlinkat(*target, &top, *name)?;
+    }
+    for name in BELOW {
+        mkdirat(&top, *name, Mode::from_bits_truncate(0o755))?;
+    }
+    Ok(top)
 }
 
 /// A file system of the sandbox's own.

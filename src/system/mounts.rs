@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// What a mount does not do (mount_setattr(2), MOUNT_ATTR_*).
@@ -120,6 +120,13 @@ impl Tree {
             libc::syscall(libc::SYS_move_mount, from, c"".as_ptr(), to, c"".as_ptr(), BY_DESCRIPTORS)
         };
         Errno::result(moved).map(drop)
+    }
+}
+
+/// Its root.
+impl AsFd for Tree {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
