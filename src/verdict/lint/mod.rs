@@ -106,6 +106,21 @@ pub fn findings(policy: &Policy, layers: &Layers, locations: &Locations, facts: 
     all
 }
 
+/// What speaking to a well-known socket gives, as the end of a sentence.
+pub fn known_socket(path: &str) -> Option<&'static str> {
+    sockets::known(path)
+}
+
+/// Whether a path below the home directory is run or read at the next start of a program.
+pub fn is_used_at_start(below_home: &std::path::Path) -> bool {
+    places::AT_START.iter().any(|name| below_home.starts_with(name))
+}
+
+/// Why a host lets data out, if anybody can have a place there.
+pub fn lets_data_out(host: &str) -> Option<&'static str> {
+    domains::open(host)
+}
+
 fn is_written(origin: &Origin) -> bool {
     matches!(origin, Origin::File { .. })
 }

@@ -9,7 +9,7 @@ use crate::settings::Locations;
 use std::path::{Path, PathBuf};
 
 /// What is run or read at the next login, at the next start of a program: below the home directory.
-const AT_START: &[&str] = &[
+pub(super) const AT_START: &[&str] = &[
     ".bashrc",
     ".bash_profile",
     ".bash_login",
