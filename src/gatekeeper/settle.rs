@@ -5,7 +5,7 @@
 use super::call::{Changed, Deed, Made};
 use super::perform;
 use super::rules::{ANOTHERS, Judgement};
-use super::violation::Why;
+use super::violation::{Why, is_trifle};
 use super::watch::{Gatekeeper, News};
 use crate::system::notify::Reply;
 use nix::errno::Errno;
@@ -103,7 +103,9 @@ impl Gatekeeper<'_> {
         }
         if !self.would_change(deed, one, AccessFlags::W_OK) {
             // Inside it fails as what cannot be written, though another user's it is.
-            let anothers = why == Why::Outside && self.would_change(deed, one, AccessFlags::F_OK);
+            let anothers = why == Why::Outside
+                && !is_trifle(&one.path.to_string_lossy())
+                && self.would_change(deed, one, AccessFlags::F_OK);
             return if anothers { Settled::FailsAnyway(ANOTHERS) } else { Settled::Fails };
         }
         // The mounts refuse it, with the very error that the kernel has for it; but no mount holds those who are written

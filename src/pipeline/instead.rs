@@ -9,7 +9,7 @@ use crate::gatekeeper::rules::{ANOTHERS, DENIED};
 use crate::gatekeeper::{Violation, Why};
 use crate::policy::files::covered;
 use crate::policy::network::entry::covers;
-use crate::policy::presets::{self, Cache, Preset, What};
+use crate::policy::presets::{self, Cache, Preset};
 use crate::policy::{Access, PathRule, Policy};
 use crate::settings::Origin;
 use crate::verdict::lint;
@@ -45,8 +45,6 @@ const ANSWER: &str = "allow it when asked: sbshctl approve";
 const SYSTEM: &[&str] = &["/usr", "/opt", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/var/lib", "/boot"];
 /// Where programs put what is gone tomorrow.
 const TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
-/// Directories of a home that are not one program's.
-const SHARED: &[&str] = &["", ".cache", ".local", ".local/share"];
 /// Programs that change the user, which the kernel lets none do inside.
 const RAISING: &[&str] = &["sudo", "su", "doas", "pkexec", "runuser"];
 
@@ -152,23 +150,8 @@ impl Around<'_> {
         below.is_some_and(lint::is_used_at_start)
     }
 
-    /// The preset with the cache that a path belongs to, and that cache; a directory on the way to it, too.
     fn cache(&self, path: &Path) -> Option<(&'static Preset, Cache)> {
-        let below = path.strip_prefix(self.home?).ok()?;
-        if SHARED.iter().any(|shared| below == Path::new(shared)) {
-            return None;
-        }
-        let fits = |cache: &Cache| {
-            let usual = Path::new(cache.usual);
-            below.starts_with(usual) || usual.starts_with(below)
-        };
-        presets::PRESETS.iter().find_map(|preset| {
-            let caches = preset.grants.iter().filter_map(|grant| match grant.what {
-                What::Write(cache) => Some(cache),
-                What::Domain(_) => None,
-            });
-            Some((preset, caches.into_iter().find(fits)?))
-        })
+        presets::near(path, self.home?)
     }
 
     /// About a connection: what it says itself, and what it says of a person.

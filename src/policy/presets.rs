@@ -166,11 +166,23 @@ impl Cache {
     }
 }
 
-/// The preset that allows to write at this path or above it.
-pub fn of_path(path: &Path, home: &Path) -> Option<&'static Preset> {
+/// Directories of a home that are not one program's.
+const SHARED: &[&str] = &["", ".cache", ".local", ".local/share"];
+
+/// The preset with the cache that a path belongs to, and that cache; a directory on the way to it, too.
+pub fn near(path: &Path, home: &Path) -> Option<(&'static Preset, Cache)> {
     let below = path.strip_prefix(home).ok()?;
-    let holds = |grant: &Grant| matches!(grant.what, What::Write(cache) if below.starts_with(cache.usual));
-    PRESETS.iter().find(|preset| preset.grants.iter().any(holds))
+    if SHARED.iter().any(|shared| below == Path::new(shared)) {
+        return None;
+    }
+    let fits = |grant: &Grant| match grant.what {
+        What::Write(cache) => {
+            let usual = Path::new(cache.usual);
+            (below.starts_with(usual) || usual.starts_with(below)).then_some(cache)
+        }
+        What::Domain(_) => None,
+    };
+    PRESETS.iter().find_map(|preset| Some((preset, preset.grants.iter().find_map(fits)?)))
 }
 
 /// The preset that allows to connect to this host.
@@ -231,7 +243,10 @@ mod tests {
 
     #[test]
     fn what_is_started_or_read_as_it_lies_is_in_none() {
-        let home = Path::new("/home/u");
+        let opens = |path: &str| {
+            let below = |grant: &Grant| matches!(grant.what, What::Write(cache) if Path::new(path).starts_with(cache.usual));
+            PRESETS.iter().any(|preset| preset.grants.iter().any(below))
+        };
         for path in [
             ".cargo",
             ".cargo/bin/x",
@@ -253,10 +268,16 @@ mod tests {
             ".local/lib/python3/x",
             ".local/share/pnpm/npm",
         ] {
-            let path = home.join(path);
-            assert!(of_path(&path, home).is_none(), "{}", path.display());
+            assert!(!opens(path), "{path}");
         }
-        assert_eq!(of_path(Path::new("/home/u/.npm/_cacache/tmp/1"), home).unwrap().name, "node");
+        assert!(opens(".npm/_cacache/tmp/1"));
+        let home = Path::new("/home/u");
+        let name = |path: &str| near(Path::new(path), home).map(|(preset, cache)| (preset.name, cache.usual));
+        assert_eq!(name("/home/u/.npm/_cacache/tmp/1"), Some(("node", ".npm/_cacache")));
+        assert_eq!(name("/home/u/.cargo"), Some(("rust", ".cargo/registry")));
+        for path in ["/home/u", "/home/u/.cache", "/home/u/.cargo/bin", "/home/v/.npm", "/home"] {
+            assert_eq!(name(path), None, "{path}");
+        }
         assert_eq!(of_host("PyPI.org").unwrap().name, "python");
         assert!(of_host("crates.io").is_none(), "there a crate is published");
     }

@@ -44,8 +44,8 @@ fn assert_shape(line: &str) {
 fn assert_told(world: &World, text: &str, expected: &str) {
     let lines = told(world, text);
     lines.iter().for_each(|line| assert_shape(line));
-    let tmp = |line: &String| line == &format!("sbsh: {expected}");
-    assert!(lines.iter().any(tmp), "{text}:\nexpected: sbsh: {expected}\n{}", lines.join("\n"));
+    let is_it = |line: &String| line == &format!("sbsh: {expected}");
+    assert!(lines.iter().any(is_it), "{text}:\nexpected: sbsh: {expected}\n{}", lines.join("\n"));
 }
 
 const NOBODY: &str = "is blocked: not in allowedDomains, and nobody could be asked: no terminal, no approver console, and SBSH_ASKPASS is not set";
@@ -235,6 +235,16 @@ fn keys_containers_and_sudo_are_told_in_one_shape() {
                  a person can run it outside, in a terminal of their own",
             );
         }
+        // jest asks watchman, which makes itself a place first.
+        assert_told(
+            world,
+            "mkdir ~/.local/state/watchman",
+            &format!(
+                "mkdir may not mkdir '{home}/.local/state/watchman': it is outside of what may be written; \
+                 inside: without it: jest --no-watchman, or \"watchman\": false in its configuration; \
+                 a person can allow it: sbshctl allow write {home}/.local/state/watchman"
+            ),
+        );
         // A command that got on without is told nothing.
         let ran = world.run("cat ~/.ssh/id_rsa 2>/dev/null || sudo -n true 2>/dev/null || true");
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
