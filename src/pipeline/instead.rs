@@ -126,6 +126,10 @@ impl Around<'_> {
         };
         match violation.why {
             Why::Outside => match self.cache(Path::new(&violation.path)) {
+                // The whole directory would be more than the cache: programs and configurations lie beside it.
+                Some((preset, cache)) if self.is_above(&violation.path, cache) => {
+                    format!("allow it: sbshctl preset {}", preset.name)
+                }
                 Some((preset, _)) => {
                     format!("allow it: {advice}, or with what goes with it: sbshctl preset {}", preset.name)
                 }
@@ -152,6 +156,11 @@ impl Around<'_> {
 
     fn cache(&self, path: &Path) -> Option<(&'static Preset, Cache)> {
         presets::near(path, self.home?)
+    }
+
+    fn is_above(&self, path: &str, cache: Cache) -> bool {
+        let whole = self.home.map(|home| home.join(cache.usual));
+        whole.is_some_and(|whole| whole != Path::new(path) && whole.starts_with(path))
     }
 
     /// About a connection: what it says itself, and what it says of a person.
@@ -324,7 +333,14 @@ mod tests {
                     "/home/u/.npm",
                     "",
                     "set npm_config_cache to a directory below $TMPDIR",
-                    "allow it: sbshctl allow write /home/u/.npm, or with what goes with it: sbshctl preset node",
+                    "allow it: sbshctl preset node",
+                ),
+                (
+                    Why::Outside,
+                    "/home/u/.cargo/registry/x",
+                    "",
+                    "set CARGO_HOME to a directory below $TMPDIR",
+                    "allow it: sbshctl allow write /home/u/.cargo/registry/x, or with what goes with it: sbshctl preset rust",
                 ),
                 (Why::Outside, "/home/u/.cache", "", PROJECT, "allow it: sbshctl allow write /home/u/.cache"),
                 (

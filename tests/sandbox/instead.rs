@@ -120,7 +120,7 @@ fn npm_that_installs_for_all_is_told_where_it_can() {
         assert!(found("may not") && found(" '/usr/lib/node_modules") && found(install), "{lines:?}");
         let cache = format!(
             "'{home}/.npm': it is outside of what may be written; inside: set npm_config_cache to a directory below $TMPDIR; \
-             a person can allow it: sbshctl allow write {home}/.npm, or with what goes with it: sbshctl preset node"
+             a person can allow it: sbshctl preset node"
         );
         assert!(found(&cache), "{lines:?}");
     });
