@@ -26,7 +26,7 @@ const HTTPS: u16 = 443;
 pub const WOULD_BE: &str = "nothing was written; this would be the change:\n";
 
 /// What is written only if it is forced.
-const NEEDS_FORCE: &[&str] = &[
+pub const NEEDS_FORCE: &[&str] = &[
     "allows-all",
     "allows-any-program",
     "allows-runner",
@@ -38,7 +38,8 @@ const NEEDS_FORCE: &[&str] = &[
     "writable-startup",
 ];
 /// What is never written, because it says nothing or everything.
-const NEVER: &[&str] = &["excludes-all", "never-matches", "reachable-settings", "reachable-state", "way-out"];
+pub const NEVER: &[&str] =
+    &["excludes-all", "never-matches", "reachable-settings", "reachable-state", "way-out"];
 
 /// Puts an entry into a list, or takes it out.
 ///
@@ -160,7 +161,7 @@ fn put_in(
 }
 
 /// An origin, safe to show: a directory's name is in it.
-fn place_of(origin: &Origin) -> String {
+pub fn place_of(origin: &Origin) -> String {
     visible(origin.to_string().as_bytes())
 }
 
@@ -179,7 +180,12 @@ fn counts(wish: &Wish, layer: &Layer) -> bool {
 }
 
 /// What lint would find if a file were changed.
-fn after(file: &Path, edited: &[Edited], prepared: &Prepared, caller: &Caller) -> Result<Vec<Finding>, Stop> {
+pub fn after(
+    file: &Path,
+    edited: &[Edited],
+    prepared: &Prepared,
+    caller: &Caller,
+) -> Result<Vec<Finding>, Stop> {
     let Some((layers, policy)) = with(file, edited, prepared)? else { return Ok(Vec::new()) };
     Ok(facts::findings_in(&policy, &layers, &prepared.locations, caller))
 }
@@ -360,7 +366,7 @@ fn denied(entry: &str, network: &NetworkPolicy) -> Option<(String, String)> {
 }
 
 /// What goes from the list of what was refused for lack of an answer.
-fn settled(entry: &str, prepared: &Prepared) -> String {
+pub fn settled(entry: &str, prepared: &Prepared) -> String {
     match remember::settle(entry, prepared) {
         Ok(0) => String::new(),
         Ok(count) => format!("settled: {count} of 'sbshctl pending'\n"),

@@ -21,6 +21,8 @@ pub mod log;
 #[cfg(target_os = "linux")]
 mod pending;
 #[cfg(target_os = "linux")]
+mod preset;
+#[cfg(target_os = "linux")]
 pub mod review;
 #[cfg(target_os = "linux")]
 pub mod sandbox;
@@ -73,6 +75,8 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         #[cfg(target_os = "linux")]
         AdminCommand::Change(wish) => change::run(&wish, caller),
         #[cfg(target_os = "linux")]
+        AdminCommand::Preset(wanted) => preset::run(&wanted, caller),
+        #[cfg(target_os = "linux")]
         AdminCommand::Lint { json } => lint::run(json, caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Review(wanted) => review::run(&wanted, caller),
@@ -89,6 +93,7 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         | AdminCommand::Log(_)
         | AdminCommand::Sandbox(_)
         | AdminCommand::Lint { .. }
+        | AdminCommand::Preset(_)
         | AdminCommand::Review(_)
         | AdminCommand::Change(_) => {
             Err(Stop::NoBackend("this verb works on Linux and WSL2 only so far".into()))

@@ -2,6 +2,7 @@
 
 use super::UsageError;
 use super::agent::{self, AgentStart};
+use super::preset::{self, Presets};
 use super::table::{self, OptionRow, VerbRow};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -42,6 +43,8 @@ pub enum AdminCommand {
     },
     /// Put an entry into a list of the settings, or take it out.
     Change(Wish),
+    /// Put what a language's package managers need into the settings.
+    Preset(Presets),
     /// What is wrong with the settings.
     Lint {
         /// One JSON object instead of text.
@@ -187,7 +190,7 @@ pub enum TrustAction {
 /// The options and operands of one verb, known to be in its row of the table.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    options: Vec<(&'static str, Option<OsString>)>,
+    pub(super) options: Vec<(&'static str, Option<OsString>)>,
     pub(super) operands: Vec<OsString>,
 }
 
@@ -280,6 +283,7 @@ fn command(row: &'static VerbRow, given: Given) -> Result<AdminCommand, UsageErr
         "deny" => wish(row, Effect::Deny, &given),
         "ask" => wish(row, Effect::Ask, &given),
         "exclude" => wish(row, Effect::Exclude, &given),
+        "preset" => preset::read(row, &given),
         "lint" => Ok(AdminCommand::Lint { json }),
         "review" => review(row, &given).map(AdminCommand::Review),
         "log" => log(row, &given).map(AdminCommand::Log),
@@ -319,15 +323,20 @@ fn explained(row: &'static VerbRow, given: &Given) -> Result<OsString, UsageErro
     }
 }
 
-/// What is to be in which list, and where.
-fn wish(row: &'static VerbRow, effect: Effect, given: &Given) -> Result<AdminCommand, UsageError> {
-    let place = match (given.has("project"), given.has("shared"), given.has("user")) {
+/// Which file is to be changed.
+pub(super) fn place(row: &'static VerbRow, given: &Given) -> Result<Place, UsageError> {
+    Ok(match (given.has("project"), given.has("shared"), given.has("user")) {
         (false, false, false) => Place::Nearest,
         (true, false, false) => Place::Project,
         (false, true, false) => Place::Shared,
         (false, false, true) => Place::User,
         _ => return Err(wrong(Some(row), "--project, --shared and --user exclude each other")),
-    };
+    })
+}
+
+/// What is to be in which list, and where.
+fn wish(row: &'static VerbRow, effect: Effect, given: &Given) -> Result<AdminCommand, UsageError> {
+    let place = place(row, given)?;
     let kinds = table::kinds(row.name);
     let (kind, entry) = match given.operands.as_slice() {
         [entry] if kinds.is_empty() => (Some(EntryKind::Command), entry),
@@ -430,7 +439,7 @@ fn shown(argument: &lexopt::Arg<'_>) -> String {
 }
 
 /// One line: where, what is wrong, what helps.
-fn wrong(row: Option<&VerbRow>, what: &str) -> UsageError {
+pub(super) fn wrong(row: Option<&VerbRow>, what: &str) -> UsageError {
     let what = crate::system::visible::visible(what.as_bytes());
     match row {
         Some(row) => UsageError(format!("{}: {what}; see 'sbshctl help {}'", row.name, row.name)),

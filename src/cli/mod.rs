@@ -11,6 +11,7 @@ mod bash;
 mod dash;
 mod fish;
 pub mod inner;
+mod preset;
 pub mod render;
 pub mod shell;
 pub mod table;
@@ -22,6 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 pub use admin::{AdminCommand, Effect, EntryKind, LogView, Place, Review, TrustAction, Wish};
 pub use agent::AgentStart;
 pub use inner::InnerShell;
+pub use preset::Presets;
 pub use shell::{CommandInput, ShellInvocation};
 
 /// sbsh's own version, as `--version` prints it.

@@ -188,6 +188,7 @@ pub fn zsh() -> String {
                 specs.push(format!("'1:verb:({})'", verbs.join(" ")));
             }
             "sandbox" => specs.push(format!("'1:word:({})'", table::first_words(row.name).join(" "))),
+            "preset" => specs.push(format!("'*:preset:({})'", table::first_words(row.name).join(" "))),
             "exclude" => specs.push("'1:command:_command_names -e'".to_owned()),
             name if !table::kinds(name).is_empty() => {
                 specs.push(format!("'1:what:({})' '2:which:_files'", table::kinds(name).join(" ")));

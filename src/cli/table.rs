@@ -57,10 +57,14 @@ pub const SANDBOX: &[(&str, &str, &str)] = &[
     ("help", "", "these words"),
 ];
 
+/// The names of the presets; what they hold is `policy`'s.
+pub const PRESETS: &[&str] = &["node", "python", "rust", "go", "java"];
+
 /// What can stand first behind a verb, for completions.
 pub fn first_words(verb: &str) -> Vec<&'static str> {
     match verb {
         "sandbox" => SANDBOX.iter().map(|(name, _, _)| *name).collect(),
+        "preset" => PRESETS.to_vec(),
         _ => kinds(verb).to_vec(),
     }
 }
@@ -97,23 +101,33 @@ const FIX: OptionRow = OptionRow {
     about: "First put right what needs no decision: the modes of sbsh's own directories and files.",
 };
 
+const PROJECT: OptionRow = OptionRow {
+    long: "project",
+    short: None,
+    value: None,
+    about: "In this project only; an error where there is none.",
+};
+
+const SHARED: OptionRow = OptionRow {
+    long: "shared",
+    short: None,
+    value: None,
+    about: "In the settings that the project shares, .claude/settings.json.",
+};
+
+const USER: OptionRow =
+    OptionRow { long: "user", short: None, value: None, about: "In all projects of this user." };
+
+const DRY_RUN: OptionRow =
+    OptionRow { long: "dry-run", short: None, value: None, about: "Show the difference; write nothing." };
+
 /// The options of every verb that changes a list.
 const CHANGING: &[OptionRow] = &[
-    OptionRow {
-        long: "project",
-        short: None,
-        value: None,
-        about: "In this project only; an error where there is none.",
-    },
-    OptionRow {
-        long: "shared",
-        short: None,
-        value: None,
-        about: "In the settings that the project shares, .claude/settings.json.",
-    },
-    OptionRow { long: "user", short: None, value: None, about: "In all projects of this user." },
+    PROJECT,
+    SHARED,
+    USER,
     OptionRow { long: "remove", short: None, value: None, about: "Take the entry out of its list again." },
-    OptionRow { long: "dry-run", short: None, value: None, about: "Show the difference; write nothing." },
+    DRY_RUN,
     OptionRow { long: "force", short: None, value: None, about: "Write it though it is dangerously broad." },
 ];
 
@@ -274,6 +288,18 @@ pub const VERBS: &[VerbRow] = &[
                   everything outside ('*') is refused, and what runs whatever it is told (shells, interpreters, sudo, \
                   env) needs --force.",
         options: CHANGING,
+    },
+    VerbRow {
+        name: "preset",
+        operands: "[node|python|rust|go|java]...",
+        about: "Allow the registries and caches of a language's package managers",
+        details: "Shows what a preset adds, each entry with the reason, and adds it to the file that 'sbshctl allow' \
+                  would change, with the difference; what is there already is said and not written again. \
+                  Without a name all presets are listed, and nothing is changed. Variables such as CARGO_HOME say where \
+                  a cache is. None holds a directory of programs, a configuration or a credential; a cache is \
+                  shared with what runs outside, so builds there use what commands inside put into it. \
+                  Works only outside the sandbox.",
+        options: &[PROJECT, SHARED, USER, DRY_RUN],
     },
     VerbRow {
         name: "lint",

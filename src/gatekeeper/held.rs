@@ -112,7 +112,8 @@ impl Held {
         let (violation, below) = (first.violation.clone(), first.below);
         self.standing = Some((violation.clone(), below));
         self.asked.count();
-        let by_settings = matches!(violation.why, Why::Outside | Why::Socket | Why::Asked);
+        let by_settings = matches!(violation.why, Why::Outside | Why::Socket | Why::Asked)
+            && violation.settings_would_help();
         let can_last = by_settings && below != Below::Others;
         Some(AskedCall { violation, can_last })
     }

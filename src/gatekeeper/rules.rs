@@ -7,6 +7,7 @@ use crate::confinement::landlock::Allowed;
 use crate::confinement::plan::{Before, Guard, Places};
 use crate::policy::files::{FilePolicy, PathPattern, PathRule};
 use crate::policy::{Access, NetworkPolicy, protected};
+use crate::settings::Origin;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -51,6 +52,8 @@ pub struct Rules {
     named: HashMap<PathBuf, Named>,
     guarded: HashSet<Vec<u8>>,
     denied_later: Vec<PathRule>,
+    /// What settings deny, whether it was there at the start or not.
+    denied: Vec<PathRule>,
     hidden_later: Option<FilePolicy>,
     allowed_later: Vec<PathRule>,
     read_asked: Vec<PathRule>,
@@ -79,7 +82,11 @@ const OWN: &[&str] = &["/proc", "/dev"];
 
 const AT_TOP: &str = "always protected at the top of a writable directory";
 const HOOK: &str = "a git hook, which would run outside";
-const DENIED: &str = "denied by settings";
+/// Said of what settings deny.
+pub const DENIED: &str = "denied by settings";
+const KEPT: &str = "always protected";
+/// Said of what the user could not do outside, either: no grant would help.
+pub const ANOTHERS: &str = "it is outside of what may be written, and belongs to another user";
 
 impl Rules {
     /// Of the places that the mounts were made for, the guards beside them, and the policy.
@@ -110,6 +117,8 @@ impl Rules {
             PathPattern::Literal(path) => !rules.named.get(path).is_some_and(|n| n.write_denied),
         };
         rules.denied_later = files.write_denied.iter().filter(unnamed).cloned().collect();
+        let written = |rule: &&PathRule| matches!(rule.origin, Origin::File { .. });
+        rules.denied = files.write_denied.iter().filter(written).cloned().collect();
         // What must not be read could not be hidden any more once it is there.
         let read_denied: Vec<PathRule> = files.read_denied.iter().filter(glob).cloned().collect();
         if !read_denied.is_empty() {
@@ -277,6 +286,15 @@ impl Rules {
         self.allowed_later.iter().any(|rule| covers(rule, path)) && !self.keeps(path)
     }
 
+    /// Why a path is kept from being changed by more than that nothing opens it.
+    pub fn kept(&self, path: &Path) -> Option<&'static str> {
+        if self.denied.iter().any(|rule| covers(rule, path)) {
+            return Some(DENIED);
+        }
+        let named = || path.ancestors().any(|step| self.named.get(step).is_some_and(|n| n.write_denied));
+        self.protected(path).or_else(|| named().then_some(KEPT))
+    }
+
     /// Whether a path is denied or protected by its own name, wherever it is.
     pub fn keeps(&self, path: &Path) -> bool {
         path.ancestors().any(|step| self.named.get(step).is_some_and(|n| n.write_denied))
@@ -337,7 +355,7 @@ pub fn born_by(path: &Path) -> Option<&Path> {
 mod tests {
     use super::*;
     use crate::confinement::plan::Place;
-    use crate::settings::{Origin, Sourced};
+    use crate::settings::Sourced;
 
     fn place(path: &str) -> Place {
         Place { path: path.into(), directory: true }
@@ -406,6 +424,37 @@ mod tests {
             ("/proc/self/comm", Judgement::Own),
         ] {
             assert_eq!(rules.judge(Path::new(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_for_a_reason() {
+        let source = std::sync::Arc::new(crate::settings::Source {
+            path: "/s".into(),
+            scope: crate::settings::Scope::User,
+            text: "".into(),
+        });
+        let written = PathRule { origin: Origin::File { source, offset: 0 }, ..literal("/w/.git/denied") };
+        let places = Places {
+            writable: vec![place("/w")],
+            write_denied: vec![place("/w/.git/hooks"), place("/w/.git/config")],
+            ..Places::default()
+        };
+        let files = FilePolicy {
+            writable: vec![literal("/w")],
+            write_denied: vec![written],
+            ..FilePolicy::default()
+        };
+        let rules = Rules::new(&places, &[], &files, &NetworkPolicy::default(), Vec::new());
+        for (path, expected) in [
+            ("/w/.git/hooks/pre-commit", Some(HOOK)),
+            ("/w/.git/hooks", Some(KEPT)),
+            ("/w/.git/config", Some(KEPT)),
+            ("/w/.git/denied/x", Some(DENIED)),
+            ("/w/x", None),
+            ("/elsewhere", None),
+        ] {
+            assert_eq!(rules.kept(Path::new(path)), expected, "{path}");
         }
     }
 

@@ -4,8 +4,8 @@
 
 use super::call::{Changed, Deed, Made};
 use super::perform;
-use super::rules::Judgement;
-use super::violation::Why;
+use super::rules::{ANOTHERS, Judgement};
+use super::violation::{Why, is_trifle};
 use super::watch::{Gatekeeper, News};
 use crate::system::notify::Reply;
 use nix::errno::Errno;
@@ -21,6 +21,8 @@ pub(super) enum Settled {
     MadeHere,
     /// It fails in the kernel, for reasons of its own.
     Fails,
+    /// The same, by a rule that is worth naming.
+    FailsAnyway(&'static str),
     /// It is refused like this, unless a person allows it.
     Refused { why: Why, reason: &'static str, reply: Reply },
 }
@@ -107,8 +109,12 @@ impl Gatekeeper<'_> {
         if self.is_granted(&one.path, why) && !self.is_first_link(deed, one) {
             return Settled::MadeHere;
         }
-        if !self.would_change(deed, one) {
-            return Settled::Fails;
+        if !self.would_change(deed, one, AccessFlags::W_OK) {
+            // Inside it fails as what cannot be written, though another user's it is.
+            let anothers = why == Why::Outside
+                && !is_trifle(&one.path.to_string_lossy())
+                && self.would_change(deed, one, AccessFlags::F_OK);
+            return if anothers { Settled::FailsAnyway(ANOTHERS) } else { Settled::Fails };
         }
         // The mounts refuse it, with the very error that the kernel has for it; but no mount holds those who are written
         // to by name, FIFOs.
@@ -118,7 +124,8 @@ impl Gatekeeper<'_> {
             _ if self.is_first_link(deed, one) => Reply::Fail(Errno::EROFS),
             _ => Reply::Continue,
         };
-        Settled::Refused { why, reason: "", reply }
+        let kept = self.rules.kept(&one.path).filter(|_| why == Why::Outside);
+        Settled::Refused { why, reason: kept.unwrap_or_default(), reply }
     }
 
     /// Whether a person allowed it: this path, or a directory above it in which nothing is kept from it.
@@ -210,9 +217,9 @@ impl Gatekeeper<'_> {
     }
 
     /// Whether a call that the mounts refuse would be made without them: what fails anyway is no violation.
-    fn would_change(&self, deed: Deed, one: &Touched) -> bool {
+    fn would_change(&self, deed: Deed, one: &Touched, right: AccessFlags) -> bool {
         let there = self.is_there(&one.path);
-        let writes = |path: &Path| nix::unistd::access(path, AccessFlags::W_OK).is_ok();
+        let writes = |path: &Path| nix::unistd::access(path, right).is_ok();
         let holder = || one.path.parent().is_some_and(writes);
         match deed {
             Deed::Open { flags, .. } if there => {

@@ -74,6 +74,7 @@ impl Violation {
     /// Why it was refused, as the end of a sentence.
     pub fn because(&self) -> &str {
         match self.why {
+            Why::Outside if !self.reason.is_empty() => self.reason.as_str(),
             Why::Outside => "it is outside of what may be written",
             Why::Hidden => "it must not be read",
             Why::Asked => "it must not be read unless a person says so",
@@ -91,9 +92,18 @@ impl Violation {
         whole.then(|| self.path.chars().map(special).collect())
     }
 
+    /// Whether an entry of settings would allow it. What is kept for another reason than that nothing opens it stays so.
+    pub fn settings_would_help(&self) -> bool {
+        match self.why {
+            Why::Outside => self.reason.is_empty(),
+            Why::Hidden | Why::Asked | Why::Socket => true,
+            Why::Protected | Why::Own => false,
+        }
+    }
+
     /// What a person could do, as a command; `None` where no setting helps.
     pub fn advice(&self) -> Option<String> {
-        let entry = self.entry()?;
+        let entry = self.entry().filter(|_| self.settings_would_help())?;
         let quoted = shlex::try_quote(&entry).ok()?;
         match self.why {
             Why::Outside => Some(format!("sbshctl allow write {quoted}")),
@@ -204,6 +214,8 @@ mod tests {
     #[test]
     fn advice_is_one_shell_word() {
         assert_eq!(at("/a b;c").advice().unwrap(), "sbshctl allow write '/a b;c'");
+        let kept = Violation { reason: "always protected".into(), ..at("/a") };
+        assert_eq!((kept.advice(), kept.because()), (None, "always protected"));
         assert_eq!(at("/a*").advice().unwrap(), r#"sbshctl allow write "/a\\*""#);
     }
 }

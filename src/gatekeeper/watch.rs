@@ -240,6 +240,10 @@ impl<'a> Gatekeeper<'a> {
                     return self.hold_or(asked, call, violation, reply);
                 }
                 Settled::Fails => return Some(Reply::Continue),
+                Settled::FailsAnyway(reason) => {
+                    self.record(&violation(asked, call, &one.path, Why::Outside, reason));
+                    return Some(Reply::Continue);
+                }
             }
         }
         if made_here && apart {

@@ -1,7 +1,9 @@
 //! A refused connection, and its words. Owns the texts; each protocol module owns how they are sent.
 
 use super::Target;
+use crate::policy::presets;
 use crate::system::visible::visible;
+use crate::verdict::lint;
 
 /// Of what was asked for, not more than this is shown.
 const LONGEST_SHOWN: usize = 200;
@@ -122,8 +124,16 @@ impl Refusal {
         let host = self.host.as_ref()?;
         match self.cause {
             Cause::Strict { .. } | Cause::Nobody(_) | Cause::Flood => {
-                Some(format!("a person can allow it: sbshctl allow domain {host}"))
+                let allow = format!("a person can allow it: sbshctl allow domain {host}");
+                Some(match (presets::of_host(host), lint::lets_data_out(host)) {
+                    (Some(preset), _) => {
+                        format!("{allow}, or with what goes with it: sbshctl preset {}", preset.name)
+                    }
+                    (None, Some(why)) => format!("{allow} (it lets data out: {why})"),
+                    (None, None) => allow,
+                })
             }
+            Cause::Denied { .. } => Some("a person can change that rule".to_owned()),
             _ => None,
         }
     }
@@ -179,6 +189,15 @@ mod tests {
              sbsh: a person can allow it: sbshctl allow domain a.example\n"
         );
         let denied = Cause::Denied { entry: "*".to_owned(), origin: "x:1:2".to_owned() };
-        assert_eq!(Refusal::of(&target, denied).advice(), None);
+        assert_eq!(Refusal::of(&target, denied).advice().as_deref(), Some("a person can change that rule"));
+        let advice = |host: &str| {
+            let target = Target { host: Host::Name(host.to_owned()), port: 443 };
+            Refusal::of(&target, Cause::Flood).advice().unwrap()
+        };
+        assert!(
+            advice("pypi.org").ends_with("domain pypi.org, or with what goes with it: sbshctl preset python")
+        );
+        assert!(advice("github.com").ends_with("domain github.com (it lets data out: anybody can have a repository, a gist or an issue there to send data to)"));
+        assert_eq!(Refusal::of(&target, Cause::Range("private".to_owned())).advice(), None);
     }
 }

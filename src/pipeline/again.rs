@@ -94,7 +94,7 @@ pub fn paths(violations: &[Violation]) -> Vec<PathBuf> {
         violation.why == Why::Outside
             && !violation.refused_by_person
             && !is_trifle(&violation.path)
-            && violation.entry().is_some()
+            && violation.advice().is_some()
     });
     let mut paths: Vec<PathBuf> = open.map(|violation| PathBuf::from(&violation.path)).collect();
     paths.sort();

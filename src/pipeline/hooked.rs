@@ -244,7 +244,7 @@ pub fn after(shell: &Shell, outcome: &Outcome, prepared: &Prepared, caller: &Cal
         "exitCode": status,
         "signal": signal,
         "interrupted": signal.is_some(),
-        "violations": stop::refused(outcome, &prepared.policy.ignored_violations, &text_of(shell)),
+        "violations": stop::refused(outcome, prepared, &text_of(shell)),
     });
     let command = String::from_utf8_lossy(&asked);
     let answers = run(Event::After, &about, &command, Some(&response), prepared, caller);

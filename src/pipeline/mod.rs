@@ -29,6 +29,8 @@ pub mod excluded;
 #[cfg(target_os = "linux")]
 pub mod hooked;
 #[cfg(target_os = "linux")]
+pub mod instead;
+#[cfg(target_os = "linux")]
 pub mod journal;
 #[cfg(target_os = "linux")]
 pub mod outside;
@@ -157,8 +159,7 @@ fn confined_or_not(
                 journal.start()?;
                 let outcome = confine::run(&shell, plan, &prepared, caller, early, journal, None)?;
                 journal.tell(journal.failed().or(outcome.unlogged));
-                let mut refused =
-                    stop::refused(&outcome, &prepared.policy.ignored_violations, &decide::text_of(&shell));
+                let mut refused = stop::refused(&outcome, &prepared, &decide::text_of(&shell));
                 refused.extend(again::hint(&outcome, &prepared, caller));
                 stop::report_outcome(&outcome, &refused, note.as_deref());
                 Ok::<_, Stop>(outcome)

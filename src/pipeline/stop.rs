@@ -1,11 +1,13 @@
 //! Why a command was not run, and how its end is told: the one place where errors become words and a status.
 
 #[cfg(target_os = "linux")]
+use super::instead::{Around, Told};
+#[cfg(target_os = "linux")]
+use super::prepare::Prepared;
+#[cfg(target_os = "linux")]
 use crate::gatekeeper::violation::is_trifle;
 #[cfg(target_os = "linux")]
 use crate::gatekeeper::{Violation, Why};
-#[cfg(target_os = "linux")]
-use crate::policy::IgnoredViolation;
 use crate::policy::PolicyError;
 #[cfg(target_os = "linux")]
 use crate::report::Way;
@@ -17,7 +19,7 @@ use crate::settings::{Origin, SettingsError};
 #[cfg(target_os = "linux")]
 use crate::system::visible::visible;
 #[cfg(target_os = "linux")]
-use crate::verdict::Reason;
+use crate::verdict::{CommandText, Reason};
 use crate::{confinement, exit};
 #[cfg(target_os = "linux")]
 use std::io::IsTerminal;
@@ -146,7 +148,12 @@ const MOST_LINES: usize = 12;
 /// What was refused, a line each, without what settings want no word about. Connections are always told; of files only
 /// when the command failed, because programs that can do without a file say so by going on.
 #[cfg(target_os = "linux")]
-pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) -> Vec<String> {
+pub fn refused(outcome: &Outcome, prepared: &Prepared, command: &[u8]) -> Vec<String> {
+    let (policy, locations) = (&prepared.policy, &prepared.locations);
+    let ignored = &policy.ignored_violations;
+    let around = Around { policy, home: locations.home.as_deref(), cwd: &locations.cwd };
+    let asked = CommandText::new(command, locations.home.as_deref());
+    let asked = String::from_utf8_lossy(&asked.asked()).into_owned();
     let command = String::from_utf8_lossy(command);
     let silent = |program: &str, what: &str| {
         is_trifle(what) || ignored.iter().any(|entry| entry.names(&command, program, what))
@@ -158,24 +165,32 @@ pub fn refused(outcome: &Outcome, ignored: &[IgnoredViolation], command: &[u8]) 
     // A knock at a server is not to be lost behind files without end.
     calls.sort_by_key(|v| !matches!(v.why, Why::Socket | Why::Own));
     let more = calls.len().saturating_sub(MOST_LINES);
-    let more = (more > 0).then(|| (format!("and {more} more"), None));
-    let calls = calls
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let seen = |path: &str| calls.iter().any(|v| v.path == path);
+    let unseen = if failed { around.unseen(&asked, |path| path.canonicalize().ok()) } else { Vec::new() };
+    let unseen: Vec<Told> = unseen
         .into_iter()
-        .take(MOST_LINES)
-        .map(|v| (v.what(), v.advice().map(|line| format!("a person can allow it: {line}"))));
+        .filter(|(program, what, _)| !silent(program, what) && !seen(what))
+        .map(|(_, _, told)| told)
+        .collect();
+    let calls = calls.into_iter().take(MOST_LINES).map(|v| around.call(v));
     let host = |what: &str| what.split([' ', ':']).next().unwrap_or_default().to_owned();
     let by = |blocked: &Blocked| blocked.program.clone().unwrap_or_default();
     let hosts = outcome.blocked.iter().filter(|blocked| !silent(&by(blocked), &host(&blocked.what)));
     let hosts = hosts.map(|blocked| {
         let wanted = blocked.program.as_ref().map(|program| format!(" ({program} wanted it)"));
-        (format!("network: {}{}", blocked.what, wanted.unwrap_or_default()), blocked.advice.clone())
+        let what = format!("network: {}{}", blocked.what, wanted.unwrap_or_default());
+        around.connection(&what, blocked.advice.as_deref())
     });
-    let line = |(what, advice): (String, Option<String>)| match advice {
-        Some(advice) => format!("{}; {}", visible(what.as_bytes()), pasted(&advice)),
-        None => visible(what.as_bytes()),
-    };
-    let unheard = outcome.unheard.iter().map(|text| (format!("outside: {text}"), None));
-    unheard.chain(hosts).chain(calls).chain(more).map(line).collect()
+    let unheard = outcome.unheard.iter().map(|text| visible(format!("outside: {text}").as_bytes()));
+    unheard.chain(hosts.chain(calls).chain(unseen).map(|told| line(&told))).chain(more).collect()
+}
+
+/// Always this shape: what was refused and by which rule, what works inside, what a person can do.
+#[cfg(target_os = "linux")]
+fn line(told: &Told) -> String {
+    let (what, inside) = (visible(told.what.as_bytes()), visible(told.inside.as_bytes()));
+    format!("{what}; inside: {inside}; a person can {}", pasted(&told.person))
 }
 
 /// Says what has to be said after a run.

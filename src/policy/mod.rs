@@ -16,6 +16,7 @@ pub mod ignored;
 pub mod network;
 pub mod paths;
 pub mod permission;
+pub mod presets;
 pub mod protected;
 pub mod proxy_variables;
 pub mod ranges;

@@ -226,6 +226,24 @@ pub fn preview_set(
     look(file, within, key_path, Deed::Set(value))
 }
 
+/// What adding a value to a list would make of a text; of none, if there is no file. Pure.
+///
+/// # Errors
+/// When the text is broken, or holds something else at a key.
+pub fn adding(
+    file: &Path,
+    text: Option<&str>,
+    key_path: &[&str],
+    value: impl Into<Element>,
+) -> Result<Edited, EditError> {
+    let value = value.into();
+    let deed = Deed::List(&value, Operation::Add);
+    match text {
+        Some(text) => changed(file, text, key_path, deed),
+        None => Ok(edited(Change::Created, "", &new_file(key_path, deed))),
+    }
+}
+
 fn look(file: &Path, within: Option<&Path>, key_path: &[&str], deed: Deed<'_>) -> Result<Edited, EditError> {
     let system = |cause: io::Error| EditError::System { file: file.display().to_string(), cause };
     if is_missing(file) {

@@ -86,7 +86,7 @@ sys.exit(1)
         assert!(!ran.stdout.contains("open") && !ran.stdout.contains("made"), "{}", ran.stdout);
         assert_eq!(host.came(), 0);
         let line = format!(
-            "sbsh: python3.11 may not connect to '{0}': its server is outside; a person can allow it: sbshctl allow socket {0}",
+            "sbsh: python3.11 may not connect to '{0}': its server is outside; inside: a server that is started inside can be reached; a person can allow it: sbshctl allow socket {0}",
             host.path.display()
         );
         let line =

@@ -43,7 +43,10 @@ fn gpg_signs_by_the_agent_that_settings_name_and_never_reads_its_keys() {
             .map(|which| PathBuf::from(outside(world, &format!("gpgconf --list-dirs {which}"))));
         let refused = world.run(SIGN);
         assert_eq!(refused.stdout, "", "{}", refused.stderr);
-        let advice = format!("a person can allow it: sbshctl allow socket {}\n", main.display());
+        let advice = format!(
+            "a person can allow it: sbshctl allow socket {} (it gives your keys away: ",
+            main.display()
+        );
         assert!(refused.stderr.contains(&advice), "{}", refused.stderr);
         assert!(refused.stderr.contains("gpg may not connect to"), "{}", refused.stderr);
         allow(world, &main);

@@ -34,6 +34,7 @@ mod gatekeeper_made;
 mod gatekeeper_programs;
 mod gatekeeper_property;
 mod hooks;
+mod instead;
 mod landlock;
 mod leaving;
 mod life;

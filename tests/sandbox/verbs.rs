@@ -215,6 +215,107 @@ fn a_dry_run_shows_the_change_and_writes_nothing() {
 }
 
 #[test]
+fn presets_are_shown_written_once_and_count() {
+    each(|world| {
+        let listed = done(world, &["preset"]);
+        for wanted in [
+            "node (npm, pnpm and yarn)\n  domain registry.npmjs.org             packages and what is known of them",
+            "\njava (Maven and Gradle)\n",
+            "  write  ~/.cargo/registry              the index and the crates that cargo fetched\n",
+        ] {
+            assert!(listed.contains(wanted), "{wanted}: {listed}");
+        }
+        let before = "{\n  // mine\n  \"other\": 1,\n  \"sandbox\": {\n    \"allowedDomains\": [\n      \"a.test\" // kept\n    ]\n  }\n}\n";
+        world.user_settings(before);
+        let said = done(world, &["preset", "python", "rust", "--user", "--dry-run"]);
+        assert!(
+            said.starts_with("python, rust for all projects of this user:\n  domain pypi.org "),
+            "{said}"
+        );
+        assert!(said.contains("nothing was written; this would be the change:\n"), "{said}");
+        for line in
+            ["pypi.org", "files.pythonhosted.org", "index.crates.io", "~/.cache/pip", "~/.cargo/registry"]
+        {
+            assert_eq!(said.matches(&format!("\"{line}\"")).count(), 1, "{line}: {said}");
+        }
+        assert_eq!((local(world).as_str(), user(world).as_str()), ("", before));
+        assert_ne!(world.run("mkdir -p ~/.cache/pip/x 2>/dev/null").status, Some(0));
+
+        let wrote = done(world, &["preset", "python", "rust", "--user"]);
+        assert_eq!(wrote, said.replace("nothing was written; this would be the change:\n", ""));
+        let after = user(world);
+        assert!(
+            after.starts_with("{\n  // mine\n  \"other\": 1,\n") && after.contains("// kept\n"),
+            "{after}"
+        );
+        assert_eq!(world.run("mkdir -p ~/.cache/pip/x ~/.cargo/registry/x").status, Some(0));
+        assert_ne!(world.run("mkdir -p ~/.cargo/bin 2>/dev/null").status, Some(0));
+        assert!(!world.home.join(".cargo/bin").exists());
+
+        // Once, whichever file it stands in, and by whatever allows it.
+        let again = done(world, &["preset", "rust"]);
+        assert!(again.contains("allowed already (") && again.ends_with("\nnothing was changed\n"), "{again}");
+        assert_eq!((local(world).as_str(), user(world)), ("", after));
+        world.user_settings(
+            r#"{"sandbox": {"allowedDomains": ["*.crates.io"], "filesystem": {"allowWrite": ["~/.cache"]}}}"#,
+        );
+        let said = done(world, &["preset", "rust", "python", "python"]);
+        assert!(
+            said.contains("index.crates.io                allowed already (by '*.crates.io', "),
+            "{said}"
+        );
+        assert!(said.contains("~/.cache/pip                   allowed already (by '"), "{said}");
+        let wrote: serde_json::Value = serde_json::from_str(&local(world)).unwrap();
+        assert_eq!(
+            wrote["sandbox"],
+            serde_json::json!({
+                "allowedDomains": ["pypi.org", "files.pythonhosted.org"],
+                "filesystem": {"allowWrite": ["~/.cargo/registry"]}
+            })
+        );
+        // What was written counts: the file was trusted with it.
+        assert_eq!(world.run("mkdir -p ~/.cargo/registry/y").status, Some(0));
+    });
+}
+
+#[test]
+fn presets_are_silent_for_lint_and_follow_variables() {
+    each(|world| {
+        done(world, &["preset", "node", "python", "rust", "go", "java"]);
+        let lint = world.control(&["lint"]);
+        assert_eq!((lint.status, lint.stdout.as_str()), (Some(0), "nothing was found\n"), "{}", lint.stderr);
+        let with = |name: &str, value: &std::path::Path, preset: &str| -> Ran {
+            let mut command = world.command(world.bin("sbshctl"));
+            command.env(name, value).args(["preset", preset, "--user"]).output().unwrap().into()
+        };
+        let elsewhere = world.outside.join("cargo");
+        let ran = with("CARGO_HOME", &elsewhere, "rust");
+        let entry = format!("\"{}/registry\"", elsewhere.display());
+        assert!(user(world).contains(&entry), "{}{}", ran.stdout, ran.stderr);
+        // A variable that leads to what decides about confinement writes nothing.
+        let before = user(world);
+        for broad in [&world.home, std::path::Path::new("/"), std::path::Path::new("/usr/bin")] {
+            let ran = with("PIP_CACHE_DIR", broad, "python");
+            assert_eq!(ran.status, Some(126), "{}{}", ran.stdout, ran.stderr);
+            assert!(
+                ran.stderr.contains("was not written: it ") && ran.stderr.lines().count() == 1,
+                "{}",
+                ran.stderr
+            );
+            assert_eq!(user(world), before);
+        }
+        refused(world, &["preset", "cobol"], "there is no preset 'cobol', only node, python, rust, go, java");
+        refused(world, &["preset", "--user"], "say which preset");
+        refused(world, &["preset", "go", "--user", "--shared"], "exclude each other");
+        let ran = world.run(&format!("{} preset go", world.bin("sbshctl").display()));
+        assert!(
+            ran.status == Some(126) && ran.stderr.contains("does not work inside the sandbox"),
+            "{ran:?}"
+        );
+    });
+}
+
+#[test]
 fn nonsense_is_refused_with_its_reason() {
     each(|world| {
         for (words, why) in [

@@ -32,6 +32,7 @@ impl Refused {
     /// A refused call.
     pub fn call(violation: &Violation, command: &str) -> Refused {
         let kind = match violation.why {
+            _ if !violation.settings_would_help() => None,
             Why::Outside => Some(EntryKind::Write),
             Why::Socket => Some(EntryKind::Socket),
             Why::Hidden | Why::Asked => Some(EntryKind::Read),
@@ -139,12 +140,15 @@ mod tests {
 
     #[test]
     fn lines_of_the_log_become_changes() {
-        let call = |path: &str, call: &str, why: &str| json!({"event": "violation", "time": 1.5, "command": "make", "program": "touch", "process": 1, "call": call, "path": path, "why": why, "reason": "it is a hook"});
+        let call = |path: &str, call: &str, why: &str| json!({"event": "violation", "time": 1.5, "command": "make", "program": "touch", "process": 1, "call": call, "path": path, "why": why, "reason": if why == "protected" { "it is a hook" } else { "" }});
         let allow = |entry: &Value| of_entry(entry).unwrap().allow.map(|(kind, text)| allowing(kind, &text));
         assert_eq!(allow(&call("/a b", "openat", "outside")).unwrap(), "allow write '/a b'");
         assert_eq!(allow(&call("/s", "connect", "socket")).unwrap(), "allow socket /s");
         assert_eq!(allow(&call("/k", "openat", "hidden")).unwrap(), "allow read /k");
         assert_eq!(allow(&call("/w/.git/hooks/x", "openat", "protected")), None);
+        let mut kept = call("/w/.git/hooks", "mkdir", "outside");
+        kept["reason"] = "always protected".into();
+        assert_eq!(allow(&kept), None);
         let connection = json!({"event": "connection", "verdict": "refused", "host": "[2001:db8::1]", "port": 443, "why": "nobody could be asked", "command": "curl"});
         assert_eq!(allow(&connection).unwrap(), "allow domain 2001:db8::1");
         assert_eq!(of_entry(&json!({"event": "connection", "verdict": "allowed", "host": "a"})), None);

@@ -38,8 +38,7 @@ impl Session<'_> {
                 Refused::Program(line) => outcome.unheard.push(line.clone()),
             }
         }
-        let ignored = &self.prepared.policy.ignored_violations;
-        let lines = stop::refused(&outcome, ignored, &self.last.text);
+        let lines = stop::refused(&outcome, &self.prepared, &self.last.text);
         report::violations(&lines, true);
     }
 

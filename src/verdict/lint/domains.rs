@@ -161,6 +161,12 @@ fn read(set: &DomainSet) -> Vec<(&Sourced<String>, Reach)> {
     set.entries().iter().filter_map(|entry| Some((entry, Reach::of(&entry.value)?))).collect()
 }
 
+/// Why a host lets data out, if it is one of those.
+pub(super) fn open(host: &str) -> Option<&'static str> {
+    let reach = Reach::of(host)?;
+    open_to_all().into_iter().find(|(_, known, _)| known.covers(&reach)).map(|(_, _, what)| what)
+}
+
 fn open_to_all() -> Vec<(&'static str, Reach, &'static str)> {
     let named = OPEN_TO_ALL.iter().flat_map(|(what, names)| names.iter().map(move |name| (*name, *what)));
     named.filter_map(|(name, what)| Some((name, Reach::of(name)?, what))).collect()

@@ -106,6 +106,21 @@ pub fn findings(policy: &Policy, layers: &Layers, locations: &Locations, facts: 
     all
 }
 
+/// What speaking to a well-known socket gives, as the end of a sentence.
+pub fn known_socket(path: &str) -> Option<&'static str> {
+    sockets::known(path)
+}
+
+/// Whether a path below the home directory is run or read at the next start of a program.
+pub fn is_used_at_start(below_home: &std::path::Path) -> bool {
+    places::AT_START.iter().any(|name| below_home.starts_with(name))
+}
+
+/// Why a host lets data out, if anybody can have a place there.
+pub fn lets_data_out(host: &str) -> Option<&'static str> {
+    domains::open(host)
+}
+
 fn is_written(origin: &Origin) -> bool {
     matches!(origin, Origin::File { .. })
 }
@@ -153,6 +168,24 @@ pub(super) mod tests {
         }"#;
         assert_eq!(kinds(text, &Facts::default()), []);
         assert_eq!(kinds("{}", &Facts::default()), []);
+    }
+
+    /// Also where no cache is there yet. An entry that lets a command out or data away would be found.
+    #[test]
+    fn presets_are_clean() {
+        use crate::policy::presets::{PRESETS, What};
+        let (mut domains, mut paths) = (Vec::new(), Vec::new());
+        for grant in PRESETS.iter().flat_map(|preset| preset.grants) {
+            match grant.what {
+                What::Domain(host) => domains.push(host.to_owned()),
+                What::Write(cache) => paths.push(cache.entry(|_| None)),
+            }
+        }
+        let missing = paths.iter().map(|path| path.replace('~', "/home/u").into()).collect();
+        let text =
+            serde_json::json!({"sandbox": {"allowedDomains": domains, "filesystem": {"allowWrite": paths}}});
+        let facts = Facts { missing, ..Facts::default() };
+        assert_eq!(kinds(&text.to_string(), &facts), []);
     }
 
     #[test]

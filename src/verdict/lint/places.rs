@@ -4,12 +4,12 @@ use super::{Facts, Finding, Severity, is_written};
 use crate::policy::files::covered;
 use crate::policy::paths::normal;
 use crate::policy::root::too_broad;
-use crate::policy::{PathPattern, PathRule, Policy, secrets};
+use crate::policy::{PathPattern, PathRule, Policy, presets, secrets};
 use crate::settings::Locations;
 use std::path::{Path, PathBuf};
 
 /// What is run or read at the next login, at the next start of a program: below the home directory.
-const AT_START: &[&str] = &[
+pub(super) const AT_START: &[&str] = &[
     ".bashrc",
     ".bash_profile",
     ".bash_login",
@@ -82,7 +82,9 @@ pub(super) fn findings(policy: &Policy, locations: &Locations, facts: &Facts) ->
     for (list, rules) in lists(policy) {
         all.extend(redundant(list, rules));
         let absent = rules.iter().filter(|rule| is_written(&rule.origin));
-        let absent = absent.filter(|rule| literal(rule).is_some_and(|path| facts.missing.contains(path)));
+        // A package manager makes its cache when it is first used.
+        let missing = |path: &Path| facts.missing.contains(path) && !presets::is_cache(path, locations);
+        let absent = absent.filter(|rule| literal(rule).is_some_and(missing));
         all.extend(absent.map(|rule| {
             let why = "does not exist".to_owned();
             found(

@@ -65,6 +65,10 @@ const KNOWN: &[(&str, &[&str])] = &[
          S.gpg-agent.extra beside it only signs and decrypts",
         &["/run/user/1000/gnupg/S.gpg-agent", "/home/u/.gnupg/S.gpg-agent"],
     ),
+    (
+        "is a way out: whoever speaks to it has it start programs outside, by triggers",
+        &["/usr/local/var/run/watchman/u-state/sock", "/home/u/.local/state/watchman/u-state/sock"],
+    ),
 ];
 
 pub(super) fn findings(network: &NetworkPolicy) -> Vec<Finding> {
@@ -91,13 +95,14 @@ pub(super) fn findings(network: &NetworkPolicy) -> Vec<Finding> {
 }
 
 /// What a path or glob opens, if it is known: the path itself, a directory above it, or the same name elsewhere.
-fn known(entry: &str) -> Option<&'static str> {
+pub(super) fn known(entry: &str) -> Option<&'static str> {
     let last = entry.rsplit('/').next().unwrap_or(entry);
     let fits = |known: &&str| {
         let named = || fast_glob::glob_match(entry, known);
         let above =
             || known.strip_prefix(entry.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'));
-        let telling = !matches!(last, "default" | "1" | "bus" | "private" | "control" | "ssh" | "kitty");
+        let telling =
+            !matches!(last, "default" | "1" | "bus" | "private" | "control" | "ssh" | "kitty" | "sock");
         let same = || telling && known.rsplit('/').next() == Some(last);
         let user = || entry.ends_with("/bus") && entry.starts_with("/run/user/");
         named() || above() || same() || (known.ends_with("/bus") && user())
@@ -106,6 +111,9 @@ fn known(entry: &str) -> Option<&'static str> {
     let by_name = |index: usize| KNOWN.get(index).map(|(why, _)| *why);
     if agent {
         return by_name(2);
+    }
+    if entry.contains("/watchman/") {
+        return by_name(5);
     }
     if entry.starts_with("/tmp/tmux-") || entry.starts_with("/tmp/.X11-unix/") {
         return by_name(3);
@@ -129,6 +137,7 @@ mod tests {
             "/tmp/.X11-unix/X1",
             "/run/user/*/bus",
             "/opt/podman/podman.sock",
+            "/usr/local/var/run/watchman/me-state/sock",
             "/root/.gnupg/S.gpg-agent",
             "/root/.gnupg/S.gpg-agent.extra",
             "/",
@@ -140,9 +149,13 @@ mod tests {
                 "{entry}"
             );
         }
-        for entry in
-            ["/run/postgresql/.s.PGSQL.5432", "/tmp/app.sock", "/run/mysqld/mysqld.sock", "/tmp/x/default"]
-        {
+        for entry in [
+            "/run/postgresql/.s.PGSQL.5432",
+            "/tmp/app.sock",
+            "/run/mysqld/mysqld.sock",
+            "/tmp/x/default",
+            "/run/x/sock",
+        ] {
             let text = format!(r#"{{"sandbox": {{"allowUnixSockets": ["{entry}"]}}}}"#);
             assert_eq!(kinds(&text, &Facts::default()), [], "{entry}");
         }
