@@ -85,10 +85,11 @@ fn find(inner: InnerShell) -> Result<PathBuf, Stop> {
 }
 
 impl Shell {
-    /// Its argv: the name as the caller gave it if that is a shell's own, else the inner shell's; `-` in front stays.
+    /// Its argv: the name as the caller gave it (`exec -a NAME`), but where that is sbsh's own, the inner shell's; `-` in
+    /// front stays.
     pub fn arguments(&self) -> Vec<CString> {
         let mut name = OsString::new();
-        if self.invocation.inner == InnerShell::BySetting || own_name(&self.invocation.argv0) {
+        if own_name(&self.invocation.argv0) {
             if self.invocation.login {
                 name.push("-");
             }
@@ -123,12 +124,11 @@ impl Shell {
     }
 }
 
-/// After the setting chose the shell, the invocation's own name may still be sbsh's.
+/// Whether a base name is sbsh's: no shell knows itself by that.
 fn own_name(argv0: &std::ffi::OsStr) -> bool {
     let bytes = argv0.as_bytes();
-    let name = bytes.rsplit(|&b| b == b'/').next().unwrap_or(bytes);
-    InnerShell::from_name(std::ffi::OsStr::from_bytes(name.strip_prefix(b"-").unwrap_or(name)))
-        == InnerShell::BySetting
+    let bytes = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    bytes.rsplit(|&b| b == b'/').next() == Some(b"sbsh")
 }
 
 /// Says to a shell's start-up files' own sbsh that it was started by one.

@@ -174,6 +174,28 @@ fn by_its_other_names_it_is_the_other_shells() {
 }
 
 #[test]
+fn a_name_that_the_caller_makes_up_is_dollar_zero() {
+    each(|world| {
+        let ours = world.bin("bash").display().to_string();
+        for (name, text) in
+            [("specialname", "echo $0"), ("-specialname", "echo $0; shopt login_shell"), ("./x y", "if")]
+        {
+            // From outside, and from a shell that is inside already.
+            let outside = |shell: &str| {
+                let ran: Ran = world.command(shell).arg0(name).args(["-c", text]).output().unwrap().into();
+                ran
+            };
+            assert_eq!(outside(&ours), outside("/bin/bash"), "{name}");
+            let inside = |shell: &str| world.run(&format!("(exec -a '{name}' {shell} -c '{text}')"));
+            assert_eq!(inside(&ours), inside("/bin/bash"), "{name}");
+        }
+        let own: Ran =
+            world.command(world.bin("sbsh")).arg0("-sbsh").args(["-c", "echo $0"]).output().unwrap().into();
+        assert_eq!(own.stdout, "-bash\n");
+    });
+}
+
+#[test]
 fn the_logical_directory_of_a_symlinked_path_is_kept() {
     each(|world| {
         let link = world.home.join("link");
