@@ -4,6 +4,7 @@
 use crate::net::has_programs;
 use crate::programs::{PROOF, PROVEN, proven};
 use crate::real_network::{online, sshd};
+use crate::session::{COLUMNS, ROWS, Session};
 use crate::terminal::{Screen, terminal_command};
 use crate::world::{ORDINARY, Ran, World, each, has, not_here, until};
 use std::fs;
@@ -153,8 +154,8 @@ fn su_and_sudo_become_somebody_with_it() {
     });
 }
 
-/// A login session on a terminal, to its end with status 3; keys reach what runs in it.
-fn in_a_session(mut screen: Screen) {
+/// A login session on a terminal, to its end with this status; keys reach what runs in it.
+fn in_a_session(mut screen: Screen, status: i32) {
     screen.until("in> ");
     screen.types("test -e /dev/.sbsh && shopt -q login_shell && echo con''fined $FROM_PROFILE $0\n");
     screen.until("confined yes -bash");
@@ -166,7 +167,7 @@ fn in_a_session(mut screen: Screen) {
     screen.types("\u{3}");
     screen.until("in> ");
     screen.types("exit 3\n");
-    assert_eq!(screen.status(), Some(3));
+    assert_eq!(screen.status(), Some(status));
 }
 
 #[test]
@@ -184,8 +185,51 @@ fn login_and_su_start_a_session_on_the_terminal() {
             let mut command = terminal_command(world, "unshare");
             command.uid(0).gid(0);
             in_their_place(world, &mut command, words);
-            in_a_session(Screen::start(command, || {}));
+            // login itself ends well, however the shell did.
+            in_a_session(Screen::start(command, || {}), if words[0] == "login" { 0 } else { 3 });
         }
+    });
+}
+
+#[test]
+fn screen_starts_it_in_its_windows() {
+    if !can() || !has(&["screen"]) {
+        return;
+    }
+    each(|world| {
+        accounts(world, "sbsh");
+        let mut command = terminal_command(world, "unshare");
+        command.uid(0).gid(0).env("TERM", "xterm").env("SCREENDIR", world.home.join("screens"));
+        command.env("SHELL", world.bin("sbsh")).env("LANG", "C.UTF-8");
+        // It knows people by their accounts only. The first process of a namespace is deaf to what screen tells it.
+        let text = format!(
+            "setpriv --reuid {0} --regid {0} --clear-groups screen -c /dev/null; exit $?",
+            world.user
+        );
+        let words = ["bash", "-c", &text];
+        in_their_place(world, &mut command, &words);
+        let mut session = Session::of(command);
+        session.until("in> ");
+        session.types("test -e /dev/.sbsh && test -t 0 && echo con''fined $TERM $(stty size)\r");
+        session.until(&format!("confined screen {ROWS} {COLUMNS}"));
+        session.types("sed -u s/a/b/\r");
+        session.types("xay\r");
+        session.until("xby");
+        session.types("\u{3}");
+        session.wait("a prompt", |session| {
+            session.shown().ends_with("in> ") || session.shown().ends_with("in>")
+        });
+        session.types("echo st''atus $?\r");
+        session.until("status 130");
+        // Another window, and back.
+        session.types("\u{1}c");
+        session.wait("an empty window", |session| !session.shown().contains("status 130"));
+        session.until("in> ");
+        session.types("echo sec''ond; exit\r");
+        session.until("status 130");
+        session.types("exit 3\r");
+        session.wait("its end", |session| session.raw.contains("[screen is terminating]"));
+        assert_eq!(session.ends(), 0);
     });
 }
 
@@ -261,7 +305,7 @@ fn sshd_runs_commands_sessions_and_transfers_with_it() {
         assert_eq!(run("ssh", &[&host, "kill -TERM $$"]).status, Some(255));
 
         // Bytes go both ways as they are, and nothing is said on the way.
-        let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n * n / 7) as u8).collect();
+        let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(n) / 7) as u8).collect();
         let (sent, back, there) =
             (world.home.join("sent"), world.home.join("back"), world.project.join("there"));
         fs::write(&sent, &bytes).unwrap();
@@ -271,7 +315,8 @@ fn sshd_runs_commands_sessions_and_transfers_with_it() {
             .stdin(fs::File::open(&sent).unwrap())
             .output()
             .unwrap();
-        assert!(echo.status.success() && echo.stdout == bytes && echo.stderr.is_empty());
+        assert!(echo.status.success() && echo.stdout == bytes, "{:?}", String::from_utf8_lossy(&echo.stderr));
+        assert_eq!(String::from_utf8_lossy(&echo.stderr), "");
         // A script on standard input is a login shell's.
         world.write(
             &world.home.join("script"),
@@ -324,6 +369,6 @@ fn sshd_runs_commands_sessions_and_transfers_with_it() {
         let there = outside.command(world, "ssh".as_ref(), &["-tt", &host]);
         command.args(there.get_args()).uid(0).gid(0);
         command.envs(there.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        in_a_session(Screen::start(command, || {}));
+        in_a_session(Screen::start(command, || {}), 3);
     });
 }
