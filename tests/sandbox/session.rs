@@ -111,7 +111,7 @@ impl Session {
     }
 
     pub fn wait(&mut self, what: &str, holds: impl Fn(&Session) -> bool) {
-        let end = Instant::now() + Duration::from_secs(25);
+        let end = Instant::now() + Duration::from_secs(120);
         while !holds(self) {
             assert!(Instant::now() < end, "no {what} in {:?}\n{}", self.raw, self.shown());
             assert!(self.look(), "it ended without {what}: {:?}", self.raw);
@@ -164,7 +164,7 @@ impl Session {
 
     /// Presses a key until this comes, again only when nothing has come for long.
     pub fn presses(&mut self, key: &str, until: &str) {
-        let end = Instant::now() + Duration::from_secs(25);
+        let end = Instant::now() + Duration::from_secs(120);
         while !self.raw.contains(until) {
             assert!(Instant::now() < end, "no {until:?} in {:?}\n{}", self.raw, self.shown());
             self.types(key);
@@ -191,7 +191,7 @@ impl Session {
     /// Waits for the end; its status, or 128 and the signal.
     pub fn ends(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
-        let end = Instant::now() + Duration::from_secs(25);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 while {

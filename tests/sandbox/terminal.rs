@@ -73,7 +73,7 @@ impl Screen {
 
     /// Reads until this was shown; what was shown up to and with it.
     pub fn until(&mut self, marker: &str) -> String {
-        let end = Instant::now() + Duration::from_secs(25);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             if let Some(at) = self.seen.find(marker) {
                 return self.seen.drain(..at + marker.len()).collect();
@@ -111,7 +111,7 @@ impl Screen {
 
     /// Everything that is shown until the program ends.
     pub fn rest(mut self) -> String {
-        let end = Instant::now() + Duration::from_secs(25);
+        let end = Instant::now() + Duration::from_secs(120);
         while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < end, "it does not end: {:?}", self.seen);
             self.look();
@@ -442,7 +442,7 @@ fn session(world: &World, argv0: &str, arguments: &[&str], prepare: fn()) -> Scr
 impl Screen {
     /// Reads until the end; the status.
     pub fn status(&mut self) -> Option<i32> {
-        let end = Instant::now() + Duration::from_secs(25);
+        let end = Instant::now() + Duration::from_secs(120);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
