@@ -49,6 +49,7 @@ mod notified;
 mod policy_property;
 mod programs;
 mod programs_accounts;
+mod programs_editors;
 mod programs_terminal;
 mod protected;
 mod real_input;

@@ -2,7 +2,7 @@
 //! any shell. In a mount namespace with accounts of its own; sshd with a network of its own too.
 
 use crate::net::has_programs;
-use crate::programs::{PROOF, PROVEN, proven};
+use crate::programs::{PROOF, PROVEN, gives, proven};
 use crate::real_network::{online, sshd};
 use crate::session::{COLUMNS, ROWS, Session};
 use crate::terminal::{Screen, terminal_command};
@@ -89,10 +89,6 @@ fn can() -> bool {
         not_here("accounts of its own need root and its capabilities");
     }
     can
-}
-
-fn gives(ran: &Ran, status: i32, output: &str) {
-    assert_eq!((ran.status, ran.stdout.as_str()), (Some(status), output), "{}", ran.stderr);
 }
 
 #[test]
