@@ -41,6 +41,13 @@ impl Caller {
         Caller { environment, directory, home }
     }
 
+    /// Whether vim or Neovim started this process.
+    pub fn is_an_editors(&self) -> bool {
+        let program = std::fs::read_link(format!("/proc/{}/exe", nix::unistd::getppid())).unwrap_or_default();
+        let name = program.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        ["vi", "vim", "gvim", "nvim"].contains(&name.split(['.', ' ']).next().unwrap_or_default())
+    }
+
     /// One variable.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         value(&self.environment, name)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// What an agent wrapped, and what it needs for the wrapping itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// The agent: `claude`, `gemini`.
+    /// The agent: `claude`, `gemini`, or an editor.
     pub agent: &'static str,
     /// The text that the model asked for.
     pub inner: String,
@@ -31,7 +31,7 @@ const SETTINGS: &[&str] = &[
 pub fn recognise(text: &[u8], home: Option<&Path>) -> Option<Envelope> {
     let text = std::str::from_utf8(text).ok()?;
     if !["claude-", "gemini-shell-", "shell-snapshots"].iter().any(|sign| text.contains(sign)) {
-        return None;
+        return super::editors::recognise(text);
     }
     claude(text, home)
         .or_else(|| snapshot(text, home))
@@ -144,7 +144,7 @@ fn one_word(text: &str) -> Option<(String, &str)> {
 
 /// Whether a text is complete by itself, so that the bracket behind it is the wrapping's own. A comment or an open
 /// here-document at the end would swallow the bracket.
-fn complete(inner: &str) -> bool {
+pub(super) fn complete(inner: &str) -> bool {
     let commands = |text: &str| -> Option<Vec<SimpleCommand>> {
         match read(text.as_bytes()) {
             Commands::Known(commands) => Some(commands),
@@ -158,7 +158,7 @@ fn complete(inner: &str) -> bool {
     })
 }
 
-fn plain(name: &str) -> bool {
+pub(super) fn plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 

@@ -8,6 +8,7 @@
 mod allowed;
 mod arithmetic;
 mod compound;
+pub mod editors;
 pub(crate) mod embedded;
 pub mod envelope;
 mod expansion;

@@ -142,6 +142,10 @@ pub fn is_trifle(path: &str) -> bool {
     if path.contains("/__pycache__") || path.ends_with("_history") || path.starts_with("/tmp/hsperfdata_") {
         return true;
     }
+    // starship keeps what it said.
+    if path.ends_with("/.cache/starship") || path.contains("/.cache/starship/") {
+        return true;
+    }
     // vi, less and wget keep what they were used for (and write it beside first), top a place for its settings.
     let name = path.rsplit('/').next().unwrap_or(path);
     [".viminf", ".lesshs", ".wget-hsts"].iter().any(|begun| name.starts_with(begun))
@@ -190,8 +194,14 @@ mod tests {
 
     #[test]
     fn what_programs_keep_of_themselves_is_a_trifle_and_what_people_keep_is_none() {
-        for path in ["/h/.viminfo", "/h/.viminfz.tmp", "/h/.lesshsQ", "/h/.config/procps", "/h/.bash_history"]
-        {
+        for path in [
+            "/h/.viminfo",
+            "/h/.viminfz.tmp",
+            "/h/.lesshsQ",
+            "/h/.config/procps",
+            "/h/.bash_history",
+            "/h/.cache/starship/session_1.log",
+        ] {
             assert!(is_trifle(path), "{path}");
         }
         for path in ["/h/.vimrc", "/h/.lesskey", "/h/.config/procps/toprc", "/h/.viminfo.d/x", "/h/history"] {

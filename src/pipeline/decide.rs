@@ -9,6 +9,7 @@ use super::{Stop, remember, stop};
 use crate::approval::{self, Answer, Choice, Kind, Question};
 use crate::caller::Caller;
 use crate::cli::CommandInput;
+use crate::command::editors::EDITOR;
 use crate::policy::{Mode, Policy};
 use crate::report::Way;
 use crate::verdict::{self, CommandText, DirectCommand, Reason, Verdict, WAY_OUT};
@@ -62,7 +63,10 @@ pub fn decide(
     journal.judged(&verdict);
     let inside = if prepared.policy.enabled.value { Place::Inside } else { Place::Unconfined };
     let asked = text.asked().into_owned();
-    let decided = |place, note| Ok(Decision { place, grants: text.grants().to_vec(), note });
+    // A text that looks like an editor's is the editor's only where an editor started us.
+    let its_own = text.agent() != Some(EDITOR) || caller.is_an_editors();
+    let grants = if its_own { text.grants() } else { &[] };
+    let decided = |place, note| Ok(Decision { place, grants: grants.to_vec(), note });
     match verdict {
         Verdict::Confined { note, .. } => decided(inside, note),
         Verdict::Outside { command, .. } => {

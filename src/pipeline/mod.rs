@@ -60,6 +60,8 @@ pub use stop::{Stop, words as stop_words};
 use crate::caller::Caller;
 use crate::cli::ShellInvocation;
 #[cfg(not(target_os = "macos"))]
+#[cfg(target_os = "linux")]
+use crate::policy::WorkingRoot;
 use crate::report;
 #[cfg(target_os = "linux")]
 use crate::{run, system::signals};
@@ -105,6 +107,19 @@ fn once(shell: ShellInvocation, caller: &Caller, guide: session::Guide<'_>) -> R
     done
 }
 
+/// Tells the policy's notices. That nothing is writable here is said at once to a person; to programs, such as those at both
+/// ends of an ssh connection, once it has come to matter: what is given back is for then.
+#[cfg(target_os = "linux")]
+fn tell_notices(prepared: &prepare::Prepared) -> Option<String> {
+    let is_seen = nix::unistd::isatty(std::io::stderr()) == Ok(true);
+    let waits = |kind: &str| {
+        kind == "broad-root" && !is_seen && matches!(prepared.policy.working_root, WorkingRoot::None { .. })
+    };
+    let (later, now): (Vec<_>, Vec<_>) = prepared.policy.notices.iter().partition(|n| waits(n.kind));
+    now.iter().for_each(|n| report::notice(&n.text));
+    later.first().map(|n| n.text.clone())
+}
+
 #[cfg(target_os = "linux")]
 fn confined_or_not(
     shell: ShellInvocation,
@@ -123,7 +138,7 @@ fn confined_or_not(
     let prepared = prepare::policy(caller)?;
     journal.follow(&prepared);
     let mut prepared = trusting::before_first_command(prepared, caller, journal)?;
-    prepared.policy.notices.iter().for_each(|n| report::notice(&n.text));
+    let later = tell_notices(&prepared);
     let shell = shells::choose(shell, &prepared)?;
     journal.chose(&shell);
     let heard = hooked::before(shell, &prepared, caller);
@@ -162,6 +177,9 @@ fn confined_or_not(
                 let mut refused = stop::refused(&outcome, &prepared, &decide::text_of(&shell));
                 refused.extend(again::hint(&outcome, &prepared, caller));
                 stop::report_outcome(&outcome, &refused, note.as_deref());
+                if !refused.is_empty() {
+                    later.iter().for_each(|text| report::notice(text));
+                }
                 Ok::<_, Stop>(outcome)
             };
             let mut outcome = inside(early, &[], journal)?;

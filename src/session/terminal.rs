@@ -9,6 +9,7 @@ use nix::pty::Winsize;
 use nix::sys::stat::Mode;
 use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
 use nix::unistd::{read, write};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -102,38 +103,51 @@ impl Person {
         self.show(b"\x1b[6n");
     }
 
-    /// Whether it answers what it was asked. Keys that were typed before the answer are lost with it, so it is asked once.
-    pub fn answers(&self) -> bool {
+    /// Waits for its answer to what it was asked; it is asked once. Keys come on the same way, so those that came until
+    /// then are handed on.
+    pub fn answers(&self) -> Said {
         let end = Instant::now() + PATIENCE;
         let mut said = Vec::new();
-        let answered = loop {
+        let answer = loop {
             let left = end.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
             let mut events = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
             match poll(&mut events, timeout) {
-                Ok(0) => break false,
+                Ok(0) => break None,
                 Ok(_) => {}
                 Err(nix::errno::Errno::EINTR) => continue,
-                Err(_) => break false,
+                Err(_) => break None,
             }
             let mut buffer = [0; 256];
-            let Ok(length) = self.keys(&mut buffer) else { break false };
+            let Ok(length) = self.keys(&mut buffer) else { break None };
             said.extend(buffer.get(..length).unwrap_or_default());
-            if is_answer(&said) {
-                break true;
+            let answer = find_answer(&said);
+            if answer.is_some() {
+                break answer;
             }
         };
         self.give_back();
-        answered
+        let answered = answer.is_some();
+        answer.into_iter().for_each(|place| drop(said.drain(place)));
+        Said { answered, typed: said }
     }
 }
 
-/// Whether a cursor's position stands in it: `ESC [ row ; column R`.
-fn is_answer(said: &[u8]) -> bool {
-    said.windows(2).enumerate().filter(|(_, pair)| pair == b"\x1b[").any(|(at, _)| {
+/// What came from a terminal that was asked for its cursor.
+#[derive(Debug)]
+pub struct Said {
+    /// It answered.
+    pub answered: bool,
+    /// The keys that came before, without the answer.
+    pub typed: Vec<u8>,
+}
+
+/// Where in it a cursor's position stands: `ESC [ row ; column R`.
+fn find_answer(said: &[u8]) -> Option<Range<usize>> {
+    said.windows(2).enumerate().filter(|(_, pair)| pair == b"\x1b[").find_map(|(at, _)| {
         let rest = said.get(at + 2..).unwrap_or_default();
         let length = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b';').count();
-        length > 2 && rest.get(length) == Some(&b'R')
+        (length > 2 && rest.get(length) == Some(&b'R')).then(|| at..at + 2 + length + 1)
     })
 }
 
@@ -149,8 +163,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_found_among_keys() {
-        assert!(is_answer(b"\x1b[12;1R"));
-        assert!(is_answer(b"ls\x1b[A\x1b[1;80Rx"));
-        assert!(!is_answer(b"\x1b[12;1") && !is_answer(b"12;1R") && !is_answer(b"\x1b[R"));
+        assert_eq!(find_answer(b"\x1b[12;1R"), Some(0..7));
+        assert_eq!(find_answer(b"ls\x1b[A\x1b[1;80Rx"), Some(5..12));
+        assert_eq!([&b"\x1b[12;1"[..], b"12;1R", b"\x1b[R"].map(find_answer), [None, None, None]);
     }
 }

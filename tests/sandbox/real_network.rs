@@ -93,7 +93,8 @@ pub fn sshd(world: &World, outside: &Outside) -> (Server, PathBuf) {
     let at = place.display();
     let config = format!(
         "ListenAddress 203.0.113.10\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized\nPidFile none\nUsePAM no\n\
-         StrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nLogLevel VERBOSE\n"
+         StrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nLogLevel VERBOSE\n\
+         Subsystem sftp /usr/lib/openssh/sftp-server\n"
     );
     fs::write(place.join("config"), config).unwrap();
     let client = format!(

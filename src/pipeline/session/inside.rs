@@ -63,15 +63,29 @@ pub(super) fn start(
     network: Option<Errand>,
 ) -> Result<(shell::Shell, bool), Stop> {
     let mut network = network;
+    let mut typed = Vec::new();
     let mark = private::token().map_err(RunError::system("draw a number"))?;
     if let Some(mut start) = started::start(parts.shell, mark) {
         start.files.name_sbsh = name_sbsh(parts.caller, &start);
-        if let Some(shell) = begin(parts, person, Some(&start), network.take())? {
-            return Ok((shell, true));
+        match begin(parts, person, Some(&start), network.take())? {
+            Begun::Shell(shell) => return Ok((*shell, true)),
+            Begun::Unanswered(keys) => typed = keys,
         }
     }
-    let ended = || RunError::system::<nix::Error>("start a process")(nix::Error::ECHILD);
-    Ok((begin(parts, person, None, network)?.ok_or_else(ended)?, false))
+    match begin(parts, person, None, network)? {
+        Begun::Shell(mut shell) => {
+            shell.types(&typed);
+            Ok((*shell, false))
+        }
+        Begun::Unanswered(_) => Err(RunError::system("start a process")(nix::Error::ECHILD).into()),
+    }
+}
+
+/// What a start came to.
+enum Begun {
+    Shell(Box<shell::Shell>),
+    /// The terminal does not say where its cursor is; the keys that came while it was waited for.
+    Unanswered(Vec<u8>),
 }
 
 /// Starts it with the shell led so, or by itself. A terminal that does not say where its cursor is has no use for a line
@@ -81,7 +95,7 @@ fn begin(
     person: &Person,
     start: Option<&Start>,
     network: Option<Errand>,
-) -> Result<Option<shell::Shell>, Stop> {
+) -> Result<Begun, Stop> {
     if start.is_some() {
         person.ask();
     }
@@ -108,18 +122,20 @@ fn begin(
     };
     drop(given);
     network.into_iter().for_each(Errand::leave_to_child);
+    let mut typed = Vec::new();
     if start.is_some() {
-        let answers = person.answers();
-        let told = (&near).write_all(&[u8::from(answers)]);
-        if !answers || told.is_err() {
+        let said = person.answers();
+        let told = (&near).write_all(&[u8::from(said.answered)]);
+        if !said.answered || told.is_err() {
             drop(near);
             process::reap(child);
-            return if answers {
+            return if said.answered {
                 Err(failed("start a process")(nix::Error::ECHILD).into())
             } else {
-                Ok(None)
+                Ok(Begun::Unanswered(said.typed))
             };
         }
+        typed = said.typed;
     }
     let wire = Wire::new(near).map_err(RunError::system("use a socket"))?;
     let (output, nudge) = match start {
@@ -130,8 +146,10 @@ fn begin(
     let mut shell = shell::Shell::new(pty, Channel::new(to, from), wire, arrivals, child, manner);
     if let Some(start) = start {
         shell.type_first(&inner::first_line(start));
+        // What whoever started us typed at once is for the first prompt.
+        shell.types(&typed);
     }
-    Ok(Some(shell))
+    Ok(Begun::Shell(Box::new(shell)))
 }
 
 /// In the process of the run: its exit status.
