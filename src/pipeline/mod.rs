@@ -59,9 +59,9 @@ pub use stop::{Stop, words as stop_words};
 
 use crate::caller::Caller;
 use crate::cli::ShellInvocation;
-#[cfg(not(target_os = "macos"))]
 #[cfg(target_os = "linux")]
 use crate::policy::WorkingRoot;
+#[cfg(not(target_os = "macos"))]
 use crate::report;
 #[cfg(target_os = "linux")]
 use crate::{run, system::signals};
