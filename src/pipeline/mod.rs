@@ -177,7 +177,7 @@ fn confined_or_not(
                 let mut refused = stop::refused(&outcome, &prepared, &decide::text_of(&shell));
                 refused.extend(again::hint(&outcome, &prepared, caller));
                 stop::report_outcome(&outcome, &refused, note.as_deref());
-                if !refused.is_empty() {
+                if !refused.is_empty() || !outcome.violations.is_empty() {
                     later.iter().for_each(|text| report::notice(text));
                 }
                 Ok::<_, Stop>(outcome)
