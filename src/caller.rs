@@ -3,10 +3,11 @@
 //! it never widens (DESIGN.md, what is trusted, 5).
 
 use crate::settings::Locations;
+use crate::system::visible::hex;
 use sha2::{Digest, Sha256};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Managed settings of this platform.
 const MANAGED: &str =
@@ -80,15 +81,15 @@ impl Caller {
 
     /// Where what a person allows for the caller's session is kept. The token's digest is its name: whoever may list the directory
     /// does not learn it.
-    fn session_file(&self) -> Option<PathBuf> {
+    fn session_file(&self, state: &Path) -> Option<PathBuf> {
         let token = self.variable(SESSION).filter(|token| !token.is_empty())?;
-        let digest = Sha256::digest(token.as_bytes());
-        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Some(self.state_directory()?.join(SESSIONS).join(name + ".json"))
+        let name = hex(Sha256::digest(token.as_bytes()).get(..16)?);
+        Some(state.join(SESSIONS).join(name + ".json"))
     }
 
     /// Where settings, trust and state are.
     pub fn locations(&self) -> Locations {
+        let state_dir = self.state_directory();
         Locations {
             home: self.home.clone().map(resolved),
             claude_config_dir: self.path_variable("CLAUDE_CONFIG_DIR").map(resolved),
@@ -96,8 +97,8 @@ impl Caller {
             cwd: self.directory.clone().unwrap_or_else(|| PathBuf::from("/")),
             root_override: self.variable("SBSH_ROOT").map(PathBuf::from).map(resolved),
             program_dirs: self.resolved_program_directories(),
-            state_dir: self.state_directory(),
-            session_file: self.session_file(),
+            session_file: state_dir.as_ref().and_then(|state| self.session_file(state)),
+            state_dir,
             binary: std::env::current_exe().ok().map(resolved),
             tmpdir: None,
             codex_home: self.path_variable("CODEX_HOME").map(resolved),

@@ -2,13 +2,12 @@
 
 use super::{age, only_outside};
 use crate::audit::Log;
-use crate::audit::chain::hex;
 use crate::audit::verify::{self, Place};
 use crate::caller::Caller;
 use crate::cli::LogView;
 use crate::gatekeeper::Violation;
 use crate::pipeline::Stop;
-use crate::system::visible::visible;
+use crate::system::visible::{hex, visible};
 use crate::{exit, report};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -154,7 +153,7 @@ fn verified(log: &Log, as_json: bool) -> Result<i32, Stop> {
     let checked = verify::verify(log).map_err(failed)?;
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let place = |at: &Place| format!("{}:{}", name(&at.file), at.line);
-    let hash = checked.hash.as_ref().map(hex);
+    let hash = checked.hash.as_ref().map(|hash| hex(hash));
     if as_json {
         let broken = |(at, what): &(Place, String)| json!({ "at": place(at), "what": what });
         super::print_json(&json!({

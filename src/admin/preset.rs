@@ -180,9 +180,7 @@ fn lists<'w>(missing: &[&'w Wanted]) -> Vec<(List<'w>, Vec<String>)> {
 
 /// What the file would be with all of it.
 fn look(missing: &[&Wanted], file: &Path) -> Result<Vec<Edited>, Stop> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Stop::Failed(format!("cannot write the settings: {error}"), crate::exit::REFUSED)
-    };
+    let failed = |error: &dyn std::fmt::Display| entries::not_kept(&error.to_string());
     let mut text = match std::fs::read_to_string(file) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,

@@ -3,6 +3,7 @@
 //! Owns how a line is put together and read back. SHA-256 of a whole line, without its end, stands in the next one as
 //! `prev`: whoever has `sha256sum` can follow it. Must not touch a file.
 
+use crate::system::visible::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io;
@@ -78,15 +79,6 @@ pub fn links(line: &[u8]) -> Option<Links> {
 /// The hash of bytes.
 pub fn hash(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
-}
-
-/// For people.
-pub fn hex(hash: &Hash) -> String {
-    use std::fmt::Write;
-    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Back.

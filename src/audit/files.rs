@@ -6,6 +6,7 @@
 use super::Log;
 use super::chain::{self, Hash, Waiting};
 use super::head::{Head, Turn};
+use crate::system::visible::hex;
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
@@ -197,7 +198,7 @@ impl End {
 
     /// Something behind the last line that is none of ours: the next line keeps the hashes of both.
     fn foreign(&mut self, rest: &[u8]) {
-        let (last, bytes) = (chain::hex(&self.head.hash), rest.len());
+        let (last, bytes) = (hex(&self.head.hash), rest.len());
         let rest = rest.strip_suffix(b"\n").inspect(|_| self.line_is_open = false).unwrap_or_else(|| {
             self.line_is_open = true;
             rest

@@ -4,6 +4,7 @@
 //! to date. Must not know what lines say.
 
 use super::chain::{self, Hash};
+use crate::system::visible::hex;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
@@ -37,7 +38,7 @@ impl Head {
     pub const NONE: Head = Head { first: 1, last: 0, size: 0, hash: [0; 32] };
 
     fn text(&self) -> String {
-        format!("{MARK} {:020} {:020} {:020} {}\n", self.first, self.last, self.size, chain::hex(&self.hash))
+        format!("{MARK} {:020} {:020} {:020} {}\n", self.first, self.last, self.size, hex(&self.hash))
     }
 
     fn parse(text: &[u8]) -> Option<Head> {

@@ -1,9 +1,9 @@
 //! The log's promises: whole lines of many writers, one chain over all files, and a word about everything that broke it.
 
-use super::chain::hex;
 use super::head::Head;
 use super::verify::{Checked, verify};
 use super::*;
+use crate::system::visible::hex;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::Write;

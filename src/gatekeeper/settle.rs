@@ -59,20 +59,15 @@ impl Gatekeeper<'_> {
 
     /// What becomes of a call as far as one of its paths decides it.
     pub(super) fn settle(&mut self, deed: Deed, one: &Touched) -> Settled {
-        match one.judgement {
+        // As what did not exist when the mounts were made.
+        let loose = one.judgement == Judgement::Single && self.loose.contains(&one.path);
+        match if loose { &Judgement::Allowed } else { &one.judgement } {
             Judgement::Passes if !self.is_held_below(deed, &one.path) => Settled::MadeHere,
             Judgement::Passes | Judgement::Own => Settled::LetThrough,
             Judgement::Single if matches!(deed, Deed::Remove { .. } | Deed::Rename { .. }) => {
                 self.loose.insert(one.path.clone());
                 Settled::MadeHere
             }
-            // As what did not exist when the mounts were made.
-            Judgement::Single if self.loose.contains(&one.path) => match deed {
-                _ if self.is_first_link(deed, one) || self.is_first_fifo(deed, one) => {
-                    Settled::Refused { why: Why::Outside, reason: "", reply: Reply::Fail(Errno::EROFS) }
-                }
-                _ => Settled::MadeHere,
-            },
             Judgement::Single
                 if matches!(deed, Deed::Change { .. }) && !self.is_held_below(deed, &one.path) =>
             {

@@ -119,9 +119,8 @@ impl Entrances {
     /// # Errors
     /// EPERM where the namespace is not ours; what the calls give.
     pub fn pair(&self) -> nix::Result<(OwnedFd, OwnedFd)> {
-        let network = self.namespace.as_ref().ok_or(Errno::EPERM)?;
-        let owner = self.owner.as_ref().map(AsFd::as_fd);
-        process::errand(|| namespaces::join(owner, network.as_fd()).and_then(|()| sockets::packet_pair()))?
+        self.namespace.as_ref().ok_or(Errno::EPERM)?;
+        process::errand(|| self.enter().and_then(|()| sockets::packet_pair()))?
     }
 
     /// Sends them to the process outside.
@@ -316,12 +315,11 @@ pub enum Others {
 /// # Errors
 /// Why not; without a transparent network there is nothing to be joined.
 pub fn join_loopback(entrances: &Entrances, joined: &Joined) -> Result<(), String> {
-    let (Some(network), Reach::Every) = (&entrances.namespace, entrances.reach) else {
+    if entrances.namespace.is_none() || entrances.reach != Reach::Every {
         return Err("the network is not transparent here".into());
-    };
-    let owner = entrances.owner.as_ref().map(AsFd::as_fd);
+    }
     let divert = || {
-        namespaces::join(owner, network.as_fd())?;
+        entrances.enter()?;
         if joined.host {
             rules::divert_loopback()?;
         }

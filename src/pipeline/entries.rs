@@ -243,7 +243,8 @@ fn known(target: &Path, store: &TrustStore, prepared: &Prepared) -> Result<Optio
     Ok(trusted.then_some(now))
 }
 
-pub(super) fn not_kept(cause: &str) -> Stop {
+/// A settings file cannot be written.
+pub fn not_kept(cause: &str) -> Stop {
     Stop::Failed(format!("cannot write the settings: {cause}"), crate::exit::REFUSED)
 }
 

@@ -152,8 +152,7 @@ pub fn refused(outcome: &Outcome, prepared: &Prepared, command: &[u8]) -> Vec<St
     let (policy, locations) = (&prepared.policy, &prepared.locations);
     let ignored = &policy.ignored_violations;
     let around = Around { policy, home: locations.home.as_deref(), cwd: &locations.cwd };
-    let asked = CommandText::new(command, locations.home.as_deref());
-    let asked = String::from_utf8_lossy(&asked.asked()).into_owned();
+    let text = command;
     let command = String::from_utf8_lossy(command);
     let silent = |program: &str, what: &str| {
         is_trifle(what) || ignored.iter().any(|entry| entry.names(&command, program, what))
@@ -167,9 +166,14 @@ pub fn refused(outcome: &Outcome, prepared: &Prepared, command: &[u8]) -> Vec<St
     let more = calls.len().saturating_sub(MOST_LINES);
     let more = (more > 0).then(|| format!("and {more} more"));
     let seen = |path: &str| calls.iter().any(|v| v.path == path);
-    let unseen = if failed { around.unseen(&asked, |path| path.canonicalize().ok()) } else { Vec::new() };
-    let unseen: Vec<Told> = unseen
+    let unseen = || {
+        let asked = CommandText::new(text, locations.home.as_deref()).asked().into_owned();
+        around.unseen(&String::from_utf8_lossy(&asked), |path| path.canonicalize().ok())
+    };
+    let unseen: Vec<Told> = failed
+        .then(unseen)
         .into_iter()
+        .flatten()
         .filter(|(program, what, _)| !silent(program, what) && !seen(what))
         .map(|(_, _, told)| told)
         .collect();

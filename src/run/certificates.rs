@@ -4,6 +4,7 @@
 //! variables by which programs find it. Must not judge certificates.
 
 use super::RunError;
+use crate::system::visible::hex;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
@@ -42,7 +43,7 @@ pub fn variables(extra: &Path, private: &Path) -> Result<Vec<(&'static str, Path
     let system = SYSTEM.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
     let joined = [system.as_slice(), b"\n", &text].concat();
     // Named by its content: the file of a command that runs beside, in a project with other authorities, stays.
-    let sum: String = Sha256::digest(&joined).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let sum = hex(Sha256::digest(&joined).get(..8).unwrap_or_default());
     let file = private.join(format!("authorities-{sum}.pem"));
     if fs::read(&file).ok().as_ref() != Some(&joined) {
         // By another name first: a command that runs beside must never read half of it.

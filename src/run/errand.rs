@@ -18,7 +18,6 @@ pub struct Errand {
     /// Whose child it is, as long as that has not collected it.
     parent: Option<Pid>,
     told: OwnedFd,
-    started: Option<(Pid, bool)>,
     entrances: Option<Result<Entrances, String>>,
     proves: bool,
 }
@@ -38,47 +37,44 @@ impl Errand {
         match processors.fork_elsewhere()? {
             process::Fork::Parent(process) => {
                 let parent = Some(nix::unistd::getpid());
-                Ok(Errand { process, parent, told, started: None, entrances: None, proves })
+                Ok(Errand { process, parent, told, entrances: None, proves })
             }
             process::Fork::Child => {
                 // What is for the whole group is the front's to hear of.
                 let _ = signals::block_all();
                 drop(told);
-                let builder = builder.map(|start| move |has_network| start(has_network, processors));
-                run(builder, proves, tells.as_raw_fd());
+                run(builder, processors, proves, tells.as_raw_fd());
                 process::exit_now(0)
             }
         }
     }
 
-    /// Starts what builds in the network that the errand made, where it started nothing itself.
+    /// Starts what builds in the network that the errand made, where it started nothing itself; gives what
+    /// [`Errand::started`] would.
     ///
     /// # Errors
     /// What kept it from being started.
-    pub fn build_in(&mut self, builder: Builder<'_>) -> nix::Result<()> {
+    pub fn build_in(&mut self, builder: Builder<'_>) -> nix::Result<(Pid, bool)> {
         let network = self.read_entrances().as_ref().ok();
         let begin = || {
             network.map_or(Ok(()), Entrances::enter)?;
             builder(network.is_some(), Processors::of_this())
         };
-        self.started = Some((process::errand(begin)??, network.is_some()));
-        Ok(())
+        Ok((process::errand(begin)??, network.is_some()))
     }
 
-    /// The process that was started, a child of the front's, and whether it is in the network. To be asked before anything else.
+    /// The process that was started, a child of the front's, and whether it is in the network. To be asked once, and before anything
+    /// else.
     ///
     /// # Errors
     /// What kept it from being started; ECHILD if the errand was killed.
-    pub fn started(&mut self) -> nix::Result<(Pid, bool)> {
-        if let Some(started) = self.started {
-            return Ok(started);
-        }
+    pub fn started(&self) -> nix::Result<(Pid, bool)> {
         let mut word = [0; 5];
         let length = nix::unistd::read(&self.told, &mut word)?;
         let [a, b, c, d, has_network] =
             *word.get(..length).and_then(|word| word.as_array()).ok_or(Errno::ECHILD)?;
         match i32::from_ne_bytes([a, b, c, d]) {
-            process @ 1.. => Ok(*self.started.insert((Pid::from_raw(process), has_network == 1))),
+            process @ 1.. => Ok((Pid::from_raw(process), has_network == 1)),
             failed => Err(Errno::from_raw(-failed)),
         }
     }
@@ -127,10 +123,10 @@ impl Drop for Errand {
 }
 
 /// In the errand's process.
-fn run(builder: Option<impl Fn(bool) -> nix::Result<Pid>>, proves: bool, tells: RawFd) {
+fn run(builder: Option<Builder<'_>>, processors: Processors, proves: bool, tells: RawFd) {
     let network = Namespace::enter();
     if let Some(start) = builder {
-        let started = start(network.is_ok());
+        let started = start(network.is_ok(), processors);
         let number = started.map_or_else(|error| -(error as i32), Pid::as_raw).to_ne_bytes();
         let word = [number.as_slice(), &[u8::from(network.is_ok())]].concat();
         let _ = nix::unistd::write(descriptors::borrow(tells), &word);

@@ -89,7 +89,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
     if let Some(unborn) = unborn {
         // Its ends are its own now; before, nobody would have read.
         drop(unborn);
-        let _ = record.send(&ends.channel);
+        hand_over(&record, &ends)?;
     }
     if caretaker.is_none() {
         network.seat.iter().for_each(|seat| seat.leave());

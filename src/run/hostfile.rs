@@ -5,6 +5,8 @@
 
 use super::RunError;
 use crate::system::private;
+use crate::system::visible::hex;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -90,14 +92,8 @@ pub fn get_used_to(mechanism: &str) {
 
 /// A name for the root that is the same each time: a hash, because a path is too long for one component.
 fn name_for(root: Option<&Path>) -> String {
-    use sha2::{Digest, Sha256};
     let bytes = root.map_or(b"".as_slice(), |r| r.as_os_str().as_bytes());
-    let digest = Sha256::digest(bytes);
-    digest.iter().take(8).fold(String::from("t"), |mut name, byte| {
-        use std::fmt::Write;
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    format!("t{}", hex(Sha256::digest(bytes).get(..8).unwrap_or_default()))
 }
 
 #[cfg(test)]

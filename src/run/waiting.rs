@@ -60,7 +60,8 @@ pub struct Ends {
     /// What builds.
     pub mechanism: &'static str,
     orders: Option<OwnedFd>,
-    child: Option<Pid>,
+    /// Who builds, and whether in a network that was made, once that is known.
+    begun: Option<(Pid, bool)>,
     errand: Option<Errand>,
     /// Where it is to be a child of the caretaker's: what it will be made of.
     pub unborn: Option<Unborn>,
@@ -85,7 +86,7 @@ pub struct Unborn {
 impl Ends {
     /// The process that builds, a child of this one: bubblewrap, or the first process inside.
     pub fn built_by(&self) -> Option<Pid> {
-        self.child
+        self.begun.map(|(child, _)| child)
     }
 
     /// The entrances of the network that it was started in; once.
@@ -101,10 +102,10 @@ impl Ends {
 
     /// Waits until it is known who builds, and tells whether it is in a network that was made.
     fn settle(&mut self) -> Result<bool, RunError> {
-        let Some(errand) = &mut self.errand else { return Ok(false) };
-        let (child, has_network) = errand.started().map_err(no_namespaces(self.mechanism))?;
-        self.child = Some(child);
-        Ok(has_network)
+        if let (Some(errand), None) = (&self.errand, self.begun) {
+            self.begun = Some(errand.started().map_err(no_namespaces(self.mechanism))?);
+        }
+        Ok(self.begun.is_some_and(|(_, has_network)| has_network))
     }
 }
 
@@ -166,15 +167,15 @@ impl Waiting {
             group: getegid(),
         };
         let build = |has_network, processors| handed.begin(&mechanism, has_network, processors);
-        let errand = match (&mechanism, network) {
-            (Mechanism::Landlock, _) => None,
-            (_, None) => Some(
-                Errand::begin(Some(&build), proves(&mechanism))
-                    .map_err(RunError::system("start a process"))?,
-            ),
+        let (errand, begun) = match (&mechanism, network) {
+            (Mechanism::Landlock, _) => (None, None),
+            (_, None) => {
+                let errand = Errand::begin(Some(&build), proves(&mechanism));
+                (Some(errand.map_err(RunError::system("start a process"))?), None)
+            }
             (_, Some(mut made)) => {
-                made.build_in(&build).map_err(no_namespaces(mechanism.name()))?;
-                Some(made)
+                let begun = made.build_in(&build).map_err(no_namespaces(mechanism.name()))?;
+                (Some(made), Some(begun))
             }
         };
         let (marker_number, alive_number, link_number) =
@@ -193,7 +194,7 @@ impl Waiting {
             complaints,
             mechanism: mechanism.name(),
             orders: Some(orders),
-            child: None,
+            begun,
             errand,
             unborn,
         };
@@ -328,9 +329,7 @@ pub fn trial() -> Result<(), String> {
     let steps = [Step::ReadOnly, Step::Devices, Step::Marker, Step::Seal("/dev".into()), Step::Processes];
     let started =
         Waiting::start(Mechanism::Namespaces, &[], None).and_then(|waiting| waiting.go(&as_bytes(&steps)));
-    let mut ends = started.map_err(|error| error.to_string())?;
-    // It is of no use here, but its process is collected with it.
-    drop(ends.entrances());
+    let ends = started.map_err(|error| error.to_string())?;
     let builder = ends.built_by();
     // Nothing comes over it, so what was built ends.
     drop(ends.channel);
@@ -345,7 +344,7 @@ impl Drop for Waiting {
         let Some(ends) = &mut self.ends else { return };
         let _ = ends.settle();
         ends.errand = None;
-        if let Some(child) = ends.child {
+        if let Some(child) = ends.built_by() {
             signals::send(child, libc::SIGKILL);
             process::reap(child);
         }

@@ -236,21 +236,22 @@ pub fn adding(
     key_path: &[&str],
     value: impl Into<Element>,
 ) -> Result<Edited, EditError> {
-    let value = value.into();
-    let deed = Deed::List(&value, Operation::Add);
+    made_of(file, text, key_path, Deed::List(&value.into(), Operation::Add))
+}
+
+/// What a deed would make of a text; of none, if there is no file. Pure.
+fn made_of(file: &Path, text: Option<&str>, key_path: &[&str], deed: Deed<'_>) -> Result<Edited, EditError> {
     match text {
         Some(text) => changed(file, text, key_path, deed),
-        None => Ok(edited(Change::Created, "", &new_file(key_path, deed))),
+        None if deed.adds() => Ok(edited(Change::Created, "", &new_file(key_path, deed))),
+        None => Ok(edited(Change::NotThere, "", "")),
     }
 }
 
 fn look(file: &Path, within: Option<&Path>, key_path: &[&str], deed: Deed<'_>) -> Result<Edited, EditError> {
     let system = |cause: io::Error| EditError::System { file: file.display().to_string(), cause };
     if is_missing(file) {
-        return Ok(match deed.adds() {
-            true => edited(Change::Created, "", &new_file(key_path, deed)),
-            false => edited(Change::NotThere, "", ""),
-        });
+        return made_of(file, None, key_path, deed);
     }
     let real = resolve(file, false).map_err(system)?;
     check_within(file, &real, within)?;

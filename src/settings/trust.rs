@@ -8,12 +8,12 @@ pub mod change;
 use super::hooks::{Hook, Runs};
 use super::{CredentialMode, List, Origin, Source, Sourced, Values};
 use crate::system::store::{Directory, Lock};
+use crate::system::visible::hex;
 use change::Kept;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -298,11 +298,7 @@ fn text_path(file: &Path) -> io::Result<PathBuf> {
 }
 
 fn sha256(content: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(content) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&Sha256::digest(content))
 }
 
 /// One thing that a project file asks for and that counts only once the file is trusted.

@@ -47,6 +47,16 @@ pub fn directory(path: &Path, user: u32, mode: u32) -> io::Result<()> {
     )))
 }
 
+/// The first of a user's directories that can be had, made if need be.
+///
+/// # Errors
+/// Where there is none.
+pub fn first_of_user(user: u32) -> io::Result<PathBuf> {
+    of_user(user)
+        .find(|path| directory(path, user, 0o700).is_ok())
+        .ok_or_else(|| io::Error::other("there is no directory that is this user's alone"))
+}
+
 /// Whether there is such a directory, and no symlink to one.
 pub fn is_private(path: &Path, user: u32, mode: u32) -> bool {
     fs::symlink_metadata(path)
@@ -60,7 +70,7 @@ pub fn is_private(path: &Path, user: u32, mode: u32) -> bool {
 pub fn token() -> io::Result<String> {
     let mut bytes = [0; 16];
     io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(super::visible::hex(&bytes))
 }
 
 #[cfg(test)]

@@ -1,7 +1,15 @@
 //! Text of unknown source made safe to show: pure, no system call. Owns the one escaping that questions, verdict
-//! reasons and messages share. Must never drop anything: each hidden or ambiguous character becomes visible.
+//! reasons and messages share, and hexadecimal digits. Must never drop anything: each hidden or ambiguous character becomes visible.
 
 use std::fmt::Write;
+
+/// The bytes in hexadecimal digits, two each.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// A run of at least this many blanks is shown as a count, so that it cannot push text out of sight.
 const LONG_BLANK_RUN: usize = 8;

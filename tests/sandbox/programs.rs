@@ -1,11 +1,11 @@
 //! Real programs that start a shell for their commands, with sbsh in its place: what they run is confined, and they get
 //! the output and the status that bash would give them. `docs/programs.md` says how each of them starts it.
 
+use crate::broker::program;
 use crate::net::tools;
 use crate::world::{Ran, World, each, has};
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// Shows that it is confined, writes what may be written, and tries what may not. No `'` or `"` and no `$`: it is put
@@ -335,8 +335,7 @@ fn git_runs_hooks_that_name_it_and_aliases() {
         let hook = world.project.join(".git/hooks/pre-commit");
         let text = |end: &str| format!("#!{}\n({PROOF}) > said\n{end}\n", world.bin("sbsh").display());
         for (end, status) in [("exit 0", 0), ("exit 1", 1)] {
-            world.write(&hook, &text(end));
-            fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+            program(world, &hook, &text(end));
             assert_eq!(git(&["commit", "-q", "--allow-empty", "-m", end]).status, Some(status));
             assert_eq!(fs::read_to_string(world.project.join("said")).unwrap(), PROVEN);
             proven(world);

@@ -79,10 +79,7 @@ fn with_shell(accounts: &[u8], account: &User, shell: &Path) -> Option<Vec<u8>> 
 /// A file that everybody may read, in this user's private directory.
 fn copy_of(text: &[u8]) -> std::io::Result<(PathBuf, fs::File)> {
     let user = nix::unistd::geteuid().as_raw();
-    let directory = private::of_user(user).find(|path| private::directory(path, user, 0o700).is_ok());
-    let directory =
-        directory.ok_or_else(|| std::io::Error::other("there is no directory that is this user's alone"))?;
-    let path = fs::canonicalize(directory)?.join(format!("passwd-{}", private::token()?));
+    let path = fs::canonicalize(private::first_of_user(user)?)?.join(format!("passwd-{}", private::token()?));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path)?;
     file.write_all(text)?;
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;

@@ -4,11 +4,11 @@
 //! caller's and a working root), in it a socket for each sandbox. Taken before anything runs inside, so that the next
 //! command finds it. What was left behind by a killed process is taken away by the next one.
 
+use crate::system::visible::hex;
 use crate::system::{peer, private};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
-use std::fmt::Write;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -47,9 +47,7 @@ pub fn registries() -> Vec<PathBuf> {
 }
 
 fn registry(user: u32) -> io::Result<PathBuf> {
-    let base = private::of_user(user).find(|path| private::directory(path, user, 0o700).is_ok());
-    let base = base.ok_or_else(|| io::Error::other("there is no directory that is this user's alone"))?;
-    let registry = base.join("sessions");
+    let registry = private::first_of_user(user)?.join("sessions");
     private::directory(&registry, user, 0o700).map(|()| registry)
 }
 
@@ -192,10 +190,7 @@ fn name_of(token: &OsStr, root: &Path) -> String {
     hash.update(token.len().to_le_bytes());
     hash.update(token.as_bytes());
     hash.update(root.as_os_str().as_bytes());
-    hash.finalize().iter().take(16).fold(String::new(), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    hex(hash.finalize().get(..16).unwrap_or_default())
 }
 
 #[cfg(test)]
