@@ -768,7 +768,8 @@ mod tests {
         ] {
             let (port, proxy) = serve(move |mut stream| {
                 stream.write_all(answers).unwrap();
-                stream.shutdown(std::net::Shutdown::Write).unwrap();
+                // It may have hung up on the first bytes of the answers: then there is nothing left to end.
+                let _ = stream.shutdown(std::net::Shutdown::Write);
                 // Until the other side hangs up, so that no reset overtakes the answers.
                 let _ = io::copy(&mut stream, &mut io::sink());
             });
