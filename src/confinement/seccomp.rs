@@ -17,6 +17,8 @@ pub struct Options {
     pub unix_sockets: bool,
     /// What the gatekeeper is asked about.
     pub watched: Watched,
+    /// Others reach what listens inside: that something begins to is to be known.
+    pub listens: bool,
     /// The command shares its process group with the caller's own processes, so `kill(0, …)` would reach them.
     pub shared_group: bool,
     /// There are no namespaces and no mounts below: what those would keep apart is refused or asked about, see
@@ -225,6 +227,9 @@ fn notifications(options: Options) -> Vec<Rule> {
         all.push(notify(libc::SYS_connect, &[]));
         all.push(notify(libc::SYS_socketpair, &[Is(0, libc::AF_UNIX as u32), HasAnyOf(1, 2)]));
     }
+    if options.watched != Watched::Nothing && options.listens && !options.no_namespaces {
+        all.push(notify(libc::SYS_listen, &[]));
+    }
     if !matches!(options.watched, Watched::Files | Watched::Reads) {
         return all;
     }
@@ -428,8 +433,13 @@ mod tests {
         answer(&program(options), NATIVE, call as u32, arguments)
     }
 
-    const PLAIN: Options =
-        Options { unix_sockets: false, shared_group: false, no_namespaces: false, watched: Watched::Nothing };
+    const PLAIN: Options = Options {
+        unix_sockets: false,
+        listens: false,
+        shared_group: false,
+        no_namespaces: false,
+        watched: Watched::Nothing,
+    };
     const REFUSED: u32 = ERRNO | libc::EPERM as u32;
 
     #[test]
@@ -528,7 +538,8 @@ mod tests {
         values.extend([libc::CLONE_NEWUSER as u64 | 17, u64::from(NEW_TIME), 0x1_0000_0000]);
         for bits in 0..8 {
             let (unix_sockets, shared_group, no_namespaces) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
-            let options = Options { unix_sockets, shared_group, no_namespaces, watched: Watched::Files };
+            let options =
+                Options { unix_sockets, shared_group, no_namespaces, watched: Watched::Files, ..PLAIN };
             let (program, mut rules) = (program(options), refusals(options));
             rules.extend(notifications(options));
             for call in 0..700u32 {
@@ -569,6 +580,10 @@ mod tests {
             assert_eq!(ask(options, libc::SYS_connect, [0; 6]), connect);
         }
         assert_eq!(ask(Options { unix_sockets: true, ..all }, libc::SYS_connect, [0; 6]), ALLOW);
+        assert_eq!(ask(all, libc::SYS_listen, [0; 6]), ALLOW);
+        let reached = Options { listens: true, unix_sockets: true, ..connects };
+        assert_eq!(ask(reached, libc::SYS_listen, [0; 6]), NOTIFY);
+        assert_eq!(ask(Options { listens: true, ..PLAIN }, libc::SYS_listen, [0; 6]), ALLOW, "nobody to ask");
     }
 
     #[test]
@@ -594,6 +609,7 @@ mod tests {
         assert!(
             program(Options {
                 unix_sockets: false,
+                listens: true,
                 shared_group: true,
                 no_namespaces: true,
                 watched: Watched::Files

@@ -66,8 +66,13 @@ impl Gatekeeper<'_> {
         }
     }
 
-    /// Asked about only where no namespace keeps others from connecting: TCP is refused.
+    /// Asked about where others are to know of it; and where no namespace keeps others from connecting: there TCP is refused.
     pub(super) fn listen(&mut self, asked: Notification, socket: i32, backlog: i32) -> Reply {
+        if self.domain.is_none() {
+            // Before it is done: whoever sees it listen finds that it is known.
+            let _ = (self.tell)(News::Listens);
+            return Reply::Continue;
+        }
         let listen = || {
             // A copy, so that what is looked at and what listens are the same.
             let socket = stranger::descriptor(asked.thread, socket)?;

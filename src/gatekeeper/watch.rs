@@ -30,6 +30,8 @@ pub enum News {
     Granted(PathBuf),
     /// A server outside was spoken to, for the first time: its socket, and what allows it.
     Spoke(PathBuf, String),
+    /// Something inside begins to listen.
+    Listens,
     /// A repository was born at this name: what git would obey of it is looked at afterwards.
     Repository(PathBuf),
 }

@@ -318,6 +318,9 @@ pub fn join_loopback(entrances: &Entrances, joined: &Joined) -> Result<(), Strin
     if entrances.namespace.is_none() || entrances.reach != Reach::Every {
         return Err("the network is not transparent here".into());
     }
+    if !joined.host && joined.session.as_ref().is_none_or(|others| *others == Others::Ports(Vec::new())) {
+        return Ok(());
+    }
     let divert = || {
         entrances.enter()?;
         if joined.host {

@@ -251,6 +251,7 @@ pub fn run(
         signals,
         filter: seccomp::Options {
             unix_sockets: policy.network.all_unix_sockets.as_ref().is_some_and(|s| s.value),
+            listens: policy.network.local_binding.value,
             shared_group: front::shares_group(),
             watched: match (policy.gatekeeper.value, &domain) {
                 // It does what Landlock cannot.
@@ -282,13 +283,14 @@ pub fn run(
     };
     let connected = Box::new(|entrances: Result<Entrances, String>| {
         let seat = loopback(&entrances, prepared, caller);
+        record.filter.listens |= seat.is_some();
         record.environment = environment::inside(prepared, caller, entrances.as_ref().ok(), &authorities);
         // Without a network of its own, doors made inside would be the host's.
         record.makes_doors = entrances.is_err() && domain.is_none();
         let network = Network {
             entrances: entrances.unwrap_or_else(|_| Entrances::none()),
             line: far,
-            at_once: seat.is_some() || policy.network.local_binding.value,
+            listens: record.filter.listens,
             seat,
             serve: Box::new(serve),
         };

@@ -5,8 +5,8 @@
 //! ends with nothing left dismisses it.
 //!
 //! It also is the gatekeeper (`crate::gatekeeper`), whose calls go before everything else, and waits at the doors of the
-//! sandbox's network: the first connection starts the gateway. Where others may reach listeners inside, the gateway
-//! starts with the command.
+//! sandbox's network: the first connection starts the gateway. Where others may reach listeners inside, the first of those
+//! starts it too, and the first call of another sandbox of the session.
 
 use super::calls::{self, Counter};
 use super::domain;
@@ -46,8 +46,8 @@ pub struct Network<'a> {
     pub line: UnixStream,
     /// The sandbox's seat in a session.
     pub seat: Option<Rc<Seat>>,
-    /// Others reach listeners inside: the gateway does not wait for a first connection.
-    pub at_once: bool,
+    /// Others reach listeners inside: with the first one the gateway starts too.
+    pub listens: bool,
     /// The gateway's work, in a process of its own; ends when its last argument says that nothing lives inside.
     pub serve: Serve<'a>,
 }
@@ -118,9 +118,8 @@ pub fn start(house: &House<'_>, line: &UnixStream, keeping: &Keeping<'_>) -> nix
                 let _ = line.set_nonblocking(true);
                 let (rules, seen) = ((keeping.rules)(), RefCell::default());
                 let inquiry = Inquiry::new(line, &*keeping.beyond);
-                let teller = Teller { line, seen: &seen, log: &*keeping.log };
-                let gate =
-                    Gate { link: Some(link), network, rules: &rules, teller, keeper: None, inquiry, first };
+                let teller = Teller { line, seen: &seen, network, log: &*keeping.log };
+                let gate = Gate { link: Some(link), rules: &rules, teller, keeper: None, inquiry, first };
                 let mut care = Care {
                     network,
                     alive,
@@ -130,6 +129,7 @@ pub fn start(house: &House<'_>, line: &UnixStream, keeping: &Keeping<'_>) -> nix
                     alone: false,
                     served: Vec::new(),
                     gateway: None,
+                    listened: false,
                     succession: Succession::None,
                     mouth,
                     gate,
@@ -194,6 +194,8 @@ struct Care<'a> {
     /// Those who serve them.
     served: Vec<Pid>,
     gateway: Option<Pid>,
+    /// It was known that something inside listens.
+    listened: bool,
     succession: Succession,
     /// For the gateway.
     mouth: Mouth,
@@ -204,9 +206,6 @@ impl Care<'_> {
     /// Until nothing is left to do but to write it down, if this is the process to do so.
     fn attend(&mut self, watch: &Watch, leash: &OwnedFd, mut ear: Ear) -> Option<End> {
         let mut end = End::default();
-        if self.network.at_once {
-            self.open();
-        }
         if self.wait_end(leash) != Order::Dismissed {
             // The front is gone. Jobs may go on for days: until they end, only a successor that nobody's process tree
             // leads to waits for them.
@@ -274,7 +273,10 @@ impl Care<'_> {
                     order => return order,
                 }
             }
-            if ready.has_from(doors) {
+            // Once: if it fails, only a connection is a reason to try again.
+            let first_listener = !self.listened && self.gate.teller.seen.borrow().listens;
+            self.listened |= first_listener;
+            if self.gateway.is_none() && (first_listener || ready.has_from(doors)) {
                 self.open();
             }
         }

@@ -23,6 +23,8 @@ pub(super) struct Seen {
     pub(super) born: Vec<PathBuf>,
     pub(super) granted: Vec<PathBuf>,
     pub(super) violations: usize,
+    /// Something inside listens, or may without its being known.
+    pub(super) listens: bool,
     pub(super) watched: bool,
 }
 
@@ -30,7 +32,6 @@ pub(super) struct Seen {
 pub(super) struct Gate<'a> {
     /// Where their descriptor comes from; gone once it has come.
     pub(super) link: Option<&'a UnixStream>,
-    pub(super) network: &'a Network<'a>,
     pub(super) rules: &'a Rules,
     pub(super) teller: Teller<'a>,
     pub(super) keeper: Option<Gatekeeper<'a>>,
@@ -47,8 +48,9 @@ impl<'a> Gate<'a> {
         wanted.into_iter().chain(self.inquiry.descriptor().filter(|_| wanted.is_some()))
     }
 
-    /// After events at its descriptors. Whether these are the same ones as before.
+    /// After events at its descriptors. Whether these are the same ones as before, and there is nothing else to do.
     pub(super) fn attend(&mut self, ready: Ready) -> bool {
+        let knew = self.teller.seen.borrow().listens;
         let (stood, kept) = (self.inquiry.stands(), self.keeper.is_some());
         if stood
             && ready.has(ANSWERS)
@@ -68,7 +70,10 @@ impl<'a> Gate<'a> {
         if let Some(asked) = self.keeper.as_mut().and_then(Gatekeeper::question) {
             self.inquiry.begin(asked);
         }
-        kept && self.keeper.is_some() && !stood && !self.inquiry.stands()
+        kept && self.keeper.is_some()
+            && !stood
+            && !self.inquiry.stands()
+            && self.teller.seen.borrow().listens == knew
     }
 
     /// Its work is done.
@@ -82,13 +87,13 @@ impl<'a> Gate<'a> {
         let Some(link) = self.link.take() else { return };
         let mut tag = [0; 1];
         let came = sockets::receive_with_descriptors(link.as_raw_fd(), &mut tag);
-        let Some((_, descriptors)) = came.ok().filter(|_| tag == *GATE) else { return };
+        let Some((_, descriptors)) = came.ok().filter(|_| tag == *GATE) else { return self.teller.listens() };
         let mut descriptors = descriptors.into_iter();
         let Some(calls) = descriptors.next() else { return };
         let teller = self.teller;
         teller.seen.borrow_mut().watched = true;
         let tell = Box::new(move |news| teller.tell(news));
-        let entrances = &self.network.entrances;
+        let entrances = &teller.network.entrances;
         let first = self.first;
         let pair = move || if first.is_some() { sockets::packet_pair() } else { entrances.pair() };
         let door = entrances.mediated.as_ref().map(|mediated| &mediated.door);
@@ -103,15 +108,31 @@ pub(super) struct Teller<'a> {
     /// To the front.
     pub(super) line: &'a UnixStream,
     pub(super) seen: &'a RefCell<Seen>,
+    /// Whom others find by it, and whether anybody is to know what listens.
+    pub(super) network: &'a Network<'a>,
     pub(super) log: &'a dyn Fn(&Kept),
 }
 
 impl Teller<'_> {
+    /// Something inside begins to listen, or may.
+    fn listens(&self) {
+        let mut seen = self.seen.borrow_mut();
+        if self.network.listens && !seen.listens {
+            seen.listens = true;
+            self.network.seat.iter().for_each(|seat| seat.show());
+        }
+    }
+
     /// A front that does not read has a full socket: then it is not told, and what holds holds all the same. Whether it
     /// was told of what it is to look at afterwards.
     fn tell(self, news: News) -> bool {
         let mut seen = self.seen.borrow_mut();
         let news = match news {
+            News::Listens => {
+                drop(seen);
+                self.listens();
+                return true;
+            }
             News::Violation(violation) => {
                 seen.violations += 1;
                 (self.log)(&Kept::Violation(violation.clone()));

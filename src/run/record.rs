@@ -108,6 +108,7 @@ impl Record {
         to.number(self.signals.mask.cast_signed());
         to.flag(self.signals.child_ignored);
         to.flag(self.filter.unix_sockets);
+        to.flag(self.filter.listens);
         to.flag(self.filter.shared_group);
         to.flag(self.filter.no_namespaces);
         to.number(match self.filter.watched {
@@ -165,6 +166,7 @@ impl Record {
             signals: CallerSignals { mask: from.number()?.cast_unsigned(), child_ignored: from.flag()? },
             filter: seccomp::Options {
                 unix_sockets: from.flag()?,
+                listens: from.flag()?,
                 shared_group: from.flag()?,
                 no_namespaces: from.flag()?,
                 watched: match from.number()? {
@@ -340,6 +342,7 @@ mod tests {
             signals: CallerSignals { mask: u64::MAX, child_ignored: true },
             filter: seccomp::Options {
                 unix_sockets: true,
+                listens: true,
                 shared_group: false,
                 no_namespaces: true,
                 watched: Watched::Files,

@@ -159,6 +159,14 @@ fn registry(world: &World) -> PathBuf {
     PathBuf::from(format!("/tmp/sbsh-{}/sessions", world.user))
 }
 
+/// Where the command of this process sits in its session.
+fn seat_of(world: &World, front: u32) -> PathBuf {
+    let sessions = fs::read_dir(registry(world)).unwrap().flatten();
+    let mut seats = sessions.flat_map(|session| fs::read_dir(session.path()).into_iter().flatten()).flatten();
+    let seat = seats.find(|seat| seat.file_name().to_string_lossy().starts_with(&format!("{front}-")));
+    seat.unwrap().path()
+}
+
 #[test]
 fn a_listener_inside_is_on_the_hosts_loopback_from_listen_to_close() {
     served(LOCAL, |world| {
@@ -341,6 +349,46 @@ fn commands_of_a_session_reach_each_others_listeners() {
 }
 
 #[test]
+fn a_command_that_runs_already_reaches_what_begins_to_listen_later() {
+    served("{}", |world| {
+        let port = free_port();
+        let (begun, back) = (world.project.join("begun"), world.project.join("back"));
+        let asks = format!(
+            "touch begun; until python3 ask.py localhost {port} 3 | grep -q hello; do sleep 0.05; done; touch back"
+        );
+        let _waits = Running::start(world, Some("later"), &asks);
+        until("it does not begin", || begun.exists());
+        let _server = Running::server(world, Some("later"), "127.0.0.1", port);
+        until("it does not reach it", || back.exists());
+    });
+}
+
+#[test]
+fn a_gateway_is_started_for_those_who_listen_and_no_others() {
+    served("{}", |world| {
+        // A fork of a program has its arguments.
+        let begin = |session, marker: &str, text: &str| {
+            let begun = world.project.join("begun");
+            let _ = fs::remove_file(&begun);
+            let running = Running::start(world, session, &format!("touch begun; {text}; : {marker}"));
+            until("it does not begin", || begun.exists());
+            running
+        };
+        let forks = |marker: &str| processes(marker).len();
+        let _quiet = begin(Some("quiet"), "forks-quiet", "sleep 600");
+        let _second = begin(Some("quiet"), "forks-second", "sleep 600");
+        let _alone = begin(None, "forks-alone", "sleep 600");
+        // What is beside a command at its beginning ends soon.
+        until("a quiet one has a gateway", || forks("forks-quiet") == forks("forks-alone"));
+        until("the second one has a gateway", || forks("forks-second") == forks("forks-alone"));
+        let server = format!("python3 serve.py 127.0.0.1 {}", free_port());
+        let _third = begin(Some("quiet"), "forks-third", &server);
+        until("no gateway was started", || forks("forks-third") > forks("forks-alone"));
+        until("the others were not told", || forks("forks-quiet") > forks("forks-alone"));
+    });
+}
+
+#[test]
 fn a_job_that_lives_on_is_reached_by_the_next_command() {
     served("{}", |world| {
         let port = free_port();
@@ -476,7 +524,7 @@ fn processes(marker: &str) -> Vec<i32> {
 fn whatever_is_killed_nothing_is_left() {
     served(LOCAL, |world| {
         let mut which = 0;
-        loop {
+        let session = loop {
             let port = free_port();
             let up = world.project.join("up");
             let _ = fs::remove_file(&up);
@@ -487,25 +535,24 @@ fn whatever_is_killed_nothing_is_left() {
             // sees.
             let mut ours = processes(&format!("bin/sbsh -c {text}"));
             let front = running.child.id();
+            let session = seat_of(world, front).parent().unwrap().to_owned();
             let children = fs::read_to_string(format!("/proc/{front}/task/{front}/children")).unwrap();
             let children: Vec<i32> =
                 children.split_whitespace().map(|child| child.parse().unwrap()).collect();
             ours.extend(children.iter().filter(|child| !ours.contains(child)).copied().collect::<Vec<_>>());
-            let Some(&victim) = ours.get(which) else { break };
+            let Some(&victim) = ours.get(which) else { break session };
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), nix::sys::signal::SIGKILL).unwrap();
             drop(running);
             until(&format!("process {which} of {} leaves others behind", ours.len()), || {
                 processes(&format!("serve.py 127.0.0.1 {port}")).is_empty() && is_closed(port)
             });
             which += 1;
-        }
+        };
         assert!(which == 5, "{which}");
-        // An entry may stay after SIGKILL of all who knew of it; the next command takes it away. Tests that run beside
-        // this one have entries there too.
+        // An entry may stay after SIGKILL of all who knew of it; the session's next command takes it away.
         until("the registry keeps what nobody holds", || {
-            run(world, "other", "true");
-            let sessions = fs::read_dir(registry(world)).unwrap().flatten();
-            let seats = sessions.flat_map(|session| fs::read_dir(session.path()).into_iter().flatten());
+            run(world, "mine", "true");
+            let seats = fs::read_dir(&session).into_iter().flatten();
             seats.flatten().all(|seat| UnixStream::connect(seat.path()).is_ok())
         });
     });

@@ -116,6 +116,7 @@ impl Loopback {
         loopback.look();
         if let Some(session) = &loopback.session {
             spawn_local(Rc::clone(session).serve(Rc::clone(&loopback)));
+            session.tidy();
             session.join().await;
             let known = session.ports();
             // Rules that stand already are not made anew: the kernel takes milliseconds to let go of old ones.

@@ -2,7 +2,8 @@
 //!
 //! Owns the registry: `sessions` in the user's private directory, in it a directory for each session (a token of the
 //! caller's and a working root), in it a socket for each sandbox. Taken before anything runs inside, so that the next
-//! command finds it. What was left behind by a killed process is taken away by the next one.
+//! command finds it. A sandbox in which something listens shows that, and only such ones are asked what they serve: a call
+//! starts a gateway. What was left behind by a killed process is taken away by the next one that looks.
 
 use crate::system::visible::hex;
 use crate::system::{peer, private};
@@ -13,6 +14,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,6 +24,15 @@ const LIST: &[u8] = b"list\n";
 /// How long the answers to it may take together: a command waits for them.
 const PATIENCE: Duration = Duration::from_millis(300);
 const LONGEST: u64 = 4096;
+/// Longer than it takes to begin to listen.
+const MINUTE: Duration = Duration::from_secs(60);
+/// Longer than most commands live.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The mode of the socket of one in which something listens, and of another.
+const SHOWN: u32 = 0o700;
+const PLAIN: u32 = 0o600;
+/// So many that show nothing are called all the same: most were left behind.
+const MANY: usize = 32;
 
 /// A seat that is taken.
 #[derive(Debug)]
@@ -80,24 +91,31 @@ impl Seat {
         Err(last)
     }
 
+    /// Shows that something inside listens, or is about to.
+    pub fn show(&self) {
+        let _ = fs::set_permissions(self.directory.join(&self.name), fs::Permissions::from_mode(SHOWN));
+    }
+
     /// Gives the seat up. May be done by whoever lives longest, and twice.
     pub fn leave(&self) {
         let _ = fs::remove_file(self.directory.join(&self.name));
         let _ = fs::remove_dir(&self.directory);
     }
 
-    /// Away with what nobody holds in other sessions.
+    /// Away with what nobody holds in other sessions. What is not old is left alone: a call would wake it.
     pub fn tidy(&self) {
         let sessions = self.directory.parent().map(entries).unwrap_or_default();
         for session in sessions.into_iter().filter(|session| *session != self.directory) {
-            entries(&session).iter().for_each(|seat| drop(call(seat)));
+            entries(&session).iter().filter(|seat| is_old(seat, DAY)).for_each(|seat| drop(call(seat)));
             let _ = fs::remove_dir(&session);
         }
     }
 
-    /// The other seats of the session, and away with what nobody holds in it.
-    pub fn others(&self) -> Vec<(String, UnixStream)> {
-        let seats = entries(&self.directory).into_iter();
+    /// The other seats of the session, or those alone that show something; and away with what nobody holds among them.
+    pub fn others(&self, all: bool) -> Vec<(String, UnixStream)> {
+        let seats = entries(&self.directory);
+        let all = all || seats.iter().filter(|seat| !shows(seat)).count() > MANY;
+        let seats = seats.into_iter().filter(|seat| all || shows(seat));
         seats
             .filter_map(|seat| {
                 let name = seat.file_name()?.to_str()?.to_owned();
@@ -114,7 +132,7 @@ impl Seat {
 
     fn ports(&self) -> Option<Vec<u16>> {
         let end = Instant::now() + PATIENCE;
-        let others = self.others();
+        let others = self.others(false);
         for (_, stream) in &others {
             (&mut &*stream).write_all(LIST).ok()?;
         }
@@ -147,6 +165,7 @@ fn listen(directory: &Path, name: &str) -> io::Result<UnixListener> {
     let unborn = directory.join(format!(".{name}"));
     let listener = UnixListener::bind(&unborn)?;
     listener.set_nonblocking(true)?;
+    fs::set_permissions(&unborn, fs::Permissions::from_mode(PLAIN))?;
     fs::rename(&unborn, directory.join(name))?;
     Ok(listener)
 }
@@ -158,7 +177,7 @@ fn call(path: &Path) -> io::Result<UnixStream> {
     let hidden = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
     match connect(descriptor.as_raw_fd(), &UnixAddr::new(path)?) {
         Ok(()) => {}
-        Err(nix::errno::Errno::ECONNREFUSED) if !hidden || is_old(path) => {
+        Err(nix::errno::Errno::ECONNREFUSED) if !hidden || is_old(path, MINUTE) => {
             let _ = fs::remove_file(path);
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
@@ -169,10 +188,13 @@ fn call(path: &Path) -> io::Result<UnixStream> {
     Ok(UnixStream::from(descriptor))
 }
 
-/// Longer there than it takes to begin to listen.
-fn is_old(path: &Path) -> bool {
+fn is_old(path: &Path, than: Duration) -> bool {
     let changed = fs::symlink_metadata(path).and_then(|found| found.modified());
-    changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() > 60))
+    changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > than))
+}
+
+fn shows(seat: &Path) -> bool {
+    fs::symlink_metadata(seat).is_ok_and(|found| found.permissions().mode() & 0o777 == SHOWN)
 }
 
 fn entries(directory: &Path) -> Vec<PathBuf> {
@@ -212,15 +234,24 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let take = |token: &str| Seat::take(OsStr::new(token), root.path(), &[]).unwrap();
         let (one, two, stranger) = (take("one"), take("one"), take("two"));
-        let met: Vec<String> = one.others().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(met, std::slice::from_ref(&two.name));
+        let met = |all| one.others(all).into_iter().map(|(name, _)| name).collect::<Vec<String>>();
+        assert_eq!(met(true), std::slice::from_ref(&two.name));
+        assert!(met(false).is_empty());
+        two.show();
+        assert_eq!(met(false), std::slice::from_ref(&two.name));
         assert!(one.call(&two.name).is_ok() && one.call("../x").is_err());
         // As after SIGKILL.
         let left = two.directory.join(&two.name);
         drop(two);
-        assert!(left.exists() && one.others().is_empty() && !left.exists());
+        assert!(left.exists() && one.others(false).is_empty() && !left.exists());
         let foreign = stranger.directory.clone();
+        let socket = foreign.join(&stranger.name);
         drop(stranger);
+        one.tidy();
+        assert!(foreign.exists(), "it may be one that sleeps");
+        let long_ago = nix::sys::time::TimeSpec::new(1_000_000, 0);
+        let follow = nix::sys::stat::UtimensatFlags::NoFollowSymlink;
+        nix::sys::stat::utimensat(nix::fcntl::AT_FDCWD, &socket, &long_ago, &long_ago, follow).unwrap();
         one.tidy();
         assert!(!foreign.exists());
         one.leave();

@@ -53,10 +53,19 @@ impl Session {
         Session { seat, talks, last, own, changed }
     }
 
-    /// Meets those who are there; returns when all have said what they serve.
-    pub async fn join(self: &Rc<Self>) {
+    /// Away with what nobody holds in other sessions.
+    pub fn tidy(&self) {
         self.seat.tidy();
-        for (name, stream) in self.seat.others() {
+    }
+
+    /// Meets those who are there and not yet known: all of them where something is served here, or else who serves something.
+    /// Returns when all have said what they serve.
+    pub async fn join(self: &Rc<Self>) {
+        let serves = !self.own.borrow().is_empty();
+        for (name, stream) in self.seat.others(serves) {
+            if self.talks.borrow().values().any(|talk| talk.name == name) {
+                continue;
+            }
             let Ok(stream) = UnixStream::from_std(stream) else { continue };
             let number = self.begin(name);
             let session = Rc::clone(self);
@@ -173,13 +182,17 @@ impl Session {
         self.changed.notify_one();
     }
 
-    /// Says what is served here.
-    pub fn tell(&self, ports: Vec<u16>) {
-        self.own.send_if_modified(|told| {
+    /// Says what is served here, also to those who came since.
+    pub fn tell(self: &Rc<Self>, ports: Vec<u16>) {
+        let is_new = self.own.send_if_modified(|told| {
             let other = *told != ports;
             *told = ports;
             other
         });
+        if is_new {
+            let session = Rc::clone(self);
+            spawn_local(async move { session.join().await });
+        }
     }
 
     /// Waits until something may have changed.
