@@ -107,14 +107,16 @@ mod linux {
 
     struct World {
         home: PathBuf,
-        project: PathBuf,
+        /// One for each shell: what one of them builds is not there already for the other.
+        projects: [PathBuf; 2],
         shells: [PathBuf; 2],
         snapshot: PathBuf,
     }
 
     impl World {
         fn new(top: &Path) -> std::io::Result<World> {
-            let (home, project, names) = (top.join("home"), top.join("project"), top.join("names"));
+            let (home, names) = (top.join("home"), top.join("names"));
+            let projects = ["project-one", "project-two"].map(|name| top.join(name));
             let snapshots = home.join(".claude/shell-snapshots");
             [&snapshots, &names].into_iter().try_for_each(fs::create_dir_all)?;
             let snapshot = snapshots.join("snapshot-bash-1-ab.sh");
@@ -135,14 +137,12 @@ mod linux {
                     .status()?;
                 assert_success(status)?;
             }
-            let status = Command::new("/bin/bash")
-                .args(["-c", made, "bash"])
-                .arg(&source)
-                .arg(&project)
-                .env("HOME", &home)
-                .status()?;
-            assert_success(status)?;
-            Ok(World { home, project, shells: ["/bin/bash".into(), alias], snapshot })
+            for project in &projects {
+                let mut make = Command::new("/bin/bash");
+                make.args(["-c", made, "bash"]).arg(&source).arg(project).env("HOME", &home);
+                assert_success(make.status()?)?;
+            }
+            Ok(World { home, projects, shells: ["/bin/bash".into(), alias], snapshot })
         }
 
         /// As Claude Code starts a command.
@@ -156,15 +156,11 @@ mod linux {
         }
 
         fn call(&self, which: usize, words: &[String]) -> Result<Duration, String> {
-            let shell = self.shells.get(which).ok_or("no such shell")?;
+            let shells = self.shells.get(which).zip(self.projects.get(which));
+            let (shell, project) = shells.ok_or("no such shell")?;
             let mut command = Command::new(shell);
             let path = std::env::var_os("PATH").unwrap_or_default();
-            command
-                .args(words)
-                .current_dir(&self.project)
-                .env_clear()
-                .env("PATH", path)
-                .env("HOME", &self.home);
+            command.args(words).current_dir(project).env_clear().env("PATH", path).env("HOME", &self.home);
             for name in ["CARGO_HOME", "RUSTUP_HOME"] {
                 let own = std::env::var_os("HOME").map(|home| {
                     PathBuf::from(home).join(format!(".{}", name.replace("_HOME", "").to_lowercase()))
