@@ -5,6 +5,7 @@ use crate::broker::shim;
 use crate::caller::Caller;
 use crate::cli::{Invocation, VERSION};
 use crate::pipeline::{self, Stop};
+use crate::system::entry;
 use crate::verdict::WAY_OUT;
 use crate::{admin, exit, report, run};
 use std::ffi::{OsStr, OsString};
@@ -46,7 +47,8 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
         return exit::REFUSED;
     }
     let caller = Caller::read();
-    let result = match Invocation::from_argv(arguments) {
+    let file = executed(&arguments);
+    let result = match Invocation::of_file(arguments, file.as_deref()) {
         Err(usage) => {
             report::failure(&usage.to_string());
             return exit::USAGE;
@@ -60,6 +62,16 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
         Ok(Invocation::Shell(shell)) => pipeline::run(shell, &caller),
     };
     result.unwrap_or_else(|stop| stop.report())
+}
+
+/// The file that was executed, where that is another name than the caller's and one of this program's: a script's first line
+/// makes the script that file (execve(2)).
+fn executed(arguments: &[OsString]) -> Option<OsString> {
+    let file = entry::executed()?;
+    let base = |name: &OsStr| Path::new(name).file_name().map(OsStr::to_os_string);
+    let is_another = base(&file) != arguments.first().and_then(|name| base(name));
+    let is_own = || std::fs::canonicalize(&file).ok() == std::env::current_exe().ok();
+    (is_another && is_own()).then_some(file)
 }
 
 fn say(text: &str) -> Result<i32, Stop> {

@@ -50,6 +50,12 @@ pub struct UsageError(pub String);
 impl Invocation {
     /// Reads argv. The base name of argv0, after the `-` that means login, chooses the door.
     pub fn from_argv(argv: Vec<OsString>) -> Result<Invocation, UsageError> {
+        Invocation::of_file(argv, None)
+    }
+
+    /// The same, where `file` was executed: a shell's name that this bears goes before what the caller calls it (`exec -a`), as
+    /// the same file would be the same shell by any name.
+    pub fn of_file(argv: Vec<OsString>, file: Option<&OsStr>) -> Result<Invocation, UsageError> {
         let mut words = argv.into_iter();
         let argv0 = words.next().unwrap_or_else(|| OsString::from("sbsh"));
         let arguments: Vec<OsString> = words.collect();
@@ -57,7 +63,8 @@ impl Invocation {
         if name == "sbshctl" {
             return AdminCommand::from_arguments(arguments).map(Invocation::Admin);
         }
-        let inner = InnerShell::from_name(name);
+        let by_file = file.map_or(InnerShell::BySetting, |file| InnerShell::from_name(door(file).1));
+        let inner = if by_file == InnerShell::BySetting { InnerShell::from_name(name) } else { by_file };
         if inner == InnerShell::BySetting {
             match arguments.first().map(|first| first.as_bytes()) {
                 Some(b"ctl") => {
@@ -132,6 +139,22 @@ mod tests {
             invocation(&["/usr/bin/sbshctl", "status"]),
             Ok(Invocation::Admin(AdminCommand::Status { json: false }))
         );
+    }
+
+    #[test]
+    fn the_file_goes_before_what_it_is_called() {
+        let of = |argv0: &str, file: &str| match Invocation::of_file(
+            vec![argv0.into(), "-c".into(), "x".into()],
+            Some(OsStr::new(file)),
+        ) {
+            Ok(Invocation::Shell(shell)) => (shell.inner, shell.argv0.into_string().unwrap()),
+            other => panic!("not a shell: {other:?}"),
+        };
+        assert_eq!(of("foo*", "/names/zsh"), (InnerShell::Zsh, "foo*".into()));
+        assert_eq!(of("sh", "zsh"), (InnerShell::Zsh, "sh".into()));
+        assert_eq!(of("-bash", "/names/sh"), (InnerShell::Sh, "-bash".into()));
+        assert_eq!(of("bash", "/usr/bin/sbsh"), (InnerShell::Bash, "bash".into()));
+        assert_eq!(of("x", "/usr/bin/sbsh").0, InnerShell::BySetting);
     }
 
     #[test]

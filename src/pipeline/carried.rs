@@ -74,7 +74,8 @@ pub fn assignments(changed: &[(OsString, OsString)]) -> Vec<(OsString, OsString)
 
 /// Whether somebody set it on purpose, as far as can be seen: not the shell for itself, and nothing harmless.
 fn is_set(name: &OsStr, value: &OsStr) -> bool {
-    const OF_THE_SHELL: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD", "TMPDIR", "BASHOPTS", "SHELLOPTS"];
+    const OF_THE_SHELL: &[&str] =
+        &["_", "SHLVL", "PWD", "OLDPWD", "TMPDIR", "TMPPREFIX", "BASHOPTS", "SHELLOPTS"];
     let ours = |name: &str| is_name(name) && !OF_THE_SHELL.contains(&name) && !name.starts_with("BASH_FUNC_");
     name.to_str().is_some_and(ours) && !is_harmless(name, value)
 }

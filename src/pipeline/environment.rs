@@ -20,7 +20,9 @@ pub fn inside(
     authorities: &[(&'static str, PathBuf)],
 ) -> Vec<CString> {
     let told = told_of_proxy(prepared, entrances);
-    let mut set: Vec<(&str, &OsStr)> = vec![("TMPDIR", prepared.places.tmpdir.as_os_str())];
+    let temporary = prepared.places.variables();
+    let mut set: Vec<(&str, &OsStr)> =
+        temporary.iter().map(|(name, path)| (*name, path.as_os_str())).collect();
     // Without UDP names are asked for over TCP (resolv.conf(5)), where they are answered.
     let resolver = entrances.filter(|entrances| entrances.mediated.is_some()).map(|_| {
         let before = caller.variable("RES_OPTIONS").map(|own| own.to_string_lossy().into_owned() + " ");

@@ -229,8 +229,9 @@ fn environment(prepared: &Prepared, caller: &Caller, port: u16) -> Vec<(OsString
     // nc is the system's own.
     let helper = format!("/usr/bin/nc -X 5 -x 127.0.0.1:{port}");
     let told = proxy_variables::variables(port, port, &helper);
+    let temporary = prepared.places.variables();
     let mut set: Vec<(OsString, OsString)> =
-        vec![("TMPDIR".into(), prepared.places.tmpdir.clone().into_os_string())];
+        temporary.into_iter().map(|(name, path)| (name.into(), path.into_os_string())).collect();
     set.extend(told.into_iter().map(|(name, value)| (name.into(), value.into())));
     let removed = |name: &OsStr| {
         name.to_str().is_some_and(|n| rules.removes(n).is_some() || proxy_variables::CALLERS.contains(&n))

@@ -24,6 +24,13 @@ pub struct HostPlaces {
     pub blind_file: PathBuf,
 }
 
+impl HostPlaces {
+    /// The variables that tell programs of it; zsh goes by its own where here-documents and `=(…)` need files (zshparam(1)).
+    pub fn variables(&self) -> [(&'static str, PathBuf); 2] {
+        [("TMPDIR", self.tmpdir.clone()), ("TMPPREFIX", self.tmpdir.join("zsh"))]
+    }
+}
+
 /// Makes, or finds and checks, the private places for commands of one working root (or of none).
 ///
 /// # Errors

@@ -170,6 +170,13 @@ fn by_its_other_names_it_is_the_other_shells() {
         let zsh: Ran =
             world.command(world.bin("zsh")).args(["-c", "echo ${ZSH_VERSION:+zsh}"]).output().unwrap().into();
         assert_eq!(zsh.stdout, "zsh\n");
+        // zsh makes files for these, by a variable of its own.
+        let text = "cat <<x\nhere\nx\ncat <<<string; cat =(echo file)";
+        for (name, line) in [("zsh", text.to_owned()), ("bash", format!("zsh -fc '{text}'"))] {
+            let mut command = world.command(world.bin(name));
+            let ran: Ran = command.args(["-c", &line]).env("TMPPREFIX", "/tmp/zsh").output().unwrap().into();
+            assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("here\nstring\nfile\n", ""));
+        }
     });
 }
 
