@@ -5,6 +5,7 @@
 use crate::caller::Caller;
 use nix::unistd::User;
 use std::ffi::OsStr;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// How an agent picks its shell.
@@ -18,6 +19,8 @@ pub enum Way {
     Path,
     /// `$SHELL`.
     Variable,
+    /// `$SHELL` on a terminal, else `/bin/sh`.
+    VariableAtTerminal,
 }
 
 /// One agent.
@@ -37,7 +40,7 @@ pub const AGENTS: &[Agent] = &[
     Agent { name: "Codex", program: "codex", way: Way::Account },
     Agent { name: "Gemini CLI", program: "gemini", way: Way::Path },
     Agent { name: "opencode", program: "opencode", way: Way::Variable },
-    Agent { name: "aider", program: "aider", way: Way::Variable },
+    Agent { name: "aider", program: "aider", way: Way::VariableAtTerminal },
     Agent { name: "goose", program: "goose", way: Way::Path },
     Agent { name: "Cline", program: "cline", way: Way::Path },
 ];
@@ -66,10 +69,15 @@ impl Way {
             }
             Way::Path => bash(),
             Way::Variable => variable("SHELL"),
+            Way::VariableAtTerminal => {
+                let shell = variable("SHELL").filter(|_| std::io::stdin().is_terminal());
+                shell.or(Some("/bin/sh".into()))
+            }
         }
     }
 
-    fn remedy(self) -> &'static str {
+    /// What a person can do where that is not sbsh.
+    pub fn remedy(self) -> &'static str {
         match self {
             Way::NamedVariable => "set CLAUDE_CODE_SHELL to the alias .../aliases/bash",
             Way::Account => {
@@ -77,6 +85,9 @@ impl Way {
             }
             Way::Path => "put the alias directory first on PATH",
             Way::Variable => "set SHELL to sbsh or an alias",
+            Way::VariableAtTerminal => {
+                "start it on a terminal with SHELL set to sbsh or an alias: without a terminal it takes /bin/sh"
+            }
         }
     }
 }

@@ -23,6 +23,10 @@ const AGENTS: &[(&str, &str)] = &[
         "#!/usr/bin/python3\nimport os, pwd, sys\ntry: shell = pwd.getpwuid(os.getuid()).pw_shell\nexcept KeyError: shell = ''\nif os.path.basename(shell) not in ('bash', 'zsh', 'sh'): shell = 'bash'\nos.execvp(shell, [shell, '-lc', sys.argv[1]])\n",
     ),
     (
+        "aider",
+        "#!/usr/bin/python3\nimport os, sys\nif sys.stdin.isatty(): os.execv(os.environ['SHELL'], ['bash', '-i', '-c', sys.argv[1]])\nos.execv('/bin/sh', ['sh', '-c', sys.argv[1]])\n",
+    ),
+    (
         "homegrown",
         "#!/usr/bin/python3\nimport os, pwd, sys\nos.execv(pwd.getpwuid(os.getuid()).pw_shell, ['sh', '-c', sys.argv[1]])\n",
     ),
@@ -59,6 +63,27 @@ fn every_agent_runs_its_commands_confined() {
         assert_eq!(start(world, &["gemini", "exit 7"]).status, Some(7));
         assert_eq!(start(world, &["--", "gemini", "--root"]).status, Some(2));
         assert!(!world.home.join(".local/state/sbsh/aliases").exists());
+    });
+}
+
+#[test]
+fn an_agent_that_takes_another_shell_without_a_terminal_is_not_started_there() {
+    if !crate::world::has(&["script", "python3"]) {
+        return;
+    }
+    each(|world| {
+        let ran = start(world, &["--", "aider", TRIED]);
+        assert_eq!((ran.stdout.as_str(), ran.status), ("", Some(126)), "{ran:?}");
+        let said = "sbsh: aider would run its commands by '/bin/sh', which is not sbsh: nothing was started; start it on a terminal";
+        assert!(ran.stderr.contains(said), "{ran:?}");
+        let verb = world.bin("sbshctl");
+        let line = ["agent", "--", "aider", TRIED].map(|word| shlex::try_quote(word).unwrap().into_owned());
+        let line = format!("{} {}", verb.display(), line.join(" "));
+        let mut command = world.command("/usr/bin/script");
+        command.args(["-qec", &line, "/dev/null"]).env("PATH", agents(world)).env("OUTSIDE", &world.outside);
+        let ran: Ran = command.env("SHELL", "/bin/bash").output().unwrap().into();
+        assert!(ran.stdout.contains("outside: 1\r\ninside: 0\r\n"), "{ran:?}");
+        assert!(!world.outside.join("no").exists());
     });
 }
 

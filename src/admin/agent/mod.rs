@@ -181,10 +181,11 @@ fn shells(name: &OsStr, account_too: bool, aliases: &Path, caller: &Caller) -> R
 
 /// Whether a shell is sbsh, and runs a command as one.
 fn check(shell: &Path, agent: &OsStr, prepared: &Prepared, caller: &Caller) -> Result<(), Stop> {
+    let remedy = agents::known(agent).map(|agent| format!("; {}", agent.way.remedy())).unwrap_or_default();
     let agent = Path::new(agent).display();
     if !agents::is_sbsh(shell) {
         let text = format!(
-            "{agent} would run its commands by '{}', which is not sbsh: nothing was started",
+            "{agent} would run its commands by '{}', which is not sbsh: nothing was started{remedy}",
             shell.display()
         );
         return Err(failed(text));
