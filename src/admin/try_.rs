@@ -29,8 +29,16 @@ pub fn run(wanted: Try, caller: &Caller) -> Result<i32, Stop> {
     only_outside("try")?;
     match wanted {
         Try::Run { text, then, diff } => {
-            let (ending, trial) = spine::run(&text, caller)?;
-            afterwards(trial, then, diff, caller)?;
+            let (ending, trial, changes) = spine::run(&text, caller)?;
+            let done = match changes {
+                Ok(changes) => afterwards(trial, &changes, then, diff, caller),
+                Err(_) if then == Afterwards::Drop => removed(trial),
+                Err(error) => Err(untold(&trial, &error)),
+            };
+            // The status is the command's all the same.
+            if let Err(stop) = done {
+                stop.report();
+            }
             Ok(front::end(ending))
         }
         Try::List => list(caller),
@@ -99,13 +107,12 @@ fn removed(trial: Trial) -> Result<(), Stop> {
 }
 
 fn changes(trial: &Trial) -> Result<Vec<Change>, Stop> {
-    let found = trial.changes();
-    found.map_err(|error| {
-        failed(format!(
-            "cannot tell what {} changed: {error}; 'sbshctl try --drop {}' takes it away",
-            trial.name, trial.name
-        ))
-    })
+    trial.changes().map_err(|error| untold(trial, &error))
+}
+
+fn untold(trial: &Trial, error: &std::io::Error) -> Stop {
+    let name = &trial.name;
+    failed(format!("cannot tell what {name} changed: {error}; 'sbshctl try --drop {name}' takes it away"))
 }
 
 /// A path as a person meant it, without a look at links: changes are named as the command made them.
@@ -173,8 +180,13 @@ fn listing(trial: &Trial, changes: &[Change], most: usize) -> String {
 }
 
 /// After the command: what it changed, and what becomes of that.
-fn afterwards(trial: Trial, then: Afterwards, diff: bool, caller: &Caller) -> Result<(), Stop> {
-    let changes = changes(&trial)?;
+fn afterwards(
+    trial: Trial,
+    changes: &[Change],
+    then: Afterwards,
+    diff: bool,
+    caller: &Caller,
+) -> Result<(), Stop> {
     if changes.is_empty() {
         report::notice("the command changed nothing");
         return removed(trial);
@@ -183,9 +195,9 @@ fn afterwards(trial: Trial, then: Afterwards, diff: bool, caller: &Caller) -> Re
         "the command changed {}, so far only for itself",
         counted(changes.len(), "thing")
     ));
-    let mut text = listing(&trial, &changes, SHOWN);
+    let mut text = listing(&trial, changes, SHOWN);
     if diff {
-        text.push_str(&diff::of(&trial, &changes));
+        text.push_str(&diff::of(&trial, changes));
     }
     report::lines(&text);
     match then {
@@ -193,8 +205,8 @@ fn afterwards(trial: Trial, then: Afterwards, diff: bool, caller: &Caller) -> Re
             report::notice("all of it was dropped");
             removed(trial)
         }
-        Afterwards::Keep => kept(trial, &changes, caller),
-        Afterwards::Ask => asked(trial, &changes, caller),
+        Afterwards::Keep => kept(trial, changes, caller),
+        Afterwards::Ask => asked(trial, changes, caller),
     }
 }
 
@@ -264,7 +276,7 @@ fn key(terminal: &ControllingTerminal, question: &str, keys: &str) -> Option<cha
         let Input::Bytes(bytes) = taken.input() else { break };
         let pressed = bytes.first().map(|byte| char::from(*byte).to_ascii_lowercase());
         if let Some(pressed) = pressed.filter(|pressed| keys.contains(*pressed)) {
-            let _ = taken.show(&format!("{pressed}\r\n"));
+            let _ = taken.show(&format!("{pressed}\n"));
             return Some(pressed);
         }
         // Ctrl-C, Ctrl-D, Escape.
@@ -272,6 +284,6 @@ fn key(terminal: &ControllingTerminal, question: &str, keys: &str) -> Option<cha
             break;
         }
     }
-    let _ = taken.show("\r\n");
+    let _ = taken.show("\n");
     None
 }

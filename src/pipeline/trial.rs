@@ -25,15 +25,16 @@ use crate::settings::Origin;
 use crate::system::signals;
 use crate::system::visible::visible;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Runs a command; how it ended, and its trial.
+/// Runs a command; how it ended, its trial, and what it changed as far as that can be told.
 ///
 /// # Errors
 /// [`Stop`]: nothing was run.
-pub fn run(text: &OsStr, caller: &Caller) -> Result<(Ending, Trial), Stop> {
+pub fn run(text: &OsStr, caller: &Caller) -> Result<(Ending, Trial, io::Result<Vec<Change>>), Stop> {
     let arguments = [OsString::from("sbsh"), "-c".into(), text.to_owned()];
     let Ok(Invocation::Shell(shell)) = Invocation::from_argv(arguments.into()) else {
         return Err(Stop::Failed("a command is a text".into(), exit::USAGE));
@@ -74,8 +75,10 @@ pub fn run(text: &OsStr, caller: &Caller) -> Result<(Ending, Trial), Stop> {
                 journal.tell(journal.failed().or(outcome.unlogged));
                 let refused = stop::refused(&outcome, &prepared, &decide::text_of(&shell));
                 stop::report_outcome(&outcome, &refused, None);
-                trial.end(outcome.ending).map_err(failed("write down how it ended"))?;
-                Ok((outcome.ending, trial))
+                let changes = trial.changes();
+                let known = changes.as_deref().unwrap_or_default();
+                trial.end(outcome.ending, known).map_err(failed("write down how it ended"))?;
+                Ok((outcome.ending, trial, changes))
             }
         }
     };
@@ -151,6 +154,7 @@ fn tops(facts: &Facts, tmpdir: &Path) -> Vec<(PathBuf, bool)> {
     let mut tops: Vec<&Path> = writable().filter(own).filter(outermost).collect();
     tops.sort_unstable();
     tops.dedup();
+    tops.sort_by_key(|path| *path == tmpdir);
     tops.into_iter().map(|path| (path.to_path_buf(), path == tmpdir)).collect()
 }
 

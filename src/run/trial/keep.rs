@@ -8,7 +8,7 @@ use super::Trial;
 use super::changes::{Change, Kind, Pair, What};
 use crate::gatekeeper::Rules;
 use crate::gatekeeper::rules::Judgement;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,7 @@ pub struct Kept {
 pub fn keep(trial: &Trial, changes: &[&Change], rules: &Rules) -> Kept {
     let mut kept = Kept::default();
     let mut pairs: HashMap<usize, Result<Pair, String>> = HashMap::new();
+    let created = trial.created().unwrap_or_default();
     // Directories get their modes when all is in them.
     let mut later = Vec::new();
     for change in changes {
@@ -37,7 +38,7 @@ pub fn keep(trial: &Trial, changes: &[&Change], rules: &Rules) -> Kept {
         let pair = pairs.entry(change.top);
         let pair = pair.or_insert_with(|| trial.pair(change.top).map_err(|error| error.to_string()));
         let done = pair.as_ref().map_err(Clone::clone).and_then(|pair| {
-            let keeping = Keeping { trial, rules, pair, path: &path, born: &kept.born };
+            let keeping = Keeping { trial, rules, pair, path: &path, born: &kept.born, created: &created };
             keeping.one(change)
         });
         match done {
@@ -79,6 +80,7 @@ struct Keeping<'a> {
     pair: &'a Pair,
     path: &'a Path,
     born: &'a [PathBuf],
+    created: &'a HashSet<PathBuf>,
 }
 
 impl Keeping<'_> {
@@ -90,6 +92,9 @@ impl Keeping<'_> {
             What::Created(kind) => {
                 if self.pair.below.exists(name) {
                     return Err("something stands there by now".into());
+                }
+                if !self.created.contains(self.path) {
+                    return Err("it was taken away meanwhile by something else".into());
                 }
                 self.make(name, *kind, false)
             }

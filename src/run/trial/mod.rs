@@ -16,10 +16,12 @@ use crate::system::private;
 use nix::fcntl::{Flock, FlockArg, OFlag, open};
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,6 +32,8 @@ pub const NAME: &str = "try-";
 const DIGITS: usize = 8;
 /// What is known of a trial, in its directory.
 const RECORD: &str = "record.json";
+/// What it made that was not there, each ended by a NUL.
+const NEW: &str = "created";
 /// The longest record.
 const LONGEST: u64 = 1 << 20;
 
@@ -209,16 +213,33 @@ impl Trial {
         self.record.tops.iter().enumerate().map(one).collect()
     }
 
-    /// The command has ended, and nothing of it is left.
+    /// The command has ended, and nothing of it is left. What it changed is looked at again later: of what is new then, it must
+    /// be known whether it was new at the end, too.
     ///
     /// # Errors
     /// What writing it down gives.
-    pub fn end(&mut self, ending: Ending) -> io::Result<()> {
+    pub fn end(&mut self, ending: Ending, changes: &[Change]) -> io::Result<()> {
         for (number, _) in self.record.tops.iter().enumerate().filter(|(_, top)| top.scratch) {
             remove_tree(&self.directory.join(number.to_string()))?;
         }
+        let mut text = Vec::new();
+        for change in changes.iter().filter(|change| matches!(change.what, What::Created(_))) {
+            text.extend_from_slice(change.path(self).as_os_str().as_bytes());
+            text.push(0);
+        }
+        File::create(self.directory.join(NEW))?.write_all(&text)?;
         self.record.ended = Some(ending.parts());
         self.write()
+    }
+
+    /// What was new when the command ended.
+    ///
+    /// # Errors
+    /// What reading it gives.
+    pub fn created(&self) -> io::Result<HashSet<PathBuf>> {
+        let text = fs::read(self.directory.join(NEW))?;
+        let paths = text.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        Ok(paths.map(|path| PathBuf::from(OsStr::from_bytes(path))).collect())
     }
 
     /// Where the changes of a directory lie.
