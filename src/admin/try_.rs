@@ -272,8 +272,7 @@ fn asked(trial: Trial, changes: &[Change], caller: &Caller) -> Result<(), Stop> 
 fn key(terminal: &ControllingTerminal, question: &str, keys: &str) -> Option<char> {
     let taken = terminal.take().ok()?;
     taken.asks(question).ok()?;
-    loop {
-        let Input::Bytes(bytes) = taken.input() else { break };
+    while let Input::Bytes(bytes) = taken.input() {
         let pressed = bytes.first().map(|byte| char::from(*byte).to_ascii_lowercase());
         if let Some(pressed) = pressed.filter(|pressed| keys.contains(*pressed)) {
             let _ = taken.show(&format!("{pressed}\n"));

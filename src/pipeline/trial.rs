@@ -44,7 +44,7 @@ pub fn run(text: &OsStr, caller: &Caller) -> Result<(Ending, Trial, io::Result<V
     let mut once = || {
         let prepared = prepare::policy(caller)?;
         journal.follow(&prepared);
-        let mut prepared = trusting::before_first_command(prepared, caller, &mut journal)?;
+        let mut prepared = trusting::before_first_command(prepared, caller, &journal)?;
         tell_notices(&prepared);
         narrow(&mut prepared)?;
         let shell = shells::choose(shell.clone(), &prepared)?;
@@ -124,6 +124,10 @@ fn begin(text: &OsStr, prepared: &Prepared) -> Result<(Trial, Planned), Stop> {
         return Err(Stop::Failed(why.into(), exit::REFUSED));
     }
     let tops = tops(&facts, &prepared.places.tmpdir);
+    if tops.is_empty() {
+        let why = "nothing may be written here, so nothing can be tried; nothing was run";
+        return Err(Stop::Failed(why.into(), exit::REFUSED));
+    }
     let writable: Vec<PathBuf> = tops.iter().map(|(path, _)| path.clone()).collect();
     let place = place(prepared, &writable)?;
     let command = String::from_utf8_lossy(text.as_bytes());

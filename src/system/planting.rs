@@ -37,25 +37,30 @@ impl Beneath {
         fstatat(holder, last, AtFlags::AT_SYMLINK_NOFOLLOW)
     }
 
-    /// A regular file, for reading; one of this user's that nobody may read, too.
+    /// A regular file, for reading.
     ///
     /// # Errors
     /// What open(2) gives; an error for what is no regular file.
     pub fn open_file(&self, name: &Path) -> io::Result<File> {
-        let open = || self.at(name, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW);
-        let opened = match open() {
-            Err(Errno::EACCES) => {
-                let mode = self.look(name)?.st_mode & 0o7777;
-                let place = self.place(name)?;
+        let file = File::from(self.at(name, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW)?);
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    }
+
+    /// The same where all is this user's own: one that nobody may read is, for that moment.
+    ///
+    /// # Errors
+    /// As for [`Beneath::open_file`].
+    pub fn open_closed_file(&self, name: &Path) -> io::Result<File> {
+        match self.open_file(name) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let (mode, place) = (self.look(name)?.st_mode & 0o7777, self.place(name)?);
                 host::set_mode_of(&place, mode | 0o400)?;
-                let opened = open();
+                let opened = self.open_file(name);
                 host::set_mode_of(&place, mode)?;
                 opened
             }
             opened => opened,
-        };
-        let file = File::from(opened?);
-        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+        }
     }
 
     /// The first byte of an extended attribute.

@@ -195,7 +195,7 @@ fn altered(pair: &Pair, name: &Path, kind: Kind, below: &FileStat, above: &FileS
 
 fn is_same(pair: &Pair, name: &Path) -> io::Result<bool> {
     const PIECE: u64 = 1 << 16;
-    let (mut below, mut above) = (pair.below.open_file(name)?, pair.above.open_file(name)?);
+    let (mut below, mut above) = (pair.below.open_file(name)?, pair.above.open_closed_file(name)?);
     loop {
         let (mut one, mut other) = (Vec::new(), Vec::new());
         below.by_ref().take(PIECE).read_to_end(&mut one)?;

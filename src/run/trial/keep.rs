@@ -131,7 +131,7 @@ impl Keeping<'_> {
         let like = above.look(name).map_err(said)?;
         match kind {
             Kind::File => {
-                let mut content = above.open_file(name).map_err(said)?;
+                let mut content = above.open_closed_file(name).map_err(said)?;
                 below.put_file(name, &mut content, &like, replace).map_err(said)?;
             }
             Kind::Directory => {
