@@ -21,6 +21,9 @@ use std::path::{Path, PathBuf};
 /// Changes that are listed one by one on a person's way to the question.
 const SHOWN: usize = 200;
 
+/// Ends whatever sequence the command has left open on the terminal, which would swallow the list; plain letters.
+const CLEAN: &str = "\x18\x1b\\\x1b[0m\x1b(B\x0f\r";
+
 /// Does what is wanted; the status is the command's where one ran.
 ///
 /// # Errors
@@ -94,8 +97,10 @@ fn shown(path: &Path) -> String {
 }
 
 fn take(name: &str, caller: &Caller) -> Result<Trial, Stop> {
-    let place = spine::place_of(caller)?;
-    let taken = Trial::take(&place, name);
+    let places = spine::places(caller);
+    let place = places.iter().find(|place| trial::names(place).iter().any(|there| there == name));
+    let taken =
+        place.map_or_else(|| Err(std::io::ErrorKind::NotFound.into()), |place| Trial::take(place, name));
     taken.map_err(|error| {
         failed(format!("cannot take {name}: {error}; 'sbshctl try --list' shows what there is"))
     })
@@ -136,9 +141,11 @@ fn is_way(change: &Change, path: &Path, meant: &Path) -> bool {
 }
 
 fn list(caller: &Caller) -> Result<i32, Stop> {
-    let place = spine::place_of(caller)?;
     let mut text = String::new();
-    for name in trial::names(&place) {
+    let places = spine::places(caller).into_iter();
+    let all =
+        places.flat_map(|place| trial::names(&place).into_iter().map(move |name| (place.clone(), name)));
+    for (place, name) in all {
         let line = match trial::record(&place, &name) {
             Ok(record) => {
                 let end = match record.ended {
@@ -190,6 +197,10 @@ fn afterwards(
     if changes.is_empty() {
         report::notice("the command changed nothing");
         return removed(trial);
+    }
+    let dumb = caller.variable("TERM").is_none_or(|term| term == "dumb");
+    if std::io::stderr().is_terminal() && !dumb {
+        report::lines(CLEAN);
     }
     report::notice(&format!(
         "the command changed {}, so far only for itself",

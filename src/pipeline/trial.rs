@@ -187,11 +187,8 @@ fn unable(stop: Stop) -> Stop {
 }
 
 /// Where trials lie, for what asks about them.
-///
-/// # Errors
-/// There is no such place.
-pub fn place_of(caller: &Caller) -> Result<PathBuf, Stop> {
-    trial::place(caller.locations().state_dir.as_deref(), &[]).map_err(|why| Stop::Failed(why, exit::REFUSED))
+pub fn places(caller: &Caller) -> Vec<PathBuf> {
+    trial::places(caller.locations().state_dir.as_deref())
 }
 
 /// What came of keeping changes.

@@ -53,8 +53,8 @@ fn attempt(world: &World, words: &[&str]) -> Ran {
 
 /// The trials that lie there.
 fn lying(world: &World) -> Vec<String> {
-    let ran = attempt(world, &["--list"]);
-    ran.stdout.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect()
+    let entries = fs::read_dir(tries(world)).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 /// Runs a command whose changes then lie there; its trial.
@@ -401,9 +401,29 @@ fn what_others_changed_meanwhile_is_left_to_them() {
         assert!(world.project.join("tree/a").exists() && world.project.join("fine").exists(), "{ran:?}");
         let told = ran.stderr.contains("changed meanwhile") && ran.stderr.contains("taken away meanwhile");
         assert!(told && !world.project.join("gone").exists(), "{ran:?}");
-        assert_eq!(lying(world), [name.clone()]);
+        assert_eq!(lying(world), std::slice::from_ref(&name));
         assert_eq!(attempt(world, &["--drop", &name]).status, Some(0));
         nothing_is_left(world);
+    });
+}
+
+#[test]
+fn changes_lie_elsewhere_where_the_home_directory_is_tried() {
+    each(|world| {
+        let control = |words: &[&str]| -> Ran {
+            let mut command = world.command(world.bin("sbshctl"));
+            command.arg("try").args(words).env("SBSH_ROOT", &world.home).current_dir(&world.home);
+            command.env("PWD", &world.home).output().unwrap().into()
+        };
+        let ran = control(&["--", "echo x > made; echo x > .bashrc; ls .local/state/sbsh/tries"]);
+        let name = ran.stderr.split_once("lie in ").map(|(_, rest)| rest[..12].to_owned()).unwrap();
+        assert!(!world.home.join("made").exists() && lying(world).is_empty(), "{ran:?}");
+        let listed = control(&["--list"]).stdout;
+        assert!(listed.contains(&name) && listed.contains("echo x > made"), "{listed}");
+        let ran = control(&["--keep", &name]);
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        assert!(world.home.join("made").exists() && !world.home.join(".bashrc").exists(), "{ran:?}");
+        assert!(!control(&["--list"]).stdout.contains(&name));
     });
 }
 

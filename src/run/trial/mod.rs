@@ -114,6 +114,14 @@ pub fn place(state: Option<&Path>, writable: &[PathBuf]) -> Result<PathBuf, Stri
     Err(format!("there is no place for the changes: {}", reasons.join("; ")))
 }
 
+/// All places where trials may lie.
+pub fn places(state: Option<&Path>) -> Vec<PathBuf> {
+    let user = nix::unistd::geteuid().as_raw();
+    let places = state.map(Path::to_path_buf).into_iter().chain(private::of_user(user));
+    let places = places.map(|base| base.join("tries"));
+    places.filter(|place| private::is_private(place, user, 0o700)).collect()
+}
+
 /// The names of those that lie there.
 pub fn names(place: &Path) -> Vec<String> {
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
