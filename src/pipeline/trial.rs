@@ -112,6 +112,8 @@ fn narrow(prepared: &mut Prepared) -> Result<(), Stop> {
 
 /// What may be written, in layers.
 fn begin(text: &OsStr, prepared: &Prepared) -> Result<(Trial, Planned), Stop> {
+    // Before it is looked what there is to be hidden: the layers lie there. Whether they may is known later.
+    let _ = trial::place(prepared.locations.state_dir.as_deref(), &[]);
     let mut files = prepared.policy.files.clone();
     let mut facts = facts::read(&files, std::slice::from_ref(&prepared.places.tmpdir))
         .map_err(|error| Stop::Failed(error.to_string(), exit::REFUSED))?;

@@ -408,6 +408,37 @@ fn what_others_changed_meanwhile_is_left_to_them() {
 }
 
 #[test]
+fn what_settings_deny_is_denied_through_the_layer_too() {
+    each(|world| {
+        let at = |name: &str| world.project.join(name);
+        for name in ["secret/key", "fixed/file", "hidden", "fine"] {
+            world.write(&at(name), "mine\n");
+        }
+        world.write(&world.home.join(".ssh/id_x"), "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret\n");
+        world.user_settings(&format!(
+            r#"{{"sandbox":{{"filesystem":{{"denyRead":["{0}/secret","{0}/hidden"],"denyWrite":["{0}/fixed","{0}/later"]}}}}}}"#,
+            world.project.display()
+        ));
+        let before = tree(world, &world.project);
+        let text = "cat secret/key hidden ~/.ssh/id_x; ls ~/.local/state/sbsh; echo x > secret/new; echo x > hidden; \
+            echo x > fixed/file; rm -rf fixed; mv secret aside; mv fixed aside; rmdir aside; echo x > later; rm -f hidden; cat fine";
+        let ran = attempt(world, &["--keep", "--", text]);
+        assert_eq!(ran.stdout, "mine\n", "{ran:?}");
+        assert_eq!(tree(world, &world.project), before, "{ran:?}");
+        // Nor is it kept where settings came later.
+        world.user_settings("{}");
+        let name = left(world, "echo x > later; echo x > other; rm -r fixed");
+        world.user_settings(&format!(
+            r#"{{"sandbox":{{"filesystem":{{"denyWrite":["{0}/fixed/file","{0}/later"]}}}}}}"#,
+            world.project.display()
+        ));
+        let ran = attempt(world, &["--keep", &name]);
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        assert!(at("fixed/file").exists() && at("other").exists() && !at("later").exists(), "{ran:?}");
+    });
+}
+
+#[test]
 fn changes_lie_elsewhere_where_the_home_directory_is_tried() {
     each(|world| {
         let control = |words: &[&str]| -> Ran {
