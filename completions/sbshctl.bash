@@ -3,7 +3,7 @@ _sbshctl() {
   local word=${COMP_WORDS[COMP_CWORD]} words
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words='explain status doctor trust agent approve pending allow deny ask exclude preset lint review log sandbox help --help --version'
+    words='explain status doctor trust agent try approve pending allow deny ask exclude preset lint review log sandbox help --help --version'
   else
     case ${COMP_WORDS[1]} in
       explain) words='--json --command --help' ;;
@@ -11,6 +11,7 @@ _sbshctl() {
       doctor) words='--json --fix --help' ;;
       trust) words='--show --yes --list --revoke --help' ;;
       agent) words='--root --print-env --account-shell --help' ;;
+      try) words='--diff --keep --drop --list --show --help' ;;
       approve) words='--help' ;;
       pending) words='--json --clear --help' ;;
       allow) words='domain write read socket command credential-file credential-env --project --shared --user --remove --dry-run --force --help' ;;
@@ -22,7 +23,7 @@ _sbshctl() {
       review) words='--json --days --yes --dry-run --help' ;;
       log) words='--json --follow --event --lines --verify --help' ;;
       sandbox) words='mode allow deny ask exclude log why off-for-one status help --help' ;;
-      help) words='explain status doctor trust agent approve pending allow deny ask exclude preset lint review log sandbox help' ;;
+      help) words='explain status doctor trust agent try approve pending allow deny ask exclude preset lint review log sandbox help' ;;
       *) return ;;
     esac
   fi

@@ -7,6 +7,7 @@ if (( CURRENT == 2 )); then
     'doctor:Check what can be enforced on this machine, and what is missing'
     'trust:Let this project'\''s settings files widen the sandbox'
     'agent:Start an agent so that the commands it runs are confined, and make sure that they are'
+    'try:Run a command whose changes to files are kept apart, and then keep or drop them'
     'approve:Answer the questions of all running commands in this terminal'
     'pending:List the hosts that were refused because nobody could be asked'
     'allow:Allow a host, a path, a Unix socket, a command or a credential, from now on'
@@ -33,6 +34,7 @@ case $verb in
   doctor) _arguments '--json[Print one JSON object for programs instead of text.]' '--fix[First put right what needs no decision\: the modes of sbsh'\''s own directories and files.]' '--help[Show help.]' ;;
   trust) _arguments '--show[Show what trusting would widen; change nothing.]' '--yes[Trust without asking.]' '--list[List the files that are trusted.]' '--revoke[Withdraw the trust of a settings file or of all files of a project.]:path:_default' '--help[Show help.]' ;;
   agent) _arguments '--root[The working root of its commands; the agent starts there, unless it does below it.]:dir:_default' '--print-env[Print the environment for a shell to evaluate; start nothing.]' '--account-shell[For an agent that sbsh does not know\: show it sbsh as the account'\''s login shell, too.]' '*::command:_normal' '--help[Show help.]' ;;
+  try) _arguments '--diff[Show what changed in text files, too.]' '--keep[Keep the changes without asking; before a name, those of that one, all or below the paths that follow.]' '--drop[Drop the changes without asking; before a name, those of that one.]' '--list[List what lies there, neither kept nor dropped.]' '--show[Show the changes of the one that is named.]' '*::command:_normal' '--help[Show help.]' ;;
   approve) _arguments '--help[Show help.]' ;;
   pending) _arguments '--json[Print one JSON object for programs instead of text.]' '--clear[Empty the list; this allows nothing.]' '--help[Show help.]' ;;
   allow) _arguments '--project[In this project only; an error where there is none.]' '--shared[In the settings that the project shares, .claude/settings.json.]' '--user[In all projects of this user.]' '--remove[Take the entry out of its list again.]' '--dry-run[Show the difference; write nothing.]' '--force[Write it though it is dangerously broad.]' '1:what:(domain write read socket command credential-file credential-env)' '2:which:_files' '--help[Show help.]' ;;
@@ -44,5 +46,5 @@ case $verb in
   review) _arguments '--json[Print one JSON object for programs instead of text.]' '--days[How far to look back, 30 unless told.]:number:_default' '--yes[Take back everything unused without asking.]' '--dry-run[Show what would be taken back; change nothing.]' '--help[Show help.]' ;;
   log) _arguments '--json[Print the entries as they are, one JSON object a line.]' '--follow[Go on as entries come.]' '--event[Only these\: command, start, decision, outside, violation, socket, connection, gatekeeper, trust, settings or log.]:event:_default' '--lines[How many of the last entries, 20 unless told.]:number:_default' '--verify[Check the numbers and hashes of all entries instead.]' '--help[Show help.]' ;;
   sandbox) _arguments '1:word:(mode allow deny ask exclude log why off-for-one status help)' '--help[Show help.]' ;;
-  help) _arguments '1:verb:(explain status doctor trust agent approve pending allow deny ask exclude preset lint review log sandbox help)' '--help[Show help.]' ;;
+  help) _arguments '1:verb:(explain status doctor trust agent try approve pending allow deny ask exclude preset lint review log sandbox help)' '--help[Show help.]' ;;
 esac

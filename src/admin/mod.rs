@@ -29,6 +29,8 @@ pub mod sandbox;
 pub mod status;
 pub mod trust;
 #[cfg(target_os = "linux")]
+mod try_;
+#[cfg(target_os = "linux")]
 pub mod welcome;
 
 use crate::caller::Caller;
@@ -69,6 +71,8 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         #[cfg(target_os = "linux")]
         AdminCommand::Agent(start) => agent::run(&start, caller),
         #[cfg(target_os = "linux")]
+        AdminCommand::Try(wanted) => try_::run(wanted, caller),
+        #[cfg(target_os = "linux")]
         AdminCommand::Approve => approve::run(caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Pending { json, clear } => pending::run(json, clear, caller),
@@ -88,6 +92,7 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         AdminCommand::Explain { .. }
         | AdminCommand::Doctor { .. }
         | AdminCommand::Agent(_)
+        | AdminCommand::Try(_)
         | AdminCommand::Approve
         | AdminCommand::Pending { .. }
         | AdminCommand::Log(_)

@@ -4,8 +4,9 @@ use super::UsageError;
 use super::agent::{self, AgentStart};
 use super::preset::{self, Presets};
 use super::table::{self, OptionRow, VerbRow};
+use super::try_::{self, Try};
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// What sbshctl was asked to do.
@@ -58,6 +59,8 @@ pub enum AdminCommand {
     Sandbox(Vec<String>),
     /// An agent whose commands are confined.
     Agent(AgentStart),
+    /// A command whose changes are kept apart, or what became of one.
+    Try(Try),
     /// Help, on a verb of [`table::VERBS`] or on all.
     Help(Option<&'static str>),
     /// The version.
@@ -288,6 +291,7 @@ fn command(row: &'static VerbRow, given: Given) -> Result<AdminCommand, UsageErr
         "review" => review(row, &given).map(AdminCommand::Review),
         "log" => log(row, &given).map(AdminCommand::Log),
         "agent" => agent::start(given).map(AdminCommand::Agent).map_err(|why| wrong(Some(row), why)),
+        "try" => try_::read(given).map(AdminCommand::Try).map_err(|why| wrong(Some(row), why)),
         "sandbox" => {
             let text = |word: OsString| word.into_string().map_err(|_| wrong(Some(row), "a word is no text"));
             given.operands.into_iter().map(text).collect::<Result<_, _>>().map(AdminCommand::Sandbox)
@@ -312,14 +316,7 @@ fn explained(row: &'static VerbRow, given: &Given) -> Result<OsString, UsageErro
         (Some(text), []) => Ok(text.clone()),
         (Some(_), _) => Err(wrong(Some(row), "give the command by --command or as operands, not both")),
         (None, []) => Err(wrong(Some(row), "no command given")),
-        (None, [text]) => Ok(text.clone()),
-        (None, words) => {
-            let words = words.iter().map(|word| word.as_bytes());
-            match shlex::bytes::try_join(words) {
-                Ok(joined) => Ok(OsString::from_vec(joined)),
-                Err(_) => Err(wrong(Some(row), "a word of the command contains a NUL byte")),
-            }
-        }
+        (None, words) => try_::joined(words).map_err(|why| wrong(Some(row), why)),
     }
 }
 

@@ -15,6 +15,7 @@ mod preset;
 pub mod render;
 pub mod shell;
 pub mod table;
+mod try_;
 mod zsh;
 
 use std::ffi::{OsStr, OsString};
@@ -25,6 +26,7 @@ pub use agent::AgentStart;
 pub use inner::InnerShell;
 pub use preset::Presets;
 pub use shell::{CommandInput, ShellInvocation};
+pub use try_::{Afterwards, Try};
 
 /// sbsh's own version, as `--version` prints it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -131,6 +131,29 @@ const CHANGING: &[OptionRow] = &[
     OptionRow { long: "force", short: None, value: None, about: "Write it though it is dangerously broad." },
 ];
 
+const TRYING: &[OptionRow] = &[
+    OptionRow { long: "diff", short: None, value: None, about: "Show what changed in text files, too." },
+    OptionRow {
+        long: "keep",
+        short: None,
+        value: None,
+        about: "Keep the changes without asking; before a name, those of that one, all or below the paths that follow.",
+    },
+    OptionRow {
+        long: "drop",
+        short: None,
+        value: None,
+        about: "Drop the changes without asking; before a name, those of that one.",
+    },
+    OptionRow {
+        long: "list",
+        short: None,
+        value: None,
+        about: "List what lies there, neither kept nor dropped.",
+    },
+    OptionRow { long: "show", short: None, value: None, about: "Show the changes of the one that is named." },
+];
+
 /// Every verb, in the order of the help text.
 pub const VERBS: &[VerbRow] = &[
     VerbRow {
@@ -221,6 +244,18 @@ pub const VERBS: &[VerbRow] = &[
                 about: "For an agent that sbsh does not know: show it sbsh as the account's login shell, too.",
             },
         ],
+    },
+    VerbRow {
+        name: "try",
+        operands: "[--] COMMAND...",
+        about: "Run a command whose changes to files are kept apart, and then keep or drop them",
+        details: "Runs the command confined as ever, but on overlays of all that it may write: it sees its changes, nobody else \
+                  does. Then the changes are listed, and a person at the terminal keeps them, drops them or picks some. Without \
+                  a terminal they lie there until 'sbshctl try --keep NAME [PATH...]' or '--drop NAME'. Protected names are \
+                  never written, and what others changed meanwhile is left alone. Nobody is asked to let the command write \
+                  elsewhere, and nothing of it runs outside. What it sends over the network cannot be taken back. The status is the \
+                  command's. Needs overlayfs for ordinary users (Linux 5.11). Works only outside the sandbox.",
+        options: TRYING,
     },
     VerbRow {
         name: "approve",

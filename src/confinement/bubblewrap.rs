@@ -130,6 +130,7 @@ mod tests {
                 kept: "/dev/k/x".into(),
                 by: "/bin/sbsh".into(),
             }],
+            layers: Vec::new(),
         };
         let start = Start { marker_content: 9, network_is_made: false };
         let words: Vec<String> = arguments(&plan(&places), &fittings, start)

@@ -22,6 +22,8 @@ pub struct Fittings {
     pub terminal: Option<PathBuf>,
     /// Programs in whose place stands something else: the file, where it is kept itself, and what stands there.
     pub covers: Vec<Cover>,
+    /// Directories whose changes go elsewhere; only our own builder makes them.
+    pub layers: Vec<Layer>,
 }
 
 /// A program in whose place another one stands.
@@ -33,4 +35,15 @@ pub struct Cover {
     pub kept: PathBuf,
     /// What stands in its place.
     pub by: PathBuf,
+}
+
+/// A directory that a command sees as it is and changes only in a layer above it (overlayfs).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// The directory.
+    pub at: PathBuf,
+    /// Where its changes go.
+    pub upper: PathBuf,
+    /// What the file system needs beside that, on the same one.
+    pub work: PathBuf,
 }

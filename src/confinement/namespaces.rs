@@ -3,7 +3,7 @@
 //! Owns their order, which is that of `bubblewrap`, and the bytes in which they go to the process that does them
 //! (`run::builder`). The two lists must lead to the same boundary; the policy property test holds both to it.
 
-use super::fittings::Fittings;
+use super::fittings::{Fittings, Layer};
 use super::plan::{Mount, Plan};
 use crate::policy::Access;
 use std::ffi::OsStr;
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 /// One step of the builder's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// A layer over a directory, before anything is taken or shown: what later steps show of it is seen through the layer.
+    Layer(Layer),
     /// All that there is: read-only, but for what a later step shows otherwise.
     ReadOnly,
     /// A `/dev` of the sandbox's own.
@@ -44,6 +46,9 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Step::Layer(layer) => {
+                write!(f, "{} under a layer in {}", layer.at.display(), layer.upper.display())
+            }
             Step::ReadOnly => write!(f, "/ read-only"),
             Step::Devices => write!(f, "own /dev"),
             Step::Terminal(path) => write!(f, "{} as /dev/console", path.display()),
@@ -66,7 +71,7 @@ impl fmt::Display for Step {
 /// The steps for a plan.
 pub fn steps(plan: &Plan, fittings: &Fittings) -> Vec<Step> {
     let show = |from: &Path, at: &Path, writable| Step::Show { from: from.into(), at: at.into(), writable };
-    let mut all = Vec::new();
+    let mut all: Vec<Step> = fittings.layers.iter().cloned().map(Step::Layer).collect();
     if plan.root_access != Access::Write {
         all.push(Step::ReadOnly);
     }
@@ -99,6 +104,7 @@ pub fn as_bytes(steps: &[Step]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for step in steps {
         let (letter, paths): (u8, &[&Path]) = match step {
+            Step::Layer(Layer { at, upper, work }) => (b'l', &[at, upper, work]),
             Step::ReadOnly => (b'r', &[]),
             Step::Devices => (b'd', &[]),
             Step::Terminal(path) => (b't', &[path]),
@@ -134,6 +140,7 @@ pub fn from_bytes(mut bytes: &[u8]) -> Option<Vec<Step>> {
         };
         steps.push(match letter {
             END => return bytes.is_empty().then_some(steps),
+            b'l' => Step::Layer(Layer { at: path()?, upper: path()?, work: path()? }),
             b'r' => Step::ReadOnly,
             b'd' => Step::Devices,
             b't' => Step::Terminal(path()?),
@@ -176,6 +183,7 @@ mod tests {
                 kept: "/dev/k/x".into(),
                 by: "/bin/sbsh".into(),
             }],
+            layers: vec![Layer { at: "/w".into(), upper: "/s/u".into(), work: "/s/k".into() }],
         };
         steps(&plan(&places), &fittings)
     }
@@ -185,7 +193,7 @@ mod tests {
         let text = String::from_utf8(as_bytes(&small_project())).unwrap().replace('\0', " ");
         assert_eq!(
             text,
-            "rdt/dev/pts/4 mR/usr/bin/x /dev/k/x s/dev pR/proc/sys /proc/sys R/b/d /etc/ssh/ssh_config.d \
+            "l/w /s/u /s/k rdt/dev/pts/4 mR/usr/bin/x /dev/k/x s/dev pR/proc/sys /proc/sys R/b/d /etc/ssh/ssh_config.d \
              R/b/f /home/u/.netrc R/b/d /home/u/.ssh h/v a/v/a R/v/a/open /v/a/open W/w /w W/w/.git /w/.git \
              R/w/.git/config /w/.git/config s/v R/bin/sbsh /usr/bin/x ."
         );

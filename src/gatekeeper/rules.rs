@@ -65,6 +65,8 @@ pub struct Rules {
     allowed: Option<Vec<Allowed>>,
     /// Settings open something of the host's loopback.
     loopback: bool,
+    /// Nothing is made here, whatever allows it.
+    layered: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -146,6 +148,17 @@ impl Rules {
     #[must_use]
     pub fn above(self, allowed: Option<&[Allowed]>) -> Rules {
         Rules { allowed: allowed.map(<[Allowed]>::to_vec), ..self }
+    }
+
+    /// With changes that go to layers: what would be made here would not, and nobody is asked.
+    #[must_use]
+    pub fn layered(self, layered: bool) -> Rules {
+        Rules { layered, ..self }
+    }
+
+    /// Whether changes go to layers.
+    pub fn is_layered(&self) -> bool {
+        self.layered
     }
 
     /// Whether settings open something of the host's loopback.

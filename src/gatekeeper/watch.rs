@@ -248,6 +248,9 @@ impl<'a> Gatekeeper<'a> {
                 }
             }
         }
+        if made_here && self.rules.is_layered() {
+            return Some(Reply::Fail(Errno::EROFS));
+        }
         if made_here && apart {
             return Some(Reply::Fail(Errno::EXDEV));
         }

@@ -153,6 +153,11 @@ impl Early {
         Early { waiting: Waiting::start(likely(), &closed, network).ok(), closed }
     }
 
+    /// Starts nothing before it is known what.
+    pub fn later(closed: Vec<i32>) -> Early {
+        Early { waiting: None, closed }
+    }
+
     /// Has a network made for what will be started later, if that is likely to be of use.
     pub fn network() -> Option<Errand> {
         Some(likely())

@@ -15,7 +15,7 @@ use crate::broker::{Desk, shim};
 use crate::caller::{Caller, SESSION};
 use crate::confinement::bubblewrap::{self, Start};
 use crate::confinement::facts::{self, Facts};
-use crate::confinement::fittings::{Cover, Fittings};
+use crate::confinement::fittings::{Cover, Fittings, Layer};
 use crate::confinement::plan::Mount;
 use crate::confinement::seccomp::{self, Watched};
 use crate::confinement::{Mechanism, Plan, landlock, namespaces, plan};
@@ -61,6 +61,8 @@ pub struct Planned {
     pub covers: Covers,
     /// There is no `/proc` of the sandbox's own, by `enableWeakerNestedSandbox`.
     pub weaker: bool,
+    /// Where its changes go, if not where they are made.
+    pub layers: Vec<Layer>,
 }
 
 /// Plans the boundary for one command. `wanted` are files that its agent writes, `allowed` what a person granted; `early` is what
@@ -113,6 +115,7 @@ pub fn plan(
         files,
         covers,
         weaker,
+        layers: Vec::new(),
     })
 }
 
@@ -154,6 +157,7 @@ pub fn fittings(planned: &Planned, prepared: &Prepared, terminal: Option<PathBuf
         misread: facts::misread_inside(),
         terminal,
         covers: covers(planned, prepared),
+        layers: planned.layers.clone(),
     }
 }
 
@@ -227,7 +231,7 @@ pub fn run(
             policy.audit.syslog.origin
         ));
     }
-    let inherited = inherited::vet(&policy.files, &waiting)?;
+    let inherited = inherited::vet(&policy.files, &planned.layers, &waiting)?;
     if shell.is_interactive() {
         Terminal::await_foreground();
     }
@@ -299,12 +303,13 @@ pub fn run(
     let questions = Tally::new().map_err(RunError::system("share a number"))?;
     let speaker =
         Box::new(AtTerminal { outside: Vec::new(), questions, prepared, caller, command: &command, session });
+    let layered = !planned.layers.is_empty();
     let (places, guards, files) = (planned.facts.places, planned.plan.guards.clone(), planned.files);
     let repositories = planned.facts.repositories.clone();
     let held_by = domain.as_ref().map(|domain| domain.allowed.as_slice());
     let rules = Box::new(|| {
         let rules = Rules::new(&places, &guards, &files, &policy.network, own_sockets(prepared));
-        rules.knowing(repositories.iter().cloned()).above(held_by)
+        rules.knowing(repositories.iter().cloned()).above(held_by).layered(layered)
     });
     let watch = Watch {
         guards: planned.plan.guards,
@@ -316,6 +321,7 @@ pub fn run(
         state: prepared.locations.state_dir.clone(),
         begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         quarantine: quarantine(prepared),
+        layered,
     };
     let beyond: Box<Beyond<'_>> =
         Box::new(|asked, reply| desk::ask_beyond(asked, caller, &command, prepared, reply));
@@ -324,7 +330,7 @@ pub fn run(
     let keeping = Keeping { rules, beyond, log, ended };
     let excluded = ExcludedDesk { prepared, caller, command: &command, covers: planned.covers, questions };
     let desk = Box::new(|front: &UnixStream, serve: &mut dyn FnMut(&dyn Desk)| serve(&excluded.with(front)));
-    let launch = Launch { waiting, boundary, connected, watch, keeping, line, speaker, desk };
+    let launch = Launch { waiting, boundary, connected, watch, keeping, line, speaker, desk, layered };
     Ok(front::run(launch)?)
 }
 
@@ -381,7 +387,9 @@ fn held(planned: &Planned, prepared: &Prepared) -> Result<Vec<Held>, RunError> {
                 error.desc()
             ),
         };
-        inside::look(path).map(|place| place.identity).map_err(changed)
+        // What is seen through a layer is another file system's.
+        let is_layered = planned.layers.iter().any(|layer| path.starts_with(&layer.at));
+        inside::look(path).map(|place| (!is_layered).then_some(place.identity)).map_err(changed)
     };
     let above = |path: &Path| {
         plan.mounts.iter().any(|mount| matches!(mount, Mount::Writable(top) if path.starts_with(top)))
@@ -389,9 +397,9 @@ fn held(planned: &Planned, prepared: &Prepared) -> Result<Vec<Held>, RunError> {
     let mut all = Vec::new();
     for mount in &plan.mounts {
         let (path, shows) = match mount {
-            Mount::Writable(path) | Mount::ReadOnly(path) => (path, Some(look(path)?)),
-            Mount::HiddenDirectory(path) => (path, Some(look(&prepared.places.blind_directory)?)),
-            Mount::HiddenFile(path) => (path, Some(look(&prepared.places.blind_file)?)),
+            Mount::Writable(path) | Mount::ReadOnly(path) => (path, look(path)?),
+            Mount::HiddenDirectory(path) => (path, look(&prepared.places.blind_directory)?),
+            Mount::HiddenFile(path) => (path, look(&prepared.places.blind_file)?),
             Mount::Hollow(path) => (path, None),
             Mount::Passage(_) | Mount::Seal(_) => continue,
         };
@@ -400,7 +408,8 @@ fn held(planned: &Planned, prepared: &Prepared) -> Result<Vec<Held>, RunError> {
     Ok(all)
 }
 
-fn quarantine(prepared: &Prepared) -> PathBuf {
+/// Where the sweep puts what it takes away.
+pub fn quarantine(prepared: &Prepared) -> PathBuf {
     match &prepared.locations.state_dir {
         Some(state) => state.join("quarantine"),
         None => prepared.places.tmpdir.with_file_name("quarantine"),

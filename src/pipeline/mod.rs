@@ -51,6 +51,8 @@ pub mod shells;
 #[cfg(target_os = "linux")]
 pub mod speaker;
 mod stop;
+#[cfg(target_os = "linux")]
+pub mod trial;
 pub mod trusting;
 #[cfg(target_os = "linux")]
 mod watched;

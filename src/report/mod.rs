@@ -54,6 +54,11 @@ pub fn answer(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// A longer answer, of lines that are escaped already, where stdout is the command's own.
+pub fn lines(text: &str) {
+    print(text);
+}
+
 /// One write to stderr; there is nobody to tell if it fails (std takes a closed stderr for a sink).
 fn print(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

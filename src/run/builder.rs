@@ -9,6 +9,7 @@
 //! working directory is left), and nothing inside can undo a mount, because nothing inside ever has a capability.
 
 use super::first;
+use crate::confinement::fittings::Layer;
 use crate::confinement::namespaces::{Step, from_bytes};
 use crate::exit;
 use crate::network::setup;
@@ -160,6 +161,11 @@ impl Before {
     }
 
     fn go(self, steps: &[Step]) -> Result<(), String> {
+        for step in steps {
+            if let Step::Layer(layer) = step {
+                lay(layer).map_err(why_at("lay an overlay over", &layer.at))?;
+            }
+        }
         let sources = steps.iter().map(source).collect::<Result<Vec<_>, _>>()?;
         for (number, (step, shown)) in steps.iter().zip(sources).enumerate() {
             self.do_one(step, shown, steps.get(..number).unwrap_or_default())?;
@@ -169,6 +175,8 @@ impl Before {
 
     fn do_one(&self, step: &Step, shown: Option<(Tree, Kind)>, done: &[Step]) -> Result<(), String> {
         match step {
+            // It was laid before.
+            Step::Layer(_) => Ok(()),
             Step::ReadOnly => mounts::limit_all(Limits::READ_ONLY).map_err(why("make / read-only")),
             Step::Devices => self.devices(),
             Step::Terminal(path) => match self.terminals.iter().find(|(found, _)| found == path) {
@@ -221,6 +229,13 @@ fn device_directory() -> nix::Result<Tree> {
         mkdirat(&top, *name, Mode::from_bits_truncate(0o755))?;
     }
     Ok(top)
+}
+
+/// Has all changes of a directory go elsewhere.
+fn lay(layer: &Layer) -> nix::Result<()> {
+    let place = |path: &Path| mounts::place(path, Links::Refused);
+    let (at, upper, work) = (place(&layer.at)?, place(&layer.upper)?, place(&layer.work)?);
+    Tree::layered(at.as_fd(), upper.as_fd(), work.as_fd(), ALWAYS)?.attach(at.as_fd())
 }
 
 /// A file system of the sandbox's own.

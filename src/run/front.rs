@@ -47,6 +47,8 @@ pub struct Launch<'a> {
     pub speaker: Box<dyn Speaker + 'a>,
     /// Judges what shims inside want to run outside.
     pub desk: Box<WithDesk<'a>>,
+    /// Its changes go to layers: nothing runs outside for it, and nothing of it goes on when it has ended.
+    pub layered: bool,
 }
 
 /// What the first process inside is told, and the gateway-to-be with its end of the line.
@@ -57,7 +59,7 @@ pub type Connected<'a> = Box<dyn FnOnce(Result<Entrances, String>) -> (Record, N
 /// # Errors
 /// [`RunError`]; then nothing of the command ran.
 pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
-    let Launch { waiting, boundary, connected, watch, keeping, line, speaker, desk } = launch;
+    let Launch { waiting, boundary, connected, watch, keeping, line, speaker, desk, layered } = launch;
     // All that may fail comes before it begins.
     let (calls, far) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
     let arrivals = Arrivals::new().map_err(RunError::system("make a signal descriptor"))?;
@@ -76,7 +78,8 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
     let alive = ends.alive.try_clone().ok();
     let given =
         if unborn.is_some() { record.environment.clone() } else { std::mem::take(&mut record.environment) };
-    let counter = Counter { listener: network.entrances.broker.take(), alive, given, desk };
+    let listener = network.entrances.broker.take().filter(|_| !layered);
+    let counter = Counter { listener, alive, given, desk };
     let house = House {
         watch: &watch,
         alive: &ends.alive,
@@ -115,6 +118,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
         hangup: Hangup::default(),
         signals,
         ended,
+        layered,
     };
     front.attend(caretaker, complaints)
 }
@@ -154,6 +158,7 @@ struct Front<'a> {
     signals: CallerSignals,
     /// Writes down how the run ended, where no caretaker does.
     ended: WriteDown<'a>,
+    layered: bool,
 }
 
 impl Front<'_> {
@@ -209,6 +214,11 @@ impl Front<'_> {
                             let _ = channel::send_order(&self.channel, Order::Signal(signal));
                         }
                     }
+                    if self.layered {
+                        // The first process inside; with it goes all that could still change something.
+                        self.built_by.iter().for_each(|first| signals::send(*first, libc::SIGKILL));
+                    }
+                    let jobs = jobs && !self.layered;
                     return Ok(self.finish(ending, jobs, &positions, caretaker));
                 }
                 Ok(Some(News::Failed(cause))) => {

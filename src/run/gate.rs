@@ -98,7 +98,7 @@ impl<'a> Gate<'a> {
         let pair = move || if first.is_some() { sockets::packet_pair() } else { entrances.pair() };
         let door = entrances.mediated.as_ref().map(|mediated| &mediated.door);
         let own = Own { diag: descriptors.next(), pair: Box::new(pair), first, door };
-        self.keeper = Some(Gatekeeper::new(calls, own, self.rules, true, tell));
+        self.keeper = Some(Gatekeeper::new(calls, own, self.rules, !self.rules.is_layered(), tell));
     }
 }
 

@@ -8,10 +8,11 @@
 use super::RunError;
 use super::record::Passed;
 use super::waiting::Waiting;
+use crate::confinement::fittings::Layer;
 use crate::policy::{Access, FilePolicy};
 use crate::system::descriptors::{self, Descriptor, Kind};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What goes inside.
 #[derive(Debug, Default)]
@@ -43,20 +44,20 @@ pub fn occupy_closed() -> Vec<i32> {
 ///
 /// # Errors
 /// A standard descriptor that leads to a file which the policy does not let the command read.
-pub fn vet(files: &FilePolicy, waiting: &Waiting) -> Result<Inherited, RunError> {
+pub fn vet(files: &FilePolicy, layers: &[Layer], waiting: &Waiting) -> Result<Inherited, RunError> {
     let mut inherited = Inherited::default();
     for (number, carried) in (0..).zip(waiting.carried) {
         match carried {
             None => inherited.passed.push(Passed::Closed { number }),
             Some(carried) => {
                 if let Some(descriptor) = descriptors::look(number) {
-                    inherited.standard(&descriptor, carried, files)?;
+                    inherited.standard(&descriptor, carried, files, layers)?;
                 }
             }
         }
     }
     for &number in &waiting.extras {
-        inherited.extra(number, files);
+        inherited.extra(number, files, layers);
     }
     Ok(inherited)
 }
@@ -67,9 +68,14 @@ impl Inherited {
         descriptor: &Descriptor,
         carried: i32,
         files: &FilePolicy,
+        layers: &[Layer],
     ) -> Result<(), RunError> {
         let number = descriptor.number;
         match (descriptor.kind, &descriptor.path) {
+            // What is open for reading could be opened for writing past its layer.
+            (Kind::File, Some(path)) if !descriptor.writable && is_layered(path, layers) => {
+                self.passed.push(from_layer(anew(number, descriptor)?));
+            }
             // What is open for writing was given to the command to be written.
             (Kind::File, Some(path)) if !descriptor.writable && files.access(path) != Access::Write => {
                 if files.access(path) == Access::None {
@@ -80,7 +86,10 @@ impl Inherited {
                 }
                 self.passed.push(anew(number, descriptor)?);
             }
-            (Kind::Directory, Some(_)) => self.passed.push(anew(number, descriptor)?),
+            (Kind::Directory, Some(path)) => {
+                let passed = anew(number, descriptor)?;
+                self.passed.push(if is_layered(path, layers) { from_layer(passed) } else { passed });
+            }
             (Kind::Other, _) => {
                 return Err(RunError::Descriptor {
                     name: standard_name(number).into(),
@@ -104,10 +113,18 @@ impl Inherited {
         Ok(())
     }
 
-    fn extra(&mut self, number: i32, files: &FilePolicy) {
+    fn extra(&mut self, number: i32, files: &FilePolicy, layers: &[Layer]) {
         let Some(descriptor) = descriptors::look(number) else { return };
         let goes_inside = match (descriptor.kind, &descriptor.path) {
             (Kind::Pipe | Kind::Terminal | Kind::PlainDevice | Kind::Nameless, _) => true,
+            (Kind::File, Some(path)) if is_layered(path, layers) => {
+                if !descriptor.writable
+                    && let Ok(passed) = anew(number, &descriptor)
+                {
+                    self.passed.push(from_layer(passed));
+                }
+                false
+            }
             (Kind::File, Some(path)) => match files.access(path) {
                 Access::Write => true,
                 Access::Read if !descriptor.writable => {
@@ -123,6 +140,20 @@ impl Inherited {
         if goes_inside {
             self.passed.push(Passed::As { number, carried: number });
         }
+    }
+}
+
+fn is_layered(path: &Path, layers: &[Layer]) -> bool {
+    layers.iter().any(|layer| path.starts_with(&layer.at))
+}
+
+/// Seen through a layer it has another device, or another number.
+fn from_layer(passed: Passed) -> Passed {
+    match passed {
+        Passed::Anew { number, path, position, directory, .. } => {
+            Passed::Anew { number, path, position, directory, device: 0, inode: 0 }
+        }
+        other => other,
     }
 }
 

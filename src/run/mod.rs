@@ -58,6 +58,8 @@ pub mod sweep;
 #[cfg(target_os = "linux")]
 pub mod terminal;
 #[cfg(target_os = "linux")]
+pub mod trial;
+#[cfg(target_os = "linux")]
 pub mod waiting;
 
 use std::path::PathBuf;

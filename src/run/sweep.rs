@@ -34,10 +34,15 @@ pub struct Watch {
     pub begun: u64,
     /// Where what is found goes, outside of every writable tree.
     pub quarantine: PathBuf,
+    /// The command changed nothing but layers: there is nothing to look at.
+    pub layered: bool,
 }
 
 /// Looks, moves away what may not be there, and says what was done.
 pub fn sweep(watch: &Watch) -> Vec<Swept> {
+    if watch.layered {
+        return Vec::new();
+    }
     let mut all = Vec::new();
     grants::clear(&watch.made);
     for root in &watch.roots {

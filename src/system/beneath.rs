@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 pub struct Beneath(OwnedFd);
 
 /// The directory in which a name stands.
-enum Holder<'a> {
+pub(super) enum Holder<'a> {
     Top(&'a OwnedFd),
     Below(OwnedFd),
 }
@@ -46,7 +46,7 @@ impl Beneath {
         Ok(Beneath(openat2(nix::fcntl::AT_FDCWD, top, how)?))
     }
 
-    fn at(&self, name: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    pub(super) fn at(&self, name: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
         let resolve = ResolveFlag::RESOLVE_BENEATH
             | ResolveFlag::RESOLVE_NO_SYMLINKS
             | ResolveFlag::RESOLVE_NO_MAGICLINKS;
@@ -55,7 +55,7 @@ impl Beneath {
     }
 
     /// The directory that holds a name, and the name's last part.
-    fn holder<'a>(&self, name: &'a Path) -> nix::Result<(Holder<'_>, &'a OsStr)> {
+    pub(super) fn holder<'a>(&self, name: &'a Path) -> nix::Result<(Holder<'_>, &'a OsStr)> {
         let last = name.file_name().ok_or(Errno::EINVAL)?;
         match name.parent().filter(|p| !p.as_os_str().is_empty()) {
             // Most names stand at the top itself, which is open already.
@@ -234,7 +234,7 @@ pub fn is_canonical(path: &Path) -> bool {
     openat2(nix::fcntl::AT_FDCWD, path, how).is_ok()
 }
 
-fn rename(from: &impl AsFd, name: &OsStr, to: &impl AsFd, new: &OsStr) -> nix::Result<()> {
+pub(super) fn rename(from: &impl AsFd, name: &OsStr, to: &impl AsFd, new: &OsStr) -> nix::Result<()> {
     let text = |name: &OsStr| CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL);
     let (name, new) = (text(name)?, text(new)?);
     // SAFETY: both descriptors are open and both names are NUL-terminated for the length of the call.

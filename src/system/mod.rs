@@ -31,6 +31,8 @@ pub mod netlink;
 pub mod notify;
 #[cfg(target_os = "linux")]
 pub mod peer;
+#[cfg(target_os = "linux")]
+pub mod planting;
 pub mod private;
 #[cfg(target_os = "linux")]
 pub mod process;

@@ -4,7 +4,7 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
@@ -63,6 +63,7 @@ pub fn place(path: &Path, links: Links) -> nix::Result<OwnedFd> {
 #[derive(Debug)]
 pub struct Tree(OwnedFd);
 
+const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
 /// MOVE_MOUNT_F_EMPTY_PATH and MOVE_MOUNT_T_EMPTY_PATH.
@@ -85,6 +86,42 @@ impl Tree {
     /// # Errors
     /// What fsopen(2), fsconfig(2) and fsmount(2) give.
     pub fn new(kind: &CStr, settings: &[(&CStr, &CStr)], limits: Limits) -> nix::Result<Tree> {
+        let settings = settings.iter().map(|(key, value)| (*key, Some(*value)));
+        Tree::with(kind, settings, limits)
+    }
+
+    /// What stands in a directory, under a layer in which all its changes are kept (overlayfs, whose own attributes are a
+    /// user's; Linux 5.11). A directory that was renamed is never looked for elsewhere, and what was changed is there as a whole.
+    ///
+    /// # Errors
+    /// As for [`Tree::new`].
+    pub fn layered(
+        below: BorrowedFd<'_>,
+        changes: BorrowedFd<'_>,
+        work: BorrowedFd<'_>,
+        limits: Limits,
+    ) -> nix::Result<Tree> {
+        let path = |place: BorrowedFd<'_>| {
+            CString::new(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(|_| Errno::EINVAL)
+        };
+        let (below, changes, work) = (path(below)?, path(changes)?, path(work)?);
+        let settings = [
+            (c"lowerdir", Some(&*below)),
+            (c"upperdir", Some(&*changes)),
+            (c"workdir", Some(&*work)),
+            (c"userxattr", None),
+            (c"redirect_dir", Some(c"nofollow")),
+            (c"metacopy", Some(c"off")),
+            (c"index", Some(c"off")),
+        ];
+        Tree::with(c"overlay", settings.into_iter(), limits)
+    }
+
+    fn with<'a>(
+        kind: &CStr,
+        settings: impl Iterator<Item = (&'a CStr, Option<&'a CStr>)>,
+        limits: Limits,
+    ) -> nix::Result<Tree> {
         // SAFETY: the name is NUL-terminated; 1 is FSOPEN_CLOEXEC.
         let system = owned(unsafe { libc::syscall(libc::SYS_fsopen, kind.as_ptr(), 1) })?;
         let configure = |command: u32, key: *const libc::c_char, value: *const libc::c_char| {
@@ -94,7 +131,10 @@ impl Tree {
             Errno::result(done).map(drop)
         };
         for (key, value) in settings {
-            configure(FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr())?;
+            match value {
+                Some(value) => configure(FSCONFIG_SET_STRING, key.as_ptr(), value.as_ptr())?,
+                None => configure(FSCONFIG_SET_FLAG, key.as_ptr(), std::ptr::null())?,
+            }
         }
         configure(FSCONFIG_CMD_CREATE, std::ptr::null(), std::ptr::null())?;
         // SAFETY: no memory; 1 is FSMOUNT_CLOEXEC.

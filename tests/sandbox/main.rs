@@ -60,5 +60,6 @@ mod session_programs;
 mod settings;
 mod terminal;
 mod trust;
+mod try_verb;
 mod verbs;
 mod world;
