@@ -53,6 +53,7 @@ mod programs_accounts;
 mod programs_editors;
 mod programs_terminal;
 mod protected;
+mod quality;
 mod real_input;
 mod real_network;
 mod session;
