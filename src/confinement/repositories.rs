@@ -189,10 +189,10 @@ mod tests {
             common: common.clone(),
             linked,
         };
-        assert_eq!(read(&top.join("w/.git")), Some(expected(false)));
+        assert_eq!(read(&top.join("w/.git"), &Sight::default()), Some(expected(false)));
         fs::write(admin.join("gitdir"), format!("{}\n", top.join("w/.git").display())).unwrap();
-        assert_eq!(read(&top.join("w/.git")), Some(expected(true)));
+        assert_eq!(read(&top.join("w/.git"), &Sight::default()), Some(expected(true)));
         fs::write(admin.join("gitdir"), "/somewhere/else/.git\n").unwrap();
-        assert_eq!(read(&top.join("w/.git")), Some(expected(false)));
+        assert_eq!(read(&top.join("w/.git"), &Sight::default()), Some(expected(false)));
     }
 }

@@ -24,6 +24,7 @@ mod drop_in;
 mod enterprise;
 mod environment;
 mod escapes;
+mod faults;
 mod files;
 mod gatekeeper;
 mod gatekeeper_attacks;
