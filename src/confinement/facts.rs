@@ -1,4 +1,5 @@
-//! Facts: what exists of what the policy names. The only part of confinement that looks at the file system.
+//! Facts: what exists of what the policy names. With `repositories` and `sight` the only part of confinement that looks
+//! at the file system.
 //!
 //! Owns resolving symlinks, expanding globs and finding repositories. Decides nothing: it turns rules into
 //! [`Places`], and an error here means that the command does not run.
