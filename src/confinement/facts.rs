@@ -1,4 +1,5 @@
-//! Facts: what exists of what the policy names. The only part of confinement that looks at the file system.
+//! Facts: what exists of what the policy names. With `repositories` and `sight` the only part of confinement that looks
+//! at the file system.
 //!
 //! Owns resolving symlinks, expanding globs and finding repositories. Decides nothing: it turns rules into
 //! [`Places`], and an error here means that the command does not run.
@@ -7,6 +8,7 @@
 use super::landlock;
 use super::plan::{Before, Guard, Place, Places};
 use super::repositories::{self, Repository};
+use super::sight::Sight;
 use crate::policy::files::{FilePolicy, PathGlob, PathPattern, PathRule};
 use crate::policy::protected;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -31,6 +33,14 @@ pub enum FactsError {
         origin: String,
         /// Where the search began.
         base: String,
+    },
+    /// What is there is not known, and may have to be hidden or protected.
+    #[error("cannot look at '{path}', which the policy depends on: {cause}; nothing was run")]
+    Unseen {
+        /// Where.
+        path: String,
+        /// The kernel's reason.
+        cause: String,
     },
 }
 
@@ -72,7 +82,12 @@ pub fn kernel_files() -> Vec<PathBuf> {
         return Vec::new();
     }
     let all = KERNEL_SETTINGS.iter().map(|name| Path::new("/proc").join(name));
-    all.filter(|path| fs::symlink_metadata(path).is_ok_and(|m| !m.is_symlink())).collect()
+    // One that cannot be looked at is covered, or that fails.
+    let counts = |path: &PathBuf| match fs::symlink_metadata(path) {
+        Ok(metadata) => !metadata.is_symlink(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    };
+    all.filter(counts).collect()
 }
 
 /// Where distributions put root's parts of ssh's configuration.
@@ -112,7 +127,8 @@ pub fn list(directory: &Path) -> Vec<landlock::Entry> {
 /// # Errors
 /// [`FactsError`].
 pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsError> {
-    let mut resolver = Resolver::default();
+    let sight = Sight::default();
+    let mut resolver = Resolver { sight: &sight, parents: HashMap::new() };
     let mut facts = Facts::default();
     let places = &mut facts.places;
     for (rules, list) in
@@ -123,7 +139,7 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
     let writable = resolver.expand(&files.writable)?;
     let tops: Vec<PathBuf> = writable.iter().map(|(_, place)| place.path.clone()).collect();
     let opened = |(named, place): (PathBuf, Place)| {
-        (named == place.path || !by_doubtful_link(&named, &tops)).then_some(place)
+        (named == place.path || !by_doubtful_link(&named, &tops, &sight)).then_some(place)
     };
     places.writable.extend(writable.into_iter().filter_map(opened));
     places.read_allowed.extend(resolver.expand(&files.read_allowed)?.into_iter().filter_map(opened));
@@ -136,10 +152,10 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
     let mut seen = HashSet::new();
     for root in &roots {
         protect_top(root, places, &mut resolver);
-        for entry in repositories::find(root) {
+        for entry in repositories::find(root, &sight) {
             if seen.insert(entry.clone()) {
                 protect_repository(&entry, root, &roots, files, places, &mut resolver);
-                if let Some(repository) = repositories::read(&entry) {
+                if let Some(repository) = repositories::read(&entry, &sight) {
                     facts.repositories.extend([repository.directory, repository.common]);
                 }
                 facts.repositories.push(entry);
@@ -150,12 +166,17 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
         }
     }
     facts.roots = roots;
-    Ok(facts)
+    match sight.trouble() {
+        None => Ok(facts),
+        Some((path, cause)) => {
+            Err(FactsError::Unseen { path: path.display().to_string(), cause: cause.to_string() })
+        }
+    }
 }
 
 /// Whether a symlink on the way stands where confined code can write (`tops`): it may have been made to lead anywhere,
 /// so nothing is opened through it.
-fn by_doubtful_link(path: &Path, tops: &[PathBuf]) -> bool {
+fn by_doubtful_link(path: &Path, tops: &[PathBuf], sight: &Sight) -> bool {
     let mut here = PathBuf::from("/");
     let mut rest: VecDeque<OsString> = path.components().map(|c| c.as_os_str().into()).collect();
     let mut links = 0;
@@ -165,7 +186,7 @@ fn by_doubtful_link(path: &Path, tops: &[PathBuf]) -> bool {
             continue;
         }
         let next = here.join(&part);
-        let Ok(target) = fs::read_link(&next) else {
+        let Some(target) = sight.link(&next) else {
             here = next;
             continue;
         };
@@ -186,11 +207,11 @@ fn guard(root: &Path, name: impl Into<PathBuf>, before: Before) -> Guard {
 }
 
 /// Literal paths that must not be written and do not exist: no mount can hold them.
-fn guard_missing(files: &FilePolicy, roots: &[PathBuf], places: &mut Places, resolver: &mut Resolver) {
+fn guard_missing(files: &FilePolicy, roots: &[PathBuf], places: &mut Places, resolver: &mut Resolver<'_>) {
     for rule in &files.write_denied {
         let PathPattern::Literal(path) = &rule.pattern else { continue };
-        if fs::symlink_metadata(path).is_ok() {
-            if let Some((root, name, target)) = link_in(path, roots) {
+        if resolver.sight.stands(path) {
+            if let Some((root, name, target)) = link_in(path, roots, resolver.sight) {
                 places.guards.push(guard(&root, name, Before::Link(target)));
             }
             continue;
@@ -205,46 +226,48 @@ fn guard_missing(files: &FilePolicy, roots: &[PathBuf], places: &mut Places, res
 }
 
 /// A symlink inside a writable directory: its root, name and target.
-fn link_in(path: &Path, roots: &[PathBuf]) -> Option<(PathBuf, PathBuf, PathBuf)> {
-    let target = fs::read_link(path).ok()?;
-    let parent = fs::canonicalize(path.parent()?).ok()?;
+fn link_in(path: &Path, roots: &[PathBuf], sight: &Sight) -> Option<(PathBuf, PathBuf, PathBuf)> {
+    let target = sight.link(path)?;
+    let parent = sight.canonical(path.parent()?)?;
     let full = parent.join(path.file_name()?);
     let root = roots.iter().find(|r| full.starts_with(r))?;
     Some((root.clone(), full.strip_prefix(root).ok()?.into(), target))
 }
 
 /// List 2 of the always-protected names, and the names that would make the tree a bare repository.
-fn protect_top(root: &Path, places: &mut Places, resolver: &mut Resolver) {
+fn protect_top(root: &Path, places: &mut Places, resolver: &mut Resolver<'_>) {
     for name in protected::AT_TOP {
         protect_name(root, Path::new(name), places, resolver);
     }
     let bare = protected::BARE_REPOSITORY;
-    let existing = bare.iter().filter(|n| fs::symlink_metadata(root.join(n)).is_ok()).count();
+    let sight = resolver.sight;
+    let existing = bare.iter().filter(|n| sight.stands(&root.join(n))).count();
     if existing == bare.len() {
         for name in bare.iter().filter(|n| matches!(**n, "hooks" | "config")) {
             protect_name(root, Path::new(name), places, resolver);
         }
     } else {
-        for name in bare.iter().filter(|n| fs::symlink_metadata(root.join(n)).is_err()) {
+        for name in bare.iter().filter(|n| !sight.stands(&root.join(n))) {
             places.guards.push(guard(root, *name, Before::NoBareRepository));
         }
     }
 }
 
-fn protect_name(root: &Path, name: &Path, places: &mut Places, resolver: &mut Resolver) {
+fn protect_name(root: &Path, name: &Path, places: &mut Places, resolver: &mut Resolver<'_>) {
     let full = root.join(name);
-    match fs::symlink_metadata(&full) {
-        Err(_) => {
+    let sight = resolver.sight;
+    match sight.metadata(&full) {
+        None => {
             // The root itself is no link.
             let above = name.parent().filter(|above| !above.as_os_str().is_empty());
-            if let Some((above, target)) = above.and_then(|p| Some((p, fs::read_link(root.join(p)).ok()?))) {
+            if let Some((above, target)) = above.and_then(|p| Some((p, sight.link(&root.join(p))?))) {
                 places.guards.push(guard(root, above, Before::Link(target)));
             }
             places.guards.push(guard(root, name, Before::Missing));
         }
-        Ok(metadata) => {
+        Some(metadata) => {
             if metadata.is_symlink()
-                && let Ok(target) = fs::read_link(&full)
+                && let Some(target) = sight.link(&full)
             {
                 places.guards.push(guard(root, name, Before::Link(target)));
             }
@@ -260,15 +283,18 @@ fn protect_repository(
     roots: &[PathBuf],
     files: &FilePolicy,
     places: &mut Places,
-    resolver: &mut Resolver,
+    resolver: &mut Resolver<'_>,
 ) {
-    if fs::symlink_metadata(entry).is_ok_and(|m| !m.is_dir())
+    let sight = resolver.sight;
+    if sight.metadata(entry).is_some_and(|m| !m.is_dir())
         && let Ok(name) = entry.strip_prefix(root)
     {
         // A `.git` file or symlink decides where git looks for everything else.
         protect_name(root, name, places, resolver);
     }
-    let Some(Repository { directory, common, linked, .. }) = repositories::read(entry) else { return };
+    let Some(Repository { directory, common, linked, .. }) = repositories::read(entry, sight) else {
+        return;
+    };
     if linked && entry.parent() == Some(root) {
         places.writable.push(Place { path: common.clone(), directory: true });
     }
@@ -285,27 +311,27 @@ fn protect_repository(
 }
 
 /// Resolves paths, remembering parents: most of what is asked for shares a few.
-#[derive(Default)]
-struct Resolver {
+struct Resolver<'a> {
+    sight: &'a Sight,
     parents: HashMap<PathBuf, Option<PathBuf>>,
 }
 
-impl Resolver {
+impl Resolver<'_> {
     fn parent(&mut self, parent: &Path) -> Option<PathBuf> {
         if let Some(known) = self.parents.get(parent) {
             return known.clone();
         }
-        let canonical = fs::canonicalize(parent).ok();
+        let canonical = self.sight.canonical(parent);
         self.parents.insert(parent.into(), canonical.clone());
         canonical
     }
 
     /// The place that a path leads to; `None` if there is nothing.
     fn place(&mut self, path: &Path) -> Option<Place> {
-        let metadata = fs::symlink_metadata(path).ok()?;
+        let metadata = self.sight.metadata(path)?;
         if metadata.is_symlink() {
-            let path = fs::canonicalize(path).ok()?;
-            let directory = fs::metadata(&path).is_ok_and(|m| m.is_dir());
+            let path = self.sight.canonical(path)?;
+            let directory = self.sight.target(&path).is_some_and(|m| m.is_dir());
             return Some(Place { path, directory });
         }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -316,7 +342,7 @@ impl Resolver {
 
     /// A path that does not exist, with what does exist of it resolved.
     fn missing(&mut self, path: &Path) -> Option<PathBuf> {
-        let existing = path.ancestors().skip(1).find(|a| fs::symlink_metadata(a).is_ok())?;
+        let existing = path.ancestors().skip(1).find(|a| self.sight.stands(a))?;
         let rest = path.strip_prefix(existing).ok()?;
         Some(self.parent(existing)?.join(rest))
     }
@@ -325,18 +351,18 @@ impl Resolver {
     fn expand(&mut self, rules: &[PathRule]) -> Result<Vec<(PathBuf, Place)>, FactsError> {
         let mut found = Vec::new();
         for rule in rules {
-            let paths = named(rule)?;
+            let paths = named(rule, self.sight)?;
             found.extend(paths.into_iter().filter_map(|path| self.place(&path).map(|place| (path, place))));
         }
         Ok(found)
     }
 }
 
-fn named(rule: &PathRule) -> Result<Vec<PathBuf>, FactsError> {
+fn named(rule: &PathRule, sight: &Sight) -> Result<Vec<PathBuf>, FactsError> {
     match &rule.pattern {
         PathPattern::Literal(path) => Ok(vec![path.clone()]),
         PathPattern::Glob(glob) => {
-            let mut walk = Walk { glob, entries: 0, found: Vec::new() };
+            let mut walk = Walk { glob, sight, entries: 0, found: Vec::new() };
             if !walk.below(&glob.base.clone(), glob.base.components().count()) {
                 return Err(FactsError::TooMany {
                     pattern: glob.text.clone(),
@@ -351,6 +377,7 @@ fn named(rule: &PathRule) -> Result<Vec<PathBuf>, FactsError> {
 
 struct Walk<'a> {
     glob: &'a PathGlob,
+    sight: &'a Sight,
     entries: usize,
     found: Vec<PathBuf>,
 }
@@ -358,8 +385,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Looks below a directory at `depth` components; false when there is too much.
     fn below(&mut self, directory: &Path, depth: usize) -> bool {
-        let Ok(listing) = fs::read_dir(directory) else { return true };
-        for entry in listing.flatten() {
+        let Some(listing) = self.sight.list(directory) else { return true };
+        for entry in listing {
             self.entries += 1;
             if self.entries > GLOB_ENTRIES {
                 return false;

@@ -19,6 +19,7 @@ pub mod seatbelt;
 pub mod seccomp;
 #[cfg(target_os = "linux")]
 mod seccomp_alone;
+pub mod sight;
 
 pub use plan::{Guard, Mount, Plan};
 

@@ -3,6 +3,7 @@
 //! Owns the bounded search and the reading of `gitdir:` and `commondir`. Reads files, changes none. The search has a
 //! fixed budget, so it does not grow with the tree; what lies beyond it is the gatekeeper's business.
 
+use super::sight::Sight;
 #[cfg(target_os = "linux")]
 use crate::system::beneath::read_small;
 use std::collections::VecDeque;
@@ -38,7 +39,7 @@ pub struct Repository {
 /// The `.git` entries (whatever their case) at the top of `root` and below, nearest first, within the budget; and the
 /// directories below `root` that are bare repositories.
 /// Symlinked directories are not followed.
-pub fn find(root: &Path) -> Vec<PathBuf> {
+pub fn find(root: &Path, sight: &Sight) -> Vec<PathBuf> {
     let (mut found, mut crowded) = (Vec::new(), Vec::new());
     let (mut directories, mut entries) = (0, 0);
     let mut waiting = VecDeque::from([root.to_path_buf()]);
@@ -47,15 +48,15 @@ pub fn find(root: &Path) -> Vec<PathBuf> {
         if directories > DIRECTORIES || entries > ENTRIES {
             break;
         }
-        let stands = |name: &str| fs::symlink_metadata(directory.join(name)).is_ok();
-        let Ok(listing) = fs::read_dir(&directory) else {
+        let stands = |name: &str| sight.stands(&directory.join(name));
+        let Some(listing) = sight.list(&directory) else {
             // What cannot be listed can still hold one that git finds by name.
             found.extend(stands(".git").then(|| directory.join(".git")));
             found.extend(BARE.iter().all(|name| stands(name)).then(|| directory.clone()));
             continue;
         };
         let mut bare = 0;
-        for entry in listing.flatten() {
+        for entry in listing {
             entries += 1;
             if entries > ENTRIES {
                 break;
@@ -77,7 +78,7 @@ pub fn find(root: &Path) -> Vec<PathBuf> {
         }
         // A directory of very many entries may end the budget before its `.git` came up.
         let own = directory.join(".git");
-        if entries > ENTRIES && !found.contains(&own) && fs::symlink_metadata(&own).is_ok() {
+        if entries > ENTRIES && !found.contains(&own) && sight.stands(&own) {
             found.push(own);
         }
     }
@@ -85,17 +86,17 @@ pub fn find(root: &Path) -> Vec<PathBuf> {
 }
 
 /// Reads one `.git` entry. `None` if it leads nowhere.
-pub fn read(entry: &Path) -> Option<Repository> {
-    let metadata = fs::metadata(entry).ok()?;
+pub fn read(entry: &Path, sight: &Sight) -> Option<Repository> {
+    let metadata = sight.target(entry)?;
     if metadata.is_dir() {
-        let directory = fs::canonicalize(entry).ok()?;
+        let directory = sight.canonical(entry)?;
         let common = follow(&directory, "commondir").unwrap_or_else(|| directory.clone());
         return Some(Repository { entry: entry.into(), common, directory, linked: false });
     }
     let text = small_file(entry)?;
     let target = text.strip_prefix("gitdir:")?.trim();
     let parent = entry.parent()?;
-    let directory = fs::canonicalize(parent.join(target)).ok()?;
+    let directory = sight.canonical(&parent.join(target))?;
     let common = follow(&directory, "commondir").unwrap_or_else(|| directory.clone());
     let linked = is_linked(entry, &directory, &common);
     Some(Repository { entry: entry.into(), directory, common, linked })
@@ -153,8 +154,10 @@ mod tests {
         for path in [".git", "a/b/.git", "node_modules/x/.git", "c/.GIT"] {
             fs::create_dir_all(root.path().join(path)).unwrap();
         }
-        let mut found: Vec<PathBuf> =
-            find(root.path()).iter().map(|p| p.strip_prefix(root.path()).unwrap().into()).collect();
+        let mut found: Vec<PathBuf> = find(root.path(), &Sight::default())
+            .iter()
+            .map(|p| p.strip_prefix(root.path()).unwrap().into())
+            .collect();
         assert_eq!(found.first(), Some(&PathBuf::from(".git")));
         found.sort();
         assert_eq!(found, [".git", "a/b/.git", "c/.GIT", "node_modules/x/.git"].map(PathBuf::from));
@@ -165,7 +168,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         (0..2 * ENTRIES).for_each(|n| fs::write(root.path().join(format!("f{n}")), "").unwrap());
         fs::create_dir(root.path().join(".git")).unwrap();
-        assert_eq!(find(root.path()), [root.path().join(".git")]);
+        assert_eq!(find(root.path(), &Sight::default()), [root.path().join(".git")]);
     }
 
     #[test]
@@ -186,10 +189,10 @@ mod tests {
             common: common.clone(),
             linked,
         };
-        assert_eq!(read(&top.join("w/.git")), Some(expected(false)));
+        assert_eq!(read(&top.join("w/.git"), &Sight::default()), Some(expected(false)));
         fs::write(admin.join("gitdir"), format!("{}\n", top.join("w/.git").display())).unwrap();
-        assert_eq!(read(&top.join("w/.git")), Some(expected(true)));
+        assert_eq!(read(&top.join("w/.git"), &Sight::default()), Some(expected(true)));
         fs::write(admin.join("gitdir"), "/somewhere/else/.git\n").unwrap();
-        assert_eq!(read(&top.join("w/.git")), Some(expected(false)));
+        assert_eq!(read(&top.join("w/.git"), &Sight::default()), Some(expected(false)));
     }
 }

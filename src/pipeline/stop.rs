@@ -65,6 +65,10 @@ impl Stop {
                 }
                 report::notice("nothing was run; 'sbshctl doctor' tells more");
             }
+            // It may have been about to begin.
+            Stop::Run(error @ RunError::Unattended { .. }) => {
+                report::failure(&format!("{error}; it was ended at once"));
+            }
             Stop::Run(error) => report::failure(&format!("{error}; nothing was run")),
             Stop::NotFound(text) | Stop::Failed(text, _) => report::failure(text),
         }

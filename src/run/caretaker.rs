@@ -154,6 +154,11 @@ fn keep(more: &[RawFd], network: &Network<'_>) {
 }
 
 impl Caretaker {
+    /// The process.
+    pub fn process(&self) -> Pid {
+        self.pid
+    }
+
     /// The front has swept; nothing is left. The process that is told must be reaped, so that no zombie stays behind
     /// where nobody collects orphans.
     pub fn dismiss(self) -> Pid {

@@ -15,7 +15,7 @@ use super::waiting::{Ends, Waiting};
 use super::{Ending, Outcome, RunError};
 use crate::network::setup::Entrances;
 use crate::system::signals::{Arrivals, CallerSignals};
-use crate::system::{descriptors, process, signals};
+use crate::system::{descriptors, holders, process, signals};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -88,14 +88,16 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
         counter: &counter,
         unborn: unborn.as_ref(),
     };
-    let caretaker = caretaker::start(&house, &far, &keeping).ok();
+    let caretaker = caretaker::start(&house, &far, &keeping).map_err(|why| {
+        // Nobody would answer calls, sweep, or outlive a kill of this process.
+        ends.give_up();
+        network.seat.iter().for_each(|seat| seat.leave());
+        RunError::Unattended { cause: why.desc().to_owned() }
+    })?;
     if let Some(unborn) = unborn {
         // Its ends are its own now; before, nobody would have read.
         drop(unborn);
         hand_over(&record, &ends)?;
-    }
-    if caretaker.is_none() {
-        network.seat.iter().for_each(|seat| seat.leave());
     }
     // The sandbox's doors and calls belong to the caretaker now.
     drop((network, far));
@@ -128,10 +130,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
 fn hand_over(record: &Record, ends: &Ends) -> Result<(), RunError> {
     match record.send(&ends.channel) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            if let Some(builder) = ends.built_by() {
-                signals::send(builder, libc::SIGKILL);
-                process::reap(builder);
-            }
+            ends.give_up();
             Err(RunError::System {
                 verb: "tell the first process inside what to do",
                 cause: error.to_string(),
@@ -156,13 +155,13 @@ struct Front<'a> {
     speaker: Box<dyn Speaker + 'a>,
     hangup: Hangup,
     signals: CallerSignals,
-    /// Writes down how the run ended, where no caretaker does.
+    /// Writes down how the run ended, where the caretaker goes on.
     ended: WriteDown<'a>,
     layered: bool,
 }
 
 impl Front<'_> {
-    fn attend(mut self, caretaker: Option<Caretaker>, complaints: OwnedFd) -> Result<Outcome, RunError> {
+    fn attend(mut self, caretaker: Caretaker, complaints: OwnedFd) -> Result<Outcome, RunError> {
         let mut started = false;
         loop {
             let mut events = vec![
@@ -182,14 +181,16 @@ impl Front<'_> {
             }
             let ready = |place: usize| events.get(place).and_then(PollFd::any).unwrap_or(false);
             let (news, told) = (ready(0), (2..events.len()).any(ready));
-            self.pass_signals_on();
+            if self.pass_signals_on() && !started {
+                self.look_at_builder(&complaints, &caretaker);
+            }
             if self.hangup.is_due() {
                 let _ = channel::send_order(&self.channel, Order::Signal(libc::SIGHUP));
             }
             if told {
                 self.hear();
                 for directory in self.speaker.opened() {
-                    caretaker.iter().for_each(|caretaker| caretaker.leash.open(&directory));
+                    caretaker.leash.open(&directory);
                 }
             }
             if !news {
@@ -272,8 +273,19 @@ impl Front<'_> {
         self.calls.answer();
     }
 
-    fn pass_signals_on(&mut self) {
+    /// bubblewrap that gives up before it is done leaves its child behind, which waits for it for ever and holds what joins it
+    /// to us.
+    fn look_at_builder(&mut self, complaints: &OwnedFd, caretaker: &Caretaker) {
+        if self.built_by.take_if(|builder| process::has_ended(*builder)).is_some() {
+            holders::end(complaints, &[caretaker.process()]);
+        }
+    }
+
+    /// Whether a child has ended, among others.
+    fn pass_signals_on(&mut self) -> bool {
+        let mut ended = false;
         while let Some(signal) = self.arrivals.next() {
+            ended |= signal == libc::SIGCHLD;
             if signal == libc::SIGCONT {
                 // Before the shell goes on and reads.
                 self.terminal.continued();
@@ -284,6 +296,7 @@ impl Front<'_> {
                 let _ = channel::send_order(&self.channel, Order::Signal(signal));
             }
         }
+        ended
     }
 
     /// Stops as the shell was stopped. The caller that continues this process continues the group or this process
@@ -300,7 +313,7 @@ impl Front<'_> {
         ending: Ending,
         jobs: bool,
         positions: &[(i32, i64)],
-        caretaker: Option<Caretaker>,
+        caretaker: Caretaker,
     ) -> Outcome {
         for passed in &self.passed {
             if let Passed::Anew { number, directory: false, .. } = passed
@@ -323,36 +336,27 @@ impl Front<'_> {
         let violations = calls.hang_up(&mut *self.speaker).violations;
         let unheard = self.calls.unheard();
         let signals = self.signals;
-        let unlogged = match caretaker {
-            Some(caretaker) if !jobs => self.clear(Some(caretaker), Said::ended(ending, swept.len())),
-            // It may outlive this command for days, or is not there.
-            other => {
-                other.iter().for_each(|caretaker| caretaker.tell(Said::Done));
-                let (violations, watched) = (violations.len(), other.is_some());
-                let ending = Some(ending);
-                let end = End { ending, jobs, swept: swept.len(), violations, watched, ..End::default() };
-                let unlogged = (self.ended)(&end);
-                if !jobs {
-                    self.clear(None, Said::Done);
-                }
-                unlogged
-            }
+        let unlogged = if jobs {
+            // It may outlive this command for days.
+            caretaker.tell(Said::Done);
+            let (ending, violations, swept) = (Some(ending), violations.len(), swept.len());
+            (self.ended)(&End { ending, jobs, swept, violations, watched: true, ..End::default() })
+        } else {
+            self.clear(caretaker, Said::ended(ending, swept.len()))
         };
         Outcome { ending, swept, blocked, unheard, violations, signals, unlogged }
     }
 
     /// Nothing lives inside any more: collect what is ours. An error number where the caretaker could not write down
     /// what it is told.
-    fn clear(self, caretaker: Option<Caretaker>, said: Said) -> Option<i32> {
+    fn clear(self, caretaker: Caretaker, said: Said) -> Option<i32> {
         drop(self.channel);
         self.calls.end();
         // Both end side by side.
-        let dismissed = caretaker.map(|caretaker| {
-            caretaker.tell(said);
-            caretaker.dismiss()
-        });
+        caretaker.tell(said);
+        let caretaker = caretaker.dismiss();
         self.built_by.into_iter().for_each(process::reap);
-        dismissed.and_then(process::status_of).filter(|status| *status != 0)
+        process::status_of(caretaker).filter(|status| *status != 0)
     }
 }
 

@@ -67,8 +67,11 @@ impl<'a> Gate<'a> {
             None => self.begin(),
         }
         // While one question stands there is no next one.
-        if let Some(asked) = self.keeper.as_mut().and_then(Gatekeeper::question) {
-            self.inquiry.begin(asked);
+        if let Some(keeper) = &mut self.keeper
+            && let Some(asked) = keeper.question()
+            && let Some(answer) = self.inquiry.begin(asked)
+        {
+            keeper.answered(answer);
         }
         kept && self.keeper.is_some()
             && !stood
@@ -87,6 +90,10 @@ impl<'a> Gate<'a> {
         let Some(link) = self.link.take() else { return };
         let mut tag = [0; 1];
         let came = sockets::receive_with_descriptors(link.as_raw_fd(), &mut tag);
+        if came.is_err() {
+            // Calls that nobody answers must fail and not wait: they do when nobody has the listener any more.
+            sockets::discard_message(link);
+        }
         let Some((_, descriptors)) = came.ok().filter(|_| tag == *GATE) else { return self.teller.listens() };
         let mut descriptors = descriptors.into_iter();
         let Some(calls) = descriptors.next() else { return };

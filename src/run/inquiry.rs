@@ -32,8 +32,8 @@ impl<'a> Inquiry<'a> {
         Inquiry { front, beyond, standing: None, partial: Vec::new(), helper: None, ending: None }
     }
 
-    /// Asks. There must be no other question.
-    pub fn begin(&mut self, asked: AskedCall) {
+    /// Asks. There must be no other question. The answer, if nobody could be asked.
+    pub fn begin(&mut self, asked: AskedCall) -> Option<Answered> {
         self.ending.take().into_iter().for_each(process::reap);
         let sent = serde_json::to_vec(&ToFront::AskCall(asked.clone())).is_ok_and(|mut text| {
             text.push(b'\n');
@@ -43,6 +43,7 @@ impl<'a> Inquiry<'a> {
         if !sent {
             self.ask_beyond();
         }
+        if sent || self.helper.is_some() { None } else { self.end(Answered::Nobody) }
     }
 
     /// Whether there is a question.

@@ -193,13 +193,13 @@ impl Line {
         std::mem::take(&mut self.said)
     }
 
-    fn reply(&self, reply: &impl Serialize) {
+    fn reply(&mut self, reply: &impl Serialize) {
         self.write(&text(reply));
     }
 
-    fn write(&self, text: &[u8]) {
-        // Few short lines: there is room for them in the socket.
-        let _ = self.stream.as_ref().map(|stream| sockets::write_all(stream, text));
+    fn write(&mut self, text: &[u8]) {
+        // Few short lines: there is room for them in the socket. Who asks and gets no answer must not wait for it.
+        self.stream.take_if(|stream| sockets::write_all(stream, text).is_err());
     }
 }
 

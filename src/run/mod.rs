@@ -162,6 +162,12 @@ pub enum RunError {
         /// The kernel's reason.
         cause: String,
     },
+    /// The caretaker could not be started.
+    #[error("cannot start the process that watches over the command: {cause}")]
+    Unattended {
+        /// The kernel's reason.
+        cause: String,
+    },
     /// A standard descriptor leads where the policy does not.
     #[error("cannot pass {name} on: {cause}")]
     Descriptor {

@@ -8,6 +8,7 @@ use super::Swept;
 use super::{gitconfig, grants};
 use crate::confinement::plan::{Before, Guard};
 use crate::confinement::repositories;
+use crate::confinement::sight::Sight;
 use crate::settings::trust::TrustStore;
 use crate::system::beneath::Beneath;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
         for guard in guards {
             sweeper.guard(guard);
         }
-        let mut entries = repositories::find(root);
+        let mut entries = repositories::find(root, &Sight::default());
         let born = watch.born.iter().filter(|entry| entry.starts_with(root) && !entries.contains(entry));
         let born: Vec<PathBuf> = born.cloned().collect();
         entries.extend(born);
@@ -264,7 +265,7 @@ impl Sweeper<'_> {
     }
 
     fn newborn_pointer(&mut self, entry: &Path) {
-        let leads = repositories::read(&self.root.join(entry));
+        let leads = repositories::read(&self.root.join(entry), &Sight::default());
         let stays_inside = leads.as_ref().is_some_and(|r| {
             let known = |path: &Path| {
                 path.starts_with(self.root) && path.components().any(|c| c.as_os_str() == ".git")

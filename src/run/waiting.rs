@@ -16,7 +16,7 @@ use crate::exit;
 use crate::network::mediated;
 use crate::network::setup::Entrances;
 use crate::system::process::Processors;
-use crate::system::{descriptors, namespaces, process, signals, sockets};
+use crate::system::{descriptors, holders, namespaces, process, signals, sockets};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid};
@@ -87,6 +87,19 @@ impl Ends {
     /// The process that builds, a child of this one: bubblewrap, or the first process inside.
     pub fn built_by(&self) -> Option<Pid> {
         self.begun.map(|(child, _)| child)
+    }
+
+    /// Ends what builds, and what it began: bubblewrap's child would wait for ever for one that is gone.
+    pub fn give_up(&self) {
+        self.end_builder();
+        holders::end(&self.complaints, &[]);
+    }
+
+    fn end_builder(&self) {
+        if let Some(child) = self.built_by() {
+            signals::send(child, libc::SIGKILL);
+            process::reap(child);
+        }
     }
 
     /// The entrances of the network that it was started in; once.
@@ -344,10 +357,7 @@ impl Drop for Waiting {
         let Some(ends) = &mut self.ends else { return };
         let _ = ends.settle();
         ends.errand = None;
-        if let Some(child) = ends.built_by() {
-            signals::send(child, libc::SIGKILL);
-            process::reap(child);
-        }
+        ends.end_builder();
     }
 }
 

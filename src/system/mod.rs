@@ -16,6 +16,8 @@ pub mod descent;
 pub mod descriptors;
 pub mod entry;
 #[cfg(target_os = "linux")]
+pub mod holders;
+#[cfg(target_os = "linux")]
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod inside;

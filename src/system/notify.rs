@@ -106,16 +106,19 @@ impl Listener {
     /// What ioctl(2) gives.
     pub fn receive(&self) -> nix::Result<Option<Notification>> {
         let mut asked = Request::default();
-        // SAFETY: the kernel fills the structure, which has its size and is zeroed as it demands.
-        let status = unsafe { libc::ioctl(self.0.as_raw_fd(), RECEIVE as _, &raw mut asked) };
-        match Errno::result(status) {
+        let received = uninterrupted(|| {
+            asked = Request::default();
+            // SAFETY: the kernel fills the structure, which has its size and is zeroed as it demands.
+            unsafe { libc::ioctl(self.0.as_raw_fd(), RECEIVE as _, &raw mut asked) }
+        });
+        match received {
             Ok(_) => Ok(Some(Notification {
                 id: asked.id,
                 thread: i32::try_from(asked.thread).map_err(|_| Errno::ESRCH)?,
                 call: i64::from(asked.data.call),
                 arguments: asked.data.arguments,
             })),
-            Err(Errno::ENOENT | Errno::EINTR) => Ok(None),
+            Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -139,7 +142,7 @@ impl Listener {
         };
         let mut response = Response { id, value, error, flags };
         // SAFETY: the kernel reads a structure of the size that it expects.
-        Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), SEND as _, &raw mut response) }).map(drop)
+        uninterrupted(|| unsafe { libc::ioctl(self.0.as_raw_fd(), SEND as _, &raw mut response) }).map(drop)
     }
 
     /// Whether the call still waits: what was read of its process by number was that process's own.
@@ -179,7 +182,17 @@ impl Listener {
             target_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
         };
         // SAFETY: the kernel reads a structure of the size that it expects.
-        Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), ADD as _, &raw const addition) })
+        uninterrupted(|| unsafe { libc::ioctl(self.0.as_raw_fd(), ADD as _, &raw const addition) })
+    }
+}
+
+/// Makes a call again that was interrupted: a stop and SIGCONT do that to these whatever is blocked, before anything is done.
+fn uninterrupted(mut call: impl FnMut() -> i32) -> nix::Result<i32> {
+    loop {
+        match Errno::result(call()) {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
     }
 }
 

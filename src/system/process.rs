@@ -317,6 +317,14 @@ pub fn is_stopped(pid: Pid) -> bool {
     stat.get(end + 2) == Some(&b'T')
 }
 
+/// Whether a child has ended; then it is collected.
+pub fn has_ended(pid: Pid) -> bool {
+    matches!(
+        waitpid(pid, Some(WaitPidFlag::WNOHANG)),
+        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(Errno::ECHILD)
+    )
+}
+
 /// Waits for one child to end.
 pub fn reap(pid: Pid) {
     while waitpid(pid, None) == Err(Errno::EINTR) {}

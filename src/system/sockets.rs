@@ -230,6 +230,11 @@ pub fn write_all(over: &UnixStream, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes the next message out of a socket, and closes what came with it.
+pub fn discard_message(over: &UnixStream) {
+    let _ = nix::sys::socket::recv(over.as_raw_fd(), &mut [0; 64], MsgFlags::MSG_DONTWAIT);
+}
+
 /// Two Unix sockets of packets in sequence that are connected to each other.
 ///
 /// # Errors
@@ -302,7 +307,13 @@ pub const MOST: usize = 32;
 pub fn receive_with_descriptors(over: RawFd, buffer: &mut [u8]) -> nix::Result<(usize, Vec<OwnedFd>)> {
     let mut parts = [IoSliceMut::new(buffer)];
     let mut control = nix::cmsg_space!([RawFd; MOST]);
-    let got = recvmsg::<()>(over, &mut parts, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let got = loop {
+        // A stop and SIGCONT may interrupt it (signal(7)); then nothing was taken out.
+        match recvmsg::<()>(over, &mut parts, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC) {
+            Err(Errno::EINTR) => {}
+            got => break got?,
+        }
+    };
     let mut descriptors = Vec::new();
     for message in got.cmsgs()? {
         if let ControlMessageOwned::ScmRights(numbers) = message {

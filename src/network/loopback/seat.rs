@@ -163,11 +163,18 @@ impl Seat {
 /// Sockets appear in the directory when they listen already: one that refuses was left behind.
 fn listen(directory: &Path, name: &str) -> io::Result<UnixListener> {
     let unborn = directory.join(format!(".{name}"));
-    let listener = UnixListener::bind(&unborn)?;
-    listener.set_nonblocking(true)?;
-    fs::set_permissions(&unborn, fs::Permissions::from_mode(PLAIN))?;
-    fs::rename(&unborn, directory.join(name))?;
-    Ok(listener)
+    let born = || {
+        let listener = UnixListener::bind(&unborn)?;
+        listener.set_nonblocking(true)?;
+        fs::set_permissions(&unborn, fs::Permissions::from_mode(PLAIN))?;
+        fs::rename(&unborn, directory.join(name))?;
+        Ok(listener)
+    };
+    born().inspect_err(|_| {
+        let _ = fs::remove_file(&unborn);
+        // If it was made for this one.
+        let _ = fs::remove_dir(directory);
+    })
 }
 
 /// Never waits.
