@@ -105,6 +105,7 @@ fn written(grant: &Grant, caller: &Caller) -> (EntryKind, String) {
     match grant.what {
         What::Domain(host) => (EntryKind::Domain, host.to_owned()),
         What::Write(cache) => (EntryKind::Write, cache.entry(variable)),
+        What::Numbered(text) => (EntryKind::Write, format!("{text}{}", nix::unistd::geteuid())),
     }
 }
 

@@ -353,6 +353,12 @@ pub fn is_plain(name: &[u8]) -> bool {
     !is(".git") && !protected::IN_REPOSITORY.iter().any(|special| is(special))
 }
 
+/// Whether git obeys what stands at a path: where a repository is, or what it does there.
+pub fn is_obeyed(path: &Path) -> bool {
+    let named = path.file_name().is_some_and(|name| !is_plain(name.as_encoded_bytes()));
+    named && path.ancestors().any(is_repository)
+}
+
 /// What is born by a path: a repository, or the administrative directory of a linked worktree whose way back this is.
 pub fn born_by(path: &Path) -> Option<&Path> {
     if is_repository(path) {

@@ -4,7 +4,7 @@
 
 use super::call::{Changed, Deed, Made};
 use super::perform;
-use super::rules::{ANOTHERS, Judgement};
+use super::rules::{ANOTHERS, Judgement, is_obeyed};
 use super::violation::{Why, is_trifle};
 use super::watch::{Gatekeeper, News};
 use crate::system::notify::Reply;
@@ -165,7 +165,9 @@ impl Gatekeeper<'_> {
         let alone = |one: &Touched| side(one) == Side::Outside && !self.is_below_opened(&one.path);
         if let (Deed::Link { .. }, [to, from]) = (deed, touched) {
             // The file would be written by either name for as long as one of them may be.
-            return side(from) != side(to) || alone(to) || alone(from);
+            // What git obeys would be changed by a name that nobody watches.
+            let obeyed = is_obeyed(&from.path) || is_obeyed(&to.path);
+            return obeyed || side(from) != side(to) || alone(to) || alone(from);
         }
         let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) else { return false };
         let exchange = flags & libc::RENAME_EXCHANGE != 0;

@@ -251,7 +251,7 @@ impl<'a> Gatekeeper<'a> {
         if made_here && self.rules.is_layered() {
             return Some(Reply::Fail(Errno::EROFS));
         }
-        if made_here && apart {
+        if apart && (made_here || matches!(deed, Deed::Link { .. })) {
             return Some(Reply::Fail(Errno::EXDEV));
         }
         if made_here && self.carries_a_mount(deed, &touched) {
@@ -378,11 +378,12 @@ impl<'a> Gatekeeper<'a> {
             let found = places.find(thread, from).map(|path| (path.clone(), self.judge_path(&path)));
             let found = found.ok().or_else(|| self.through_magic(thread, from));
             // Without mounts below it is made here, of both names.
-            let apart = all.iter().any(|to| settle::is_outside(&to.judgement)) || self.domain.is_some();
+            let apart = all.iter().any(|to| settle::is_outside(&to.judgement) || rules::is_obeyed(&to.path))
+                || self.domain.is_some();
             // By another name it could be written.
             let one =
                 found.map(|(path, judgement)| Touched { path, source: judgement != SETTLED, judgement });
-            all.extend(one.filter(|one| apart || !one.source));
+            all.extend(one.filter(|one| apart || !one.source || rules::is_obeyed(&one.path)));
         }
         Ok(all)
     }

@@ -9,7 +9,7 @@ use crate::gatekeeper::rules::{ANOTHERS, DENIED};
 use crate::gatekeeper::{Violation, Why};
 use crate::policy::files::covered;
 use crate::policy::network::entry::covers;
-use crate::policy::presets::{self, Cache, Preset};
+use crate::policy::presets::{self, Cache, Held, Preset};
 use crate::policy::{Access, PathRule, Policy};
 use crate::settings::Origin;
 use crate::verdict::lint;
@@ -38,15 +38,21 @@ pub struct Around<'p> {
 }
 
 const NOTHING: &str = "nothing stands for it";
+const INSTALL: &str = "install into the project: npm without -g, a venv for pip, --prefix for others";
 const NEVER: &str = "not allow it";
 const ANSWER: &str = "allow it when asked: sbshctl approve";
 
 /// Where programs of the system lie: nothing is installed there from inside.
 const SYSTEM: &[&str] = &["/usr", "/opt", "/etc", "/bin", "/sbin", "/lib", "/lib64", "/var/lib", "/boot"];
+/// Where a person's own programs lie, below the home directory: what is installed there runs outside, too.
+const OWN: &[&str] = &[".local/bin", ".local/lib"];
 /// Where programs put what is gone tomorrow.
 const TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 /// Programs that change the user, which the kernel lets none do inside.
 const RAISING: &[&str] = &["sudo", "su", "doas", "pkexec", "runuser"];
+/// Browsers that make themselves a sandbox of namespaces, which no program gets inside.
+const BROWSERS: &[&str] =
+    &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 impl Around<'_> {
     /// About a call.
@@ -82,18 +88,21 @@ impl Around<'_> {
             Why::Hidden | Why::Asked => instead_of_reading(path),
             Why::Own => NOTHING.to_owned(),
             Why::Protected => self.another_name(),
-            Why::Outside if violation.reason == ANOTHERS || below(SYSTEM) => {
-                "install into the project: npm without -g, a venv for pip, --prefix for others".to_owned()
-            }
+            Why::Outside if violation.reason == ANOTHERS || below(SYSTEM) => INSTALL.to_owned(),
+            Why::Outside if violation.reason.is_empty() && self.is_own(path) => INSTALL.to_owned(),
             Why::Outside if !violation.reason.is_empty() => self.another_name(),
             Why::Outside => match self.cache(path) {
-                Some((_, Cache { moved: [(variable, _), ..], .. })) => {
-                    format!("set {variable} to a directory below $TMPDIR")
-                }
+                Some((_, Cache { moved: [(variable, _), ..], .. })) => elsewhere(variable),
+                _ if presets::of_numbered(path).is_some() => NOTHING.to_owned(),
+                _ if let Some(held) = self.held(violation) => elsewhere(held.variable),
                 _ if below(TEMPORARY) && !self.is_home(path) => "write below $TMPDIR".to_owned(),
                 _ => self.writable(),
             },
         }
+    }
+
+    fn is_own(&self, path: &Path) -> bool {
+        self.home.is_some_and(|home| OWN.iter().any(|own| path.starts_with(home.join(own))))
     }
 
     fn is_home(&self, path: &Path) -> bool {
@@ -133,6 +142,12 @@ impl Around<'_> {
                 Some((preset, _)) => {
                     format!("allow it: {advice}, or with what goes with it: sbshctl preset {}", preset.name)
                 }
+                None if let Some(preset) = presets::of_numbered(Path::new(&violation.path)) => {
+                    format!("allow it: sbshctl preset {}", preset.name)
+                }
+                None if self.held(violation).is_some() || self.is_own(Path::new(&violation.path)) => {
+                    format!("allow it: {advice} (programs are started from there, outside too)")
+                }
                 None if self.is_used_at_start(violation) => {
                     format!("allow it: {advice} --force (it is used outside at the next start)")
                 }
@@ -152,6 +167,10 @@ impl Around<'_> {
     fn is_used_at_start(&self, violation: &Violation) -> bool {
         let below = self.home.and_then(|home| Path::new(&violation.path).strip_prefix(home).ok());
         below.is_some_and(lint::is_used_at_start)
+    }
+
+    fn held(&self, violation: &Violation) -> Option<&'static Held> {
+        presets::held_at(Path::new(&violation.path), self.home?, &violation.program)
     }
 
     fn cache(&self, path: &Path) -> Option<(&'static Preset, Cache)> {
@@ -199,6 +218,10 @@ impl Around<'_> {
             if RAISING.contains(&name) && !excluded() {
                 add(name.to_owned(), raising(name));
             }
+            let without = || words.iter().any(|word| word.literal() == Some("--no-sandbox"));
+            if BROWSERS.contains(&name) && !without() && !excluded() {
+                add(name.to_owned(), nesting(name));
+            }
             let named = words.iter().skip(1).filter_map(|word| self.path(word.shown()));
             for path in named.filter_map(|path| real(&path)) {
                 if self.policy.files.access(&path) == Access::None {
@@ -238,6 +261,10 @@ fn naming<'r>(rules: &'r [PathRule], path: &Path) -> Option<&'r Origin> {
     rules.iter().rev().find(|rule| covered(std::slice::from_ref(rule), path)).map(|rule| &rule.origin)
 }
 
+fn elsewhere(variable: &str) -> String {
+    format!("set {variable} to a directory below $TMPDIR")
+}
+
 fn instead_of_reading(path: &Path) -> String {
     let keys = path.parent().is_some_and(|parent| parent.ends_with(".ssh"));
     let text = if keys { "*.pub, known_hosts and config beside it can be read" } else { NOTHING };
@@ -248,6 +275,14 @@ fn raising(program: &str) -> Told {
     Told {
         what: format!("{program} may not change the user: no program gains rights inside (no_new_privs)"),
         inside: format!("the same command without {program}, where it needs no other rights"),
+        person: "run it outside, in a terminal of their own".to_owned(),
+    }
+}
+
+fn nesting(program: &str) -> Told {
+    Told {
+        what: format!("{program} may not make a sandbox of its own: no program makes user namespaces inside"),
+        inside: format!("{program} --no-sandbox, which this boundary holds all the same"),
         person: "run it outside, in a terminal of their own".to_owned(),
     }
 }
@@ -308,7 +343,6 @@ mod tests {
         const THERE: &str = "write below '/work/p' or $TMPDIR, for a person to put it there";
         const KEYS: &str = "*.pub, known_hosts and config beside it can be read";
         const WATCHMAN: &str = "without it: jest --no-watchman, or \"watchman\": false in its configuration";
-        const INSTALL: &str = "install into the project: npm without -g, a venv for pip, --prefix for others";
         with("{}", |around| {
             for (why, path, reason, inside, person) in [
                 (Why::Outside, "/tmp/x", "", "write below $TMPDIR", "allow it: sbshctl allow write /tmp/x"),
@@ -343,6 +377,27 @@ mod tests {
                     "allow it: sbshctl allow write /home/u/.cargo/registry/x, or with what goes with it: sbshctl preset rust",
                 ),
                 (Why::Outside, "/home/u/.cache", "", PROJECT, "allow it: sbshctl allow write /home/u/.cache"),
+                (
+                    Why::Outside,
+                    "/home/u/.cache/uv/.lock",
+                    "",
+                    "set UV_CACHE_DIR to a directory below $TMPDIR",
+                    "allow it: sbshctl allow write /home/u/.cache/uv/.lock (programs are started from there, outside too)",
+                ),
+                (
+                    Why::Outside,
+                    "/home/u/.local/lib",
+                    "",
+                    INSTALL,
+                    "allow it: sbshctl allow write /home/u/.local/lib (programs are started from there, outside too)",
+                ),
+                (
+                    Why::Outside,
+                    "/tmp/pnpm-store-operation-locks-7",
+                    "",
+                    NOTHING,
+                    "allow it: sbshctl preset node",
+                ),
                 (
                     Why::Outside,
                     "/home/u/.local/state/watchman/u-state/log",
@@ -434,6 +489,8 @@ mod tests {
                 ("true && /usr/bin/sudo -n apt-get update", &["sudo"]),
                 ("echo sudo su", &[]),
                 ("sudo true; sudo false", &["sudo"]),
+                ("/usr/bin/chromium --headless x", &["chromium"]),
+                ("chromium --headless --no-sandbox x", &[]),
                 ("if", &[]),
             ] {
                 assert_eq!(told(around, text), expected, "{text}");

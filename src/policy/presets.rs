@@ -5,7 +5,7 @@
 //!
 //! A cache of a person's own is used outside as well. So only what the managers must write is here, never the directories
 //! around it: `~/.npm/_npx`, `~/.m2/wrapper` and `~/.gradle/wrapper` hold programs that are started from there as they
-//! lie, `~/.cargo` has `bin`, `~/.gradle` has `init.d`, and `uv`'s cache holds the environments of `uvx`.
+//! lie, `~/.cargo` has `bin`, `~/.gradle` has `init.d`, and the caches of uv and poetry hold environments.
 
 use crate::settings::Locations;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,8 @@ pub enum What {
     Domain(&'static str),
     /// Writing below a directory.
     Write(Cache),
+    /// Writing below the user's own directory among everybody's: this text, and the user's number behind it.
+    Numbered(&'static str),
 }
 
 /// Where a package manager keeps what it fetched.
@@ -60,6 +62,43 @@ const fn write(
     Grant { what: What::Write(Cache { usual, moved }), why }
 }
 
+/// Where a manager keeps programs that are started as they lie: no preset opens it, and a variable puts it elsewhere.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The program that wants it.
+    program: &'static str,
+    /// Below the home directory.
+    usual: &'static str,
+    /// What puts it elsewhere for one command.
+    pub variable: &'static str,
+}
+
+const fn held(program: &'static str, usual: &'static str, variable: &'static str) -> Held {
+    Held { program, usual, variable }
+}
+
+/// What stands beside the caches, and what opens nothing.
+const HELD: &[Held] = &[
+    held("npx", ".npm/_npx", "npm_config_cache"),
+    held("uv", ".cache/uv", "UV_CACHE_DIR"),
+    held("uv", ".local/share/uv/python", "UV_PYTHON_INSTALL_DIR"),
+    held("uv", ".local/share/uv/tools", "UV_TOOL_DIR"),
+    held("poetry", ".cache/pypoetry/virtualenvs", "POETRY_VIRTUALENVS_PATH"),
+    held("playwright", ".cache/ms-playwright", "PLAYWRIGHT_BROWSERS_PATH"),
+    held("gradle", ".gradle/wrapper", "GRADLE_USER_HOME"),
+    held("mvnw", ".m2/wrapper", "MAVEN_USER_HOME"),
+    held("bundle", ".bundle", "BUNDLE_USER_HOME"),
+];
+
+/// What a path belongs to that no preset opens; a directory on the way to it too, if this program goes there.
+pub fn held_at(path: &Path, home: &Path, program: &str) -> Option<&'static Held> {
+    let below = path.strip_prefix(home).ok()?;
+    HELD.iter().find(|held| {
+        below.starts_with(held.usual)
+            || held.program == program && SHARED.iter().any(|shared| below == Path::new(shared))
+    })
+}
+
 /// All of them.
 pub const PRESETS: &[Preset] = &[
     Preset {
@@ -70,17 +109,32 @@ pub const PRESETS: &[Preset] = &[
             domain("registry.yarnpkg.com", "the same, by the name that yarn 1 asks for"),
             write(".npm/_cacache", &[("npm_config_cache", "_cacache")], "what npm fetched"),
             write(".npm/_logs", &[("npm_config_cache", "_logs")], "npm's log of each run"),
-            write(".cache/yarn", &[("YARN_CACHE_FOLDER", "")], "what yarn fetched"),
+            write(".cache/yarn", &[("YARN_CACHE_FOLDER", "")], "what yarn 1 fetched"),
+            write(".yarn/berry/cache", &[("YARN_GLOBAL_FOLDER", "cache")], "what yarn 2 and newer fetched"),
+            write(
+                ".yarn/berry/metadata",
+                &[("YARN_GLOBAL_FOLDER", "metadata")],
+                "what yarn knows of packages",
+            ),
+            write(
+                ".yarn/berry/index",
+                &[("YARN_GLOBAL_FOLDER", "index")],
+                "the files that yarn links into projects",
+            ),
             write(
                 ".local/share/pnpm/store",
                 &[("PNPM_HOME", "store"), ("XDG_DATA_HOME", "pnpm/store")],
                 "what pnpm fetched",
             ),
+            Grant {
+                what: What::Numbered("/tmp/pnpm-store-operation-locks-"),
+                why: "pnpm's locks; it does not install without",
+            },
         ],
     },
     Preset {
         name: "python",
-        about: "pip",
+        about: "pip and poetry",
         grants: &[
             domain("pypi.org", "the index of packages"),
             domain("files.pythonhosted.org", "the packages themselves"),
@@ -88,6 +142,16 @@ pub const PRESETS: &[Preset] = &[
                 ".cache/pip",
                 &[("PIP_CACHE_DIR", ""), ("XDG_CACHE_HOME", "pip")],
                 "what pip fetched and built",
+            ),
+            write(
+                ".cache/pypoetry/cache",
+                &[("POETRY_CACHE_DIR", "cache"), ("XDG_CACHE_HOME", "pypoetry/cache")],
+                "what poetry knows of packages; it does not install without",
+            ),
+            write(
+                ".cache/pypoetry/artifacts",
+                &[("POETRY_CACHE_DIR", "artifacts"), ("XDG_CACHE_HOME", "pypoetry/artifacts")],
+                "what poetry fetched",
             ),
         ],
     },
@@ -180,9 +244,21 @@ pub fn near(path: &Path, home: &Path) -> Option<(&'static Preset, Cache)> {
             let usual = Path::new(cache.usual);
             (below.starts_with(usual) || usual.starts_with(below)).then_some(cache)
         }
-        What::Domain(_) => None,
+        What::Domain(_) | What::Numbered(_) => None,
     };
     PRESETS.iter().find_map(|preset| Some((preset, preset.grants.iter().find_map(fits)?)))
+}
+
+/// The preset with the user's own directory in which a path lies.
+pub fn of_numbered(path: &Path) -> Option<&'static Preset> {
+    let is = |grant: &Grant| matches!(grant.what, What::Numbered(text) if is_numbered(path, text));
+    PRESETS.iter().find(|preset| preset.grants.iter().any(is))
+}
+
+fn is_numbered(path: &Path, text: &str) -> bool {
+    let rest = path.to_str().and_then(|path| path.strip_prefix(text));
+    let number = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The preset that allows to connect to this host.
@@ -195,7 +271,7 @@ pub fn of_host(host: &str) -> Option<&'static Preset> {
 pub fn is_cache(path: &Path, locations: &Locations) -> bool {
     let Some(home) = &locations.home else { return false };
     let is = |grant: &Grant| matches!(grant.what, What::Write(cache) if path == PathBuf::from(home).join(cache.usual));
-    PRESETS.iter().any(|preset| preset.grants.iter().any(is))
+    of_numbered(path).is_some() || PRESETS.iter().any(|preset| preset.grants.iter().any(is))
 }
 
 #[cfg(test)]
@@ -209,6 +285,7 @@ mod tests {
         let text = |grant: &Grant| match grant.what {
             What::Domain(host) => host.to_owned(),
             What::Write(cache) => cache.entry(get),
+            What::Numbered(text) => format!("{text}7"),
         };
         preset.grants.iter().map(text).collect()
     }
@@ -265,8 +342,11 @@ mod tests {
             "go/bin/x",
             ".cache",
             ".cache/uv/x",
+            ".cache/pypoetry/virtualenvs/x",
             ".local/lib/python3/x",
             ".local/share/pnpm/npm",
+            ".yarn/bin/x",
+            ".yarnrc.yml",
         ] {
             assert!(!opens(path), "{path}");
         }
@@ -274,9 +354,22 @@ mod tests {
         let home = Path::new("/home/u");
         let name = |path: &str| near(Path::new(path), home).map(|(preset, cache)| (preset.name, cache.usual));
         assert_eq!(name("/home/u/.npm/_cacache/tmp/1"), Some(("node", ".npm/_cacache")));
+        assert_eq!(name("/home/u/.yarn"), Some(("node", ".yarn/berry/cache")));
         assert_eq!(name("/home/u/.cargo"), Some(("rust", ".cargo/registry")));
         for path in ["/home/u", "/home/u/.cache", "/home/u/.cargo/bin", "/home/v/.npm", "/home"] {
             assert_eq!(name(path), None, "{path}");
+        }
+        let variable =
+            |path: &str, program: &str| held_at(Path::new(path), home, program).map(|held| held.variable);
+        assert_eq!(variable("/home/u/.cache/uv/x", "python"), Some("UV_CACHE_DIR"));
+        assert_eq!(variable("/home/u/.cache", "uv"), Some("UV_CACHE_DIR"));
+        assert_eq!(variable("/home/u/.cache", "x"), None);
+        assert_eq!(variable("/home/v/.cache/uv", "uv"), None);
+        assert!(HELD.iter().all(|held| !opens(held.usual)));
+        let locks = |path: &str| of_numbered(Path::new(path)).map(|preset| preset.name);
+        assert_eq!(locks("/tmp/pnpm-store-operation-locks-60609/all"), Some("node"));
+        for path in ["/tmp", "/tmp/pnpm-store-operation-locks-", "/tmp/pnpm-store-operation-locks-x/1"] {
+            assert_eq!(locks(path), None, "{path}");
         }
         assert_eq!(of_host("PyPI.org").unwrap().name, "python");
         assert!(of_host("crates.io").is_none(), "there a crate is published");

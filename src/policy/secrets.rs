@@ -112,7 +112,7 @@ const IN_HOME_ON_MACOS: &[&str] = &[
 ];
 
 /// What in `~/.ssh` is no private key.
-const NO_KEYS: &[&str] = &["known_hosts*", "config", "*.pub", "authorized_keys*"];
+const NO_KEYS: &[&str] = &["known_hosts*", "config", "*.pub", "authorized_keys*", "allowed_signers*"];
 
 const LIST: &str = "secrets";
 
@@ -195,6 +195,7 @@ mod tests {
                 (".ssh/config", Access::Read),
                 (".ssh/id_ed25519.pub", Access::Read),
                 (".ssh/authorized_keys", Access::Read),
+                (".ssh/allowed_signers", Access::Read),
                 (".ssh", Access::Read),
                 (".netrc", Access::None),
                 (".config/gcloud/x/y", Access::None),

@@ -232,6 +232,9 @@ impl Sweeper<'_> {
         if !self.top.exists(config) {
             return;
         }
+        if self.top.has_other_names(config) {
+            return self.take(config, "it is a git config made during the run that has another name, too");
+        }
         match self.top.read(config, 1 << 20) {
             Ok(text) => {
                 let text = without_own_worktree(&text, config);
@@ -258,13 +261,21 @@ impl Sweeper<'_> {
 
     fn worktree(&mut self, directory: &Path) {
         let leads = directory.join("commondir");
-        let own = self.top.read(&leads, 8192).is_ok_and(|text| text.trim_ascii() == b"../..");
+        let own = self.top.read(&leads, 8192).is_ok_and(|text| text.trim_ascii() == b"../..")
+            && !self.top.has_other_names(&leads);
         if !own && self.top.exists(&leads) {
             self.take(&leads, "it leads git to another repository");
         }
     }
 
     fn newborn_pointer(&mut self, entry: &Path) {
+        if self.top.has_other_names(entry) {
+            return self.take(entry, "it leads git elsewhere and has another name, too");
+        }
+        // git stops at an empty one; uv puts it above what it unpacks.
+        if self.top.read(entry, 0).is_ok() {
+            return;
+        }
         let leads = repositories::read(&self.root.join(entry), &Sight::default());
         let stays_inside = leads.as_ref().is_some_and(|r| {
             let known = |path: &Path| {

@@ -110,6 +110,12 @@ impl Beneath {
         self.stat(name).is_ok_and(|s| s.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits())
     }
 
+    /// Whether a file stands there that other names have, too: by them it is changed where nobody looks.
+    pub fn has_other_names(&self, name: &Path) -> bool {
+        self.stat(name)
+            .is_ok_and(|s| s.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits() && s.st_nlink > 1)
+    }
+
     /// Where a symlink points; `None` if there is none.
     pub fn read_link(&self, name: &Path) -> Option<PathBuf> {
         let (holder, last) = self.holder(name).ok()?;

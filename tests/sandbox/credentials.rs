@@ -1,6 +1,6 @@
 //! Credentials: what SETTINGS.md lists is neither readable nor in the environment inside, whichever way it is tried.
 
-use crate::world::{Ran, World, each};
+use crate::world::{Ran, World, each, has};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -304,5 +304,26 @@ fn status_names_what_is_removed_and_no_value() {
         }
         let by = entries.iter().find(|entry| entry["value"] == "MY_API_KEY").unwrap();
         assert!(by["origin"].as_str().unwrap().contains("settings.json:1:"), "{by}");
+    });
+}
+
+#[test]
+fn a_signature_by_an_ssh_key_is_checked_against_the_list_beside_the_keys() {
+    each(|world| {
+        let list = world.home.join(".ssh/allowed_signers");
+        world.write(&list, "a\n");
+        assert_eq!(world.run("cat ~/.ssh/allowed_signers").stdout, "a\n");
+        // ssh-keygen insists on an account, which not every user of these tests has.
+        let keygen = |words: &str| world.command("bash").args(["-c", words]).status().unwrap().success();
+        if !has(&["git", "ssh-keygen"]) || !keygen("ssh-keygen -q -t ed25519 -N '' -f key 2> /dev/null") {
+            return;
+        }
+        let public = fs::read_to_string(world.project.join("key.pub")).unwrap();
+        world.write(&list, &format!("x@x {public}"));
+        let ran = world.run(
+            "git init -q . && git config gpg.format ssh && git config gpg.ssh.allowedSignersFile ~/.ssh/allowed_signers && \
+             git -c user.name=x -c user.email=x@x -c user.signingkey=$PWD/key commit -q -S --allow-empty -m x && git verify-commit HEAD",
+        );
+        assert_eq!(ran.status, Some(0), "{ran:?}");
     });
 }

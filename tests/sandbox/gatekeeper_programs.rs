@@ -61,7 +61,8 @@ fn assert_refused(ran: &Ran, path: &Path) {
     let begun = format!("'{path}': it is outside of what may be written; inside: ");
     let advice = format!("; a person can allow it: sbshctl allow write {path}");
     let told = |line: &str| {
-        line.contains(&begun) && (line.ends_with(&advice) || line.contains(&format!("{advice}, or ")))
+        let more = [", or ", " ("].iter().any(|more| line.contains(&format!("{advice}{more}")));
+        line.contains(&begun) && (line.ends_with(&advice) || more)
     };
     assert!(ran.stderr.lines().any(told), "{path}: {}", ran.stderr);
 }

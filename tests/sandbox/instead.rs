@@ -127,6 +127,69 @@ fn npm_that_installs_for_all_is_told_where_it_can() {
 }
 
 #[test]
+fn places_that_hold_programs_are_told_with_what_moves_them_and_no_preset() {
+    as_ordinary_user(|world| {
+        let home = world.home.display();
+        world.write(&world.home.join(".cache/here"), "");
+        for (below, variable) in [(".cache/uv", "UV_CACHE_DIR"), (".bundle", "BUNDLE_USER_HOME")] {
+            assert_told(
+                world,
+                &format!("mkdir ~/{below}"),
+                &format!(
+                    "mkdir may not mkdir '{home}/{below}': it is outside of what may be written; \
+                     inside: set {variable} to a directory below $TMPDIR; a person can allow it: \
+                     sbshctl allow write {home}/{below} (programs are started from there, outside too)"
+                ),
+            );
+        }
+    });
+}
+
+#[test]
+fn presets_open_what_pnpm_yarn_and_poetry_need_and_no_place_of_programs() {
+    as_ordinary_user(|world| {
+        // Its own name, whatever TMPDIR is.
+        let locks = std::path::PathBuf::from(format!("/tmp/pnpm-store-operation-locks-{}", world.user));
+        let there = locks.exists();
+        let make = if there {
+            format!("touch {0}/sbsh-test", locks.display())
+        } else {
+            format!("mkdir {}", locks.display())
+        };
+        let lines = told(world, &make);
+        assert!(
+            lines.iter().any(|line| line.ends_with("a person can allow it: sbshctl preset node")),
+            "{lines:?}"
+        );
+        world.control(&["preset", "--user", "node"]);
+        let ran = world.run(&format!(
+            "{make} && echo x > {0}/sbsh-test && cat {0}/sbsh-test && rm {0}/sbsh-test",
+            locks.display()
+        ));
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "x\n"), "{ran:?}");
+        if !there {
+            std::fs::remove_dir(&locks).unwrap();
+        }
+        world.control(&["preset", "--user", "python"]);
+        for (below, there) in [
+            (".yarn/berry/cache", true),
+            (".yarn/berry/metadata", true),
+            (".yarn/berry/index", true),
+            (".yarn/bin", false),
+            (".cache/pypoetry/cache", true),
+            (".cache/pypoetry/artifacts", true),
+            (".cache/pypoetry/virtualenvs", false),
+            (".cache/uv", false),
+        ] {
+            let ran = world.run(&format!("mkdir -p ~/{below} && echo x > ~/{below}/x"));
+            assert_eq!(ran.status == Some(0), there, "{below}: {ran:?}");
+        }
+        let other = world.run("mkdir /tmp/pnpm-store-operation-locks-1");
+        assert_ne!(other.status, Some(0), "another user's");
+    });
+}
+
+#[test]
 fn hosts_and_registries_are_told_in_one_shape() {
     if !has(&["curl"]) {
         return;
@@ -235,6 +298,17 @@ fn keys_containers_and_sudo_are_told_in_one_shape() {
                  a person can run it outside, in a terminal of their own",
             );
         }
+        let browser = world.project.join("chromium");
+        world.write(&browser, "#!/bin/sh\ncase \" $*\" in *' --no-sandbox'*) exit 0 ;; esac\nexec unshare -U true 2>/dev/null\n");
+        std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        assert_told(
+            world,
+            "./chromium --headless",
+            "chromium may not make a sandbox of its own: no program makes user namespaces inside; \
+             inside: chromium --no-sandbox, which this boundary holds all the same; \
+             a person can run it outside, in a terminal of their own",
+        );
+        assert_eq!(world.run("./chromium --headless --no-sandbox").stderr, "");
         // jest asks watchman, which makes itself a place first.
         assert_told(
             world,

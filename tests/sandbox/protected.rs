@@ -1,6 +1,6 @@
 //! Protected names: existing ones cannot be changed, missing ones are taken away, nothing is left on the host.
 
-use crate::world::{World, each};
+use crate::world::{World, each, has};
 use std::fs;
 use std::path::Path;
 
@@ -206,5 +206,51 @@ fn a_linked_worktree_commits_but_a_forged_one_opens_nothing() {
             .unwrap()
             .into();
         assert_ne!(ran.status, Some(0));
+    });
+}
+
+/// By another name a file is changed where nobody looks at what it says.
+#[test]
+fn what_git_obeys_has_no_second_name_and_an_empty_pointer_may_stay() {
+    if !has(&["git"]) {
+        return;
+    }
+    each(|world| {
+        let says = |path: &str| fs::read_to_string(world.project.join(path)).unwrap_or_default();
+        let evil = "printf '[core]\\n\\tfsmonitor = /tmp/evil\\n'";
+        world.run("git init -q r; ln r/.git/config x; test -e x || cp r/.git/config x");
+        world.run(&format!("{evil} >> x"));
+        assert!(says("x").contains("evil") && says("r/.git/config").contains("[core]"));
+        assert!(!says("r/.git/config").contains("evil"));
+        // Linked under a name that means nothing, and moved to where it does.
+        world.run("git init -q s; mv s/.git d; ln d/config y; mv d s/.git");
+        world.run(&format!("{evil} >> y"));
+        assert!(!says("s/.git/config").contains("evil"));
+        let tree = |place: &str| {
+            let text = format!(
+                "git -C r -c user.name=x -c user.email=x@x commit -q --allow-empty -m x; git -C r worktree add -q ../{place}"
+            );
+            assert_eq!(world.run(&text).status, Some(0));
+            assert!(says(&format!("{place}/.git")).starts_with("gitdir: "));
+        };
+        tree("w");
+        world.run("git -C r worktree add -q ../v; cp v/.git z; rm v/.git; ln z v/.git");
+        world.run("echo 'gitdir: /tmp/evil' > z");
+        assert!(!says("v/.git").contains("evil"));
+        // Further down than repositories are looked for at the start.
+        world.run("for i in $(seq 30); do mkdir -p n$i/y; done");
+        tree("n9/y/u");
+        world.run("ln n9/y/u/.git q; echo 'gitdir: /tmp/evil' > q");
+        assert!(
+            says("q").contains("evil")
+                && says("n9/y/u/.git").starts_with("gitdir: ")
+                && !says("n9/y/u/.git").contains("evil")
+        );
+        // git stops at an empty one: uv puts it above what it unpacks.
+        let ran = world.run("mkdir c; : > c/.git");
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+        assert!(world.project.join("c/.git").exists());
+        world.run("echo 'gitdir: /tmp/evil' > c/.git");
+        assert!(!says("c/.git").contains("evil"));
     });
 }

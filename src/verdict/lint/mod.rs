@@ -179,6 +179,7 @@ pub(super) mod tests {
             match grant.what {
                 What::Domain(host) => domains.push(host.to_owned()),
                 What::Write(cache) => paths.push(cache.entry(|_| None)),
+                What::Numbered(text) => paths.push(format!("{text}7")),
             }
         }
         let missing = paths.iter().map(|path| path.replace('~', "/home/u").into()).collect();
