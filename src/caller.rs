@@ -54,6 +54,12 @@ impl Caller {
         value(&self.environment, name)
     }
 
+    /// Sets a variable, in the place of one that is set.
+    pub fn set(&mut self, name: &str, value: OsString) {
+        self.environment.retain(|(set, _)| set != name);
+        self.environment.push((name.into(), value));
+    }
+
     fn path_variable(&self, name: &str) -> Option<PathBuf> {
         self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }

@@ -5,7 +5,8 @@ use crate::broker::shim;
 use crate::caller::Caller;
 use crate::cli::{Invocation, VERSION};
 use crate::pipeline::{self, Stop};
-use crate::system::entry;
+#[cfg(target_os = "linux")]
+use crate::system::{entry, process};
 use crate::verdict::WAY_OUT;
 use crate::{admin, exit, report, run};
 use std::ffi::{OsStr, OsString};
@@ -47,7 +48,10 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
         return exit::REFUSED;
     }
     let caller = Caller::read();
+    #[cfg(target_os = "linux")]
     let file = executed(&arguments);
+    #[cfg(not(target_os = "linux"))]
+    let file: Option<OsString> = None;
     let result = match Invocation::of_file(arguments, file.as_deref()) {
         Err(usage) => {
             report::failure(&usage.to_string());
@@ -66,12 +70,12 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
 
 /// The file that was executed, where that is another name than the caller's and one of this program's: a script's first line
 /// makes the script that file (execve(2)).
+#[cfg(target_os = "linux")]
 fn executed(arguments: &[OsString]) -> Option<OsString> {
     let file = entry::executed()?;
     let base = |name: &OsStr| Path::new(name).file_name().map(OsStr::to_os_string);
     let is_another = base(&file) != arguments.first().and_then(|name| base(name));
-    let is_own = || std::fs::canonicalize(&file).ok() == std::env::current_exe().ok();
-    (is_another && is_own()).then_some(file)
+    (is_another && process::is_this(Path::new(&file))).then_some(file)
 }
 
 fn say(text: &str) -> Result<i32, Stop> {

@@ -531,11 +531,11 @@ fn zshs_own_tests_say_what_they_say_of_zsh() {
 /// A text without the times in what diff says of two files.
 fn without_times(text: &str) -> String {
     let of_diff = |line: &str| line.starts_with("--- ") || line.starts_with("+++ ");
-    let mut lines = text.split_inclusive('\n').map(|line| match line.split_once('\t') {
+    let lines = text.split_inclusive('\n').map(|line| match line.split_once('\t') {
         Some((name, _)) if of_diff(line) => format!("{name}\n"),
         _ => line.to_owned(),
     });
-    lines.by_ref().collect()
+    lines.collect()
 }
 
 /// A text without the process numbers that follow this in it.

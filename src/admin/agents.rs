@@ -3,6 +3,7 @@
 //! Owns that knowledge. Looks at names and links only, starts nothing.
 
 use crate::caller::Caller;
+use crate::system::process;
 use nix::unistd::User;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -110,15 +111,9 @@ pub fn look(caller: &Caller) -> Vec<Finding> {
     let finding = |agent: &Agent| {
         let shell = agent.way.shell(caller);
         let remedy = format!("sbshctl agent -- {}; or {}", agent.program, agent.way.remedy());
-        Finding { agent: agent.name, through: shell.as_deref().is_some_and(is_sbsh), shell, remedy }
+        Finding { agent: agent.name, through: shell.as_deref().is_some_and(process::is_this), shell, remedy }
     };
     AGENTS.iter().map(finding).collect()
-}
-
-/// Whether a program is this one.
-pub fn is_sbsh(program: &Path) -> bool {
-    let own = std::env::current_exe().ok().and_then(|exe| std::fs::canonicalize(exe).ok());
-    own.is_some() && std::fs::canonicalize(program).ok() == own
 }
 
 /// This process's account.
@@ -129,7 +124,7 @@ pub fn account() -> Option<User> {
 /// The program of this name by the caller's `PATH`.
 pub fn on_path(caller: &Caller, name: &OsStr) -> Option<PathBuf> {
     let mut places = caller.program_directories().into_iter().map(|directory| directory.join(name));
-    places.find(|place| crate::system::process::is_program(place))
+    places.find(|place| process::is_program(place))
 }
 
 /// Claude Code takes a shell only if its path contains one of these words.
@@ -180,6 +175,10 @@ mod tests {
         let top = tempfile::tempdir().unwrap();
         let alias = top.path().join("bash");
         symlink(std::env::current_exe().unwrap(), &alias).unwrap();
-        assert!(is_sbsh(&alias) && !is_sbsh(Path::new("/bin/sh")) && !is_sbsh(&top.path().join("gone")));
+        assert!(
+            process::is_this(&alias)
+                && !process::is_this(Path::new("/bin/sh"))
+                && !process::is_this(&top.path().join("gone"))
+        );
     }
 }

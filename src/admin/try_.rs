@@ -8,6 +8,7 @@ use super::{age, only_outside, print};
 use crate::caller::Caller;
 use crate::cli::{Afterwards, Try};
 use crate::pipeline::{Stop, trial as spine};
+use crate::policy::paths::normal;
 use crate::run::front;
 use crate::run::trial::{self, Change, Trial, What};
 use crate::system::terminal::{ControllingTerminal, Input};
@@ -122,16 +123,7 @@ fn untold(trial: &Trial, error: &std::io::Error) -> Stop {
 
 /// A path as a person meant it, without a look at links: changes are named as the command made them.
 fn absolute(path: &Path, caller: &Caller) -> PathBuf {
-    let from = caller.directory.clone().unwrap_or_default();
-    let mut whole = PathBuf::new();
-    for part in from.join(path).components() {
-        match part {
-            std::path::Component::ParentDir => drop(whole.pop()),
-            std::path::Component::CurDir => {}
-            other => whole.push(other),
-        }
-    }
-    whole
+    normal(&caller.directory.clone().unwrap_or_default().join(path))
 }
 
 /// Whether a change makes a directory on the way to what is meant.
@@ -232,16 +224,16 @@ fn kept(trial: Trial, changes: &[Change], caller: &Caller) -> Result<(), Stop> {
 
 /// Whether all of them are true now; what is not is said.
 fn made_true(trial: &Trial, changes: &[&Change], caller: &Caller) -> Result<bool, Stop> {
-    let made = spine::make_true(trial, changes, caller)?;
-    let left = made.kept.left.len();
+    let kept = spine::make_true(trial, changes, caller)?;
+    let left = kept.left.len();
     report::notice(&match left {
-        0 => format!("{} kept", counted(made.kept.done, "change")),
-        _ => format!("{} kept, {left} not", counted(made.kept.done, "change")),
+        0 => format!("{} kept", counted(kept.done, "change")),
+        _ => format!("{} kept, {left} not", counted(kept.done, "change")),
     });
-    let lines = made.kept.left.iter().take(SHOWN);
+    let lines = kept.left.iter().take(SHOWN);
     let lines = lines.map(|(path, why)| format!("  not kept {}: {}\n", shown(path), visible(why.as_bytes())));
     report::lines(&lines.collect::<String>());
-    Ok(made.kept.left.is_empty())
+    Ok(kept.left.is_empty())
 }
 
 fn lies(trial: &Trial) -> Result<(), Stop> {

@@ -87,6 +87,9 @@ const HOOK: &str = "a git hook, which would run outside";
 /// Said of what settings deny.
 pub const DENIED: &str = "denied by settings";
 const KEPT: &str = "always protected";
+/// Of the configuration of a repository that was there before.
+pub const SETTLED: Judgement =
+    Judgement::Protected("the configuration of a git repository that was there before");
 /// Said of what the user could not do outside, either: no grant would help.
 pub const ANOTHERS: &str = "it is outside of what may be written, and belongs to another user";
 
@@ -169,6 +172,22 @@ impl Rules {
     /// What Landlock allows, if that is below.
     pub fn allowed(&self) -> Option<&[Allowed]> {
         self.allowed.as_deref()
+    }
+
+    /// As [`Rules::judge`], of which repositories were born meanwhile and what stands: git's configuration in one that was there
+    /// before is not changed, however deep it is.
+    pub fn judge_among(
+        &self,
+        path: &Path,
+        is_born: impl FnOnce(&Path) -> bool,
+        stands: impl FnOnce(&Path) -> bool,
+    ) -> Judgement {
+        let judgement = self.judge(path);
+        let settled = || {
+            let entry = self.configured(path)?;
+            (!is_born(entry) && stands(entry)).then_some(SETTLED)
+        };
+        if judgement == Judgement::Passes { settled().unwrap_or(judgement) } else { judgement }
     }
 
     /// The `.git` entry that a path configures, unless it is of a known repository.

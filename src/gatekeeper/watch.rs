@@ -8,7 +8,7 @@ use super::pair::{self, Own};
 use super::perform;
 use super::place::Places;
 use super::plain::Plain;
-use super::rules::{self, Judgement, Rules};
+use super::rules::{self, Judgement, Rules, SETTLED};
 use super::settle::{self, Settled, Touched};
 use super::socket::Wanted;
 use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
@@ -35,10 +35,6 @@ pub enum News {
     /// A repository was born at this name: what git would obey of it is looked at afterwards.
     Repository(PathBuf),
 }
-
-/// Of the configuration of a repository that was there before.
-const SETTLED: Judgement =
-    Judgement::Protected("the configuration of a git repository that was there before");
 
 /// Calls that are answered before anything else is looked at.
 const MOST_AT_ONCE: usize = 64;
@@ -323,12 +319,7 @@ impl<'a> Gatekeeper<'a> {
     /// As the rules judge it; and git's configuration in a repository that was there before is not written, however deep
     /// it is: the mounts hold those that were found within a budget.
     pub(super) fn judge_path(&self, path: &Path) -> Judgement {
-        let judgement = self.rules.judge(path);
-        let settled = || {
-            let entry = self.rules.configured(path)?;
-            (!self.births.holds(entry) && self.is_there(entry)).then_some(SETTLED)
-        };
-        if judgement == Judgement::Passes { settled().unwrap_or(judgement) } else { judgement }
+        self.rules.judge_among(path, |entry| self.births.holds(entry), |entry| self.is_there(entry))
     }
 
     /// For a name that only the caller's own view of `/proc` leads to, where it leads to something writable inside: other

@@ -122,6 +122,39 @@ fn tell_notices(prepared: &prepare::Prepared) -> Option<String> {
     later.first().map(|n| n.text.clone())
 }
 
+/// What every command begins with.
+#[cfg(target_os = "linux")]
+struct Begun {
+    /// The settings.
+    prepared: prepare::Prepared,
+    /// A notice that waits until it matters.
+    later: Option<String>,
+    /// The shell, and what hooks say of what it would run.
+    heard: hooked::Heard,
+}
+
+/// Settings, trust, notices, the shell and the hooks' word, in this order; `narrow` takes from the policy before it is gone by.
+#[cfg(target_os = "linux")]
+fn begin_command(
+    shell: ShellInvocation,
+    caller: &Caller,
+    journal: &mut journal::Journal,
+    narrow: impl FnOnce(&mut prepare::Prepared) -> Result<(), Stop>,
+) -> Result<Begun, Stop> {
+    let prepared = prepare::policy(caller)?;
+    journal.follow(&prepared);
+    let mut prepared = trusting::before_first_command(prepared, caller, journal)?;
+    let later = tell_notices(&prepared);
+    narrow(&mut prepared)?;
+    let shell = shells::choose(shell, &prepared)?;
+    journal.chose(&shell);
+    let heard = hooked::before(shell, &prepared, caller);
+    journal.heard(&heard);
+    let heard = heard?;
+    journal.chose(&heard.shell);
+    Ok(Begun { prepared, later, heard })
+}
+
 #[cfg(target_os = "linux")]
 fn confined_or_not(
     shell: ShellInvocation,
@@ -137,16 +170,7 @@ fn confined_or_not(
         true => (None, backend::Early::network()),
         false => (Some(backend::Early::start(closed.clone(), None)), None),
     };
-    let prepared = prepare::policy(caller)?;
-    journal.follow(&prepared);
-    let mut prepared = trusting::before_first_command(prepared, caller, journal)?;
-    let later = tell_notices(&prepared);
-    let shell = shells::choose(shell, &prepared)?;
-    journal.chose(&shell);
-    let heard = hooked::before(shell, &prepared, caller);
-    journal.heard(&heard);
-    let heard = heard?;
-    journal.chose(&heard.shell);
+    let Begun { mut prepared, later, heard } = begin_command(shell, caller, journal, |_| Ok(()))?;
     let covers = covers::Covers::find(&prepared, &heard.shell.path, caller);
     let decision = heard.decide(&mut prepared, &covers, caller, journal)?;
     let shell = heard.shell;

@@ -9,7 +9,7 @@ use super::covers::Covers;
 use super::decide::Place;
 use super::journal::Journal;
 use super::prepare::{self, Prepared};
-use super::{Stop, decide, hooked, shells, stop, tell_notices, trusting};
+use super::{Begun, Stop, begin_command, decide, stop};
 use crate::caller::Caller;
 use crate::cli::Invocation;
 use crate::confinement::facts::{self, Facts};
@@ -20,7 +20,7 @@ use crate::policy::{Access, PathPattern, PathRule};
 use crate::report;
 use crate::run::sweep::{self, Watch};
 use crate::run::trial::{self, Change, Kept, Trial, keep};
-use crate::run::{Ending, RunError, Swept, inherited};
+use crate::run::{Ending, RunError, inherited};
 use crate::settings::Origin;
 use crate::system::signals;
 use crate::system::visible::visible;
@@ -42,17 +42,7 @@ pub fn run(text: &OsStr, caller: &Caller) -> Result<(Ending, Trial, io::Result<V
     let mut journal = Journal::begin(&shell, caller);
     let closed = inherited::occupy_closed();
     let mut once = || {
-        let prepared = prepare::policy(caller)?;
-        journal.follow(&prepared);
-        let mut prepared = trusting::before_first_command(prepared, caller, &journal)?;
-        tell_notices(&prepared);
-        narrow(&mut prepared)?;
-        let shell = shells::choose(shell.clone(), &prepared)?;
-        journal.chose(&shell);
-        let heard = hooked::before(shell, &prepared, caller);
-        journal.heard(&heard);
-        let heard = heard?;
-        journal.chose(&heard.shell);
+        let Begun { mut prepared, heard, .. } = begin_command(shell.clone(), caller, &mut journal, narrow)?;
         let covers = Covers::default();
         match heard.decide(&mut prepared, &covers, caller, &journal)?.place {
             Place::Inside => {}
@@ -193,25 +183,15 @@ pub fn places(caller: &Caller) -> Vec<PathBuf> {
     trial::places(caller.locations().state_dir.as_deref())
 }
 
-/// What came of keeping changes.
-#[derive(Debug)]
-pub struct Made {
-    /// What is true now, and what is not.
-    pub kept: Kept,
-    /// What was taken away again.
-    pub swept: Vec<Swept>,
-}
-
-/// Makes changes true, by the settings that apply now where the command ran.
+/// Makes changes true, by the settings that apply now where the command ran. What the sweep takes away again is said.
 ///
 /// # Errors
 /// Broken settings; a directory that is gone.
-pub fn make_true(trial: &Trial, changes: &[&Change], caller: &Caller) -> Result<Made, Stop> {
+pub fn make_true(trial: &Trial, changes: &[&Change], caller: &Caller) -> Result<Kept, Stop> {
     let mut caller = caller.clone();
     let directory = PathBuf::from(&trial.record.directory);
     std::env::set_current_dir(&directory).map_err(failed("go to where it ran"))?;
-    caller.environment.retain(|(name, _)| name != "PWD");
-    caller.environment.push(("PWD".into(), directory.clone().into()));
+    caller.set("PWD", directory.clone().into());
     caller.directory = Some(directory);
     let prepared = prepare::policy(&caller)?;
     let files = &prepared.policy.files;
@@ -231,13 +211,12 @@ pub fn make_true(trial: &Trial, changes: &[&Change], caller: &Caller) -> Result<
         quarantine: confine::quarantine(&prepared),
         ..Watch::default()
     };
-    let swept = sweep::sweep(&watch);
-    swept.iter().for_each(|swept| {
+    sweep::sweep(&watch).iter().for_each(|swept| {
         report::notice(&format!(
             "'{}' was taken away: {}",
             visible(swept.path.as_os_str().as_bytes()),
             swept.why
         ));
     });
-    Ok(Made { kept, swept })
+    Ok(kept)
 }

@@ -13,6 +13,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getsid};
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
 
 /// From here on orphans among the descendants of this process become its children.
 ///
@@ -172,8 +173,7 @@ pub fn family(of: Pid) -> Vec<Pid> {
 /// Whether a process or one of its descendants has a socket open, by its inode number's low 32 bits.
 pub fn holds_socket(of: Pid, socket: u32) -> bool {
     family(of).into_iter().any(|pid| {
-        let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        entries.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|link| {
+        open_files(pid).any(|link| {
             let number = link.to_str().and_then(|link| link.strip_prefix("socket:[")?.strip_suffix(']'));
             number.and_then(|number| number.parse::<u64>().ok()).is_some_and(|number| number as u32 == socket)
         })
@@ -236,7 +236,14 @@ fn children(of: Pid) -> Vec<Pid> {
     all
 }
 
-fn processes() -> Vec<Pid> {
+/// What a process has open, as links say it; nothing where that may not be seen.
+pub(super) fn open_files(of: Pid) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(format!("/proc/{of}/fd")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| std::fs::read_link(entry.path()).ok())
+}
+
+/// All that there are.
+pub(super) fn processes() -> Vec<Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     numbers.map(Pid::from_raw).collect()

@@ -31,7 +31,7 @@ pub fn arguments(count: c_int, vector: *const *const c_char) -> Vec<OsString> {
 }
 
 /// The file that was executed, by the name that execve(2) had, or a script's whose first line names this program; `None` where the
-/// system does not tell (getauxval(3), AT_EXECFN).
+/// kernel does not tell (getauxval(3), AT_EXECFN).
 #[cfg(target_os = "linux")]
 pub fn executed() -> Option<OsString> {
     // SAFETY: it only reads the vector that the kernel gave this process.
@@ -42,12 +42,6 @@ pub fn executed() -> Option<OsString> {
     // SAFETY: the kernel's NUL-terminated string, above the environment on this process's own stack (execve(2)).
     let name = unsafe { CStr::from_ptr(name) };
     Some(OsString::from_vec(name.to_bytes().to_vec()))
-}
-
-/// The file that was executed is not known here.
-#[cfg(not(target_os = "linux"))]
-pub fn executed() -> Option<OsString> {
-    None
 }
 
 /// Keeps one piece of each size that musl's own allocator is asked for again and again (by realpath(3) and opendir(3)), for as long

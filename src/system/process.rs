@@ -346,6 +346,12 @@ pub fn succeeded(pid: Pid) -> bool {
     status_of(pid) == Some(0)
 }
 
+/// Whether a path leads to the program that this process runs.
+pub fn is_this(program: &std::path::Path) -> bool {
+    let own = std::env::current_exe().ok().and_then(|exe| std::fs::canonicalize(exe).ok());
+    own.is_some() && std::fs::canonicalize(program).ok() == own
+}
+
 /// Whether a path leads to a regular file that somebody may execute.
 pub fn is_program(path: &std::path::Path) -> bool {
     use std::os::unix::fs::PermissionsExt;

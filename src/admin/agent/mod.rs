@@ -44,7 +44,7 @@ pub fn run(start: &AgentStart, caller: &Caller) -> Result<i32, Stop> {
         return super::print(&exports(&changes, &aliases, start.root.is_some(), &caller));
     }
     for (name, value) in changes {
-        set(&mut caller, &name, value);
+        caller.set(&name, value);
     }
     caller.state_directory().iter().for_each(|state| forget_old_sessions(&state.join(SESSIONS)));
     let Some(program) = start.words.first() else {
@@ -76,15 +76,10 @@ fn enter(root: &Path, caller: &mut Caller) -> Result<(), Stop> {
     if caller.directory.as_ref().is_none_or(|directory| !directory.starts_with(&real)) {
         std::env::set_current_dir(&real).map_err(wrong)?;
         caller.directory = Some(real.clone());
-        set(caller, "PWD", real.clone().into());
+        caller.set("PWD", real.clone().into());
     }
-    set(caller, root::VARIABLE, real.into());
+    caller.set(root::VARIABLE, real.into());
     Ok(())
-}
-
-fn set(caller: &mut Caller, name: &str, value: OsString) {
-    caller.environment.retain(|(set, _)| set != name);
-    caller.environment.push((name.into(), value));
 }
 
 /// What an agent is told, whichever it is: each looks at some of it.
@@ -159,7 +154,7 @@ fn shells(name: &OsStr, account_too: bool, aliases: &Path, caller: &Caller) -> R
     let by_account = || agents::account().map(|account| account.shell).filter(|_| account_too);
     let picked = || ways.iter().filter_map(|way| way.shell(caller)).chain(by_account()).collect::<Vec<_>>();
     let asks_account = account_too || ways.contains(&Way::Account);
-    if asks_account && !picked().iter().all(|shell| agents::is_sbsh(shell)) {
+    if asks_account && !picked().iter().all(|shell| process::is_this(shell)) {
         account::show(&aliases.join("bash")).map_err(|why| {
             failed(format!(
                 "{} asks for the account's login shell, which is not sbsh, and it cannot be shown another one: {why}; nothing was \
@@ -183,7 +178,7 @@ fn shells(name: &OsStr, account_too: bool, aliases: &Path, caller: &Caller) -> R
 fn check(shell: &Path, agent: &OsStr, prepared: &Prepared, caller: &Caller) -> Result<(), Stop> {
     let remedy = agents::known(agent).map(|agent| format!("; {}", agent.way.remedy())).unwrap_or_default();
     let agent = Path::new(agent).display();
-    if !agents::is_sbsh(shell) {
+    if !process::is_this(shell) {
         let text = format!(
             "{agent} would run its commands by '{}', which is not sbsh: nothing was started{remedy}",
             shell.display()

@@ -116,7 +116,7 @@ impl Loopback {
         loopback.look();
         if let Some(session) = &loopback.session {
             spawn_local(Rc::clone(session).serve(Rc::clone(&loopback)));
-            session.tidy();
+            ready.seat.iter().for_each(|seat| seat.tidy());
             session.join().await;
             let known = session.ports();
             // Rules that stand already are not made anew: the kernel takes milliseconds to let go of old ones.

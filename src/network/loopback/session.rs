@@ -53,11 +53,6 @@ impl Session {
         Session { seat, talks, last, own, changed }
     }
 
-    /// Away with what nobody holds in other sessions.
-    pub fn tidy(&self) {
-        self.seat.tidy();
-    }
-
     /// Meets those who are there and not yet known: all of them where something is served here, or else who serves something.
     /// Returns when all have said what they serve.
     pub async fn join(self: &Rc<Self>) {

@@ -7,7 +7,7 @@
 use super::Trial;
 use super::changes::{Change, Kind, Pair, What};
 use crate::gatekeeper::Rules;
-use crate::gatekeeper::rules::Judgement;
+use crate::gatekeeper::rules::{Judgement, SETTLED};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -186,14 +186,10 @@ impl Keeping<'_> {
 
     /// Whether a command may change this path.
     fn may(&self, path: &Path) -> Result<(), String> {
-        // Of a repository that was there before: the mounts hold those that were found within a budget.
-        let settled = self.rules.configured(path).is_some_and(|entry| {
-            !self.born.iter().any(|born| born == entry) && std::fs::symlink_metadata(entry).is_ok()
-        });
-        match self.rules.judge(path) {
-            Judgement::Passes if settled => {
-                Err("it is the configuration of a git repository that was there before".into())
-            }
+        let is_born = |entry: &Path| self.born.iter().any(|born| born == entry);
+        let stands = |entry: &Path| std::fs::symlink_metadata(entry).is_ok();
+        match self.rules.judge_among(path, is_born, stands) {
+            SETTLED => Err("it is the configuration of a git repository that was there before".into()),
             Judgement::Passes => Ok(()),
             Judgement::Protected(why) => Err(why.into()),
             Judgement::Hidden => Err("it must not be read".into()),
