@@ -323,8 +323,8 @@ pub struct Gap {
 }
 
 /// All that does not hold, or holds in part, where Landlock of this version draws the boundary. `gatekeeper`: calls can be
-/// asked about.
-pub fn gaps(version: u32, gatekeeper: bool) -> Vec<Gap> {
+/// asked about; `copies`: descriptors of other processes can be copied (pidfd_getfd(2)).
+pub fn gaps(version: u32, gatekeeper: bool, copies: bool) -> Vec<Gap> {
     let gap = |feature, text| Gap { feature, text };
     let by_kernel = [
         (2, "files", "files cannot be renamed or linked from one directory to another (Linux before 5.19)"),
@@ -347,6 +347,12 @@ pub fn gaps(version: u32, gatekeeper: bool) -> Vec<Gap> {
             gap("grants", "nobody sees the calls: a command has to be run again"),
         ]);
     }
+    if gatekeeper && !copies {
+        all.push(gap(
+            "sockets",
+            "no servers on Unix sockets: a filter refuses pidfd_getfd (Docker: --cap-add SYS_PTRACE)",
+        ));
+    }
     all.extend([
         gap(
             "files",
@@ -364,7 +370,7 @@ pub fn gaps(version: u32, gatekeeper: bool) -> Vec<Gap> {
         gap("network", "no listening on TCP ports or abstract names; the machine's sockets and addresses can be listed"),
         gap(
             "sockets",
-            "programs of an ordinary user that hide their memory (ssh-agent) can neither listen nor connect",
+            "programs cannot hide their memory from each other; those of an ordinary user that may be executed but not read make no files and no connections",
         ),
         gap(
             "processes",
@@ -570,11 +576,12 @@ mod tests {
 
     #[test]
     fn newer_kernels_have_fewer_gaps() {
-        let counts: Vec<usize> = (1..9).map(|version| gaps(version, true).len()).collect();
+        let counts: Vec<usize> = (1..9).map(|version| gaps(version, true, true).len()).collect();
         assert!(counts.is_sorted_by(|older, newer| older >= newer), "{counts:?}");
         assert!(counts.first() > counts.last());
-        assert!(gaps(7, false).len() > gaps(7, true).len());
-        let of_network = |version| gaps(version, true).iter().filter(|gap| gap.feature == "network").count();
+        assert!(gaps(7, false, true).len() > gaps(7, true, true).len());
+        let of_network =
+            |version| gaps(version, true, true).iter().filter(|gap| gap.feature == "network").count();
         assert_eq!(of_network(3), of_network(4) + 1);
     }
 }

@@ -74,6 +74,8 @@ pub(super) fn refusals() -> Vec<Rule> {
     for (call, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
         all.push(refuse(call, &[HasAnyOf(flags, FAST_OPEN)], libc::EOPNOTSUPP));
     }
+    // Whoever hides its memory could not be served: without a user namespace of its own, only root looks into such.
+    all.push(refuse(libc::SYS_prctl, &[Is(0, libc::PR_SET_DUMPABLE as u32), Is(1, 0)], libc::EPERM));
     // Other processes of this user: Landlock keeps their memory and their signals, not their limits and priorities.
     all.push(refuse(libc::SYS_prlimit64, &[IsNot(0, 0)], libc::EPERM));
     all.push(refuse(libc::SYS_setpriority, &[IsNot(1, 0)], libc::EPERM));

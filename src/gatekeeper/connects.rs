@@ -5,7 +5,7 @@
 use super::call::{Call, Named};
 use super::door;
 use super::rules::{Judgement, Reachable};
-use super::socket::{self, Around, Connect, Unfinished, Wanted};
+use super::socket::{self, Around, Connect, StandIn, Unfinished, Wanted};
 use super::violation::Why;
 use super::watch::{Gatekeeper, News, violation};
 use crate::system::notify::{Notification, Reply};
@@ -31,16 +31,16 @@ impl Gatekeeper<'_> {
         let spoke =
             |path: &Path, rule: &str| *spoken.borrow_mut() = Some((path.to_path_buf(), rule.to_owned()));
         let around = Around { diag: self.own.diag.as_ref(), first: self.own.first, door: self.own.door };
-        let outcome = socket::connect(wanted, places, self.rules, &granted, &spoke, &around);
+        let (outcome, stand_in) = socket::connect(wanted, places, self.rules, &granted, &spoke, &around);
         if let Some((path, rule)) = spoken.into_inner()
             && self.ledger.speaks(&path)
         {
             let _ = (self.tell)(News::Spoke(path, rule));
         }
         match outcome {
-            Connect::Done(Ok(())) => Some(Reply::Value(0)),
+            Connect::Done(Ok(())) => Some(self.connected(asked, stand_in.as_ref())),
             Connect::Done(Err(error)) | Connect::Failed(error) => Some(Reply::Fail(error)),
-            Connect::Unfinished(rest) => self.leave_to_another(asked, &rest),
+            Connect::Unfinished(rest) => self.leave_to_another(asked, &rest, stand_in.as_ref()),
             Connect::Refused(path, reachable) => {
                 let (why, reason) = match reachable {
                     Reachable::Never => (Why::Own, "sbsh's own socket"),
@@ -52,13 +52,23 @@ impl Gatekeeper<'_> {
         }
     }
 
+    fn connected(&self, asked: Notification, stand_in: Option<&StandIn>) -> Reply {
+        let handed_over = stand_in.map_or(Ok(()), |stand_in| stand_in.hand_over(&self.listener, asked.id));
+        handed_over.map_or_else(Reply::Fail, |()| Reply::Value(0))
+    }
+
     /// A process of its own waits with the caller; it ends when the connect does or the caller is gone.
-    fn leave_to_another(&self, asked: Notification, rest: &Unfinished) -> Option<Reply> {
+    fn leave_to_another(
+        &self,
+        asked: Notification,
+        rest: &Unfinished,
+        stand_in: Option<&StandIn>,
+    ) -> Option<Reply> {
         match process::fork() {
             Ok(process::Fork::Parent(_)) => None,
             Ok(process::Fork::Child) => {
                 let done = rest.finish(|| self.listener.still_waits(asked.id));
-                let reply = done.map_or_else(Reply::Fail, |()| Reply::Value(0));
+                let reply = done.map_or_else(Reply::Fail, |()| self.connected(asked, stand_in));
                 let _ = self.listener.answer(asked.id, reply);
                 process::exit_now(0)
             }
@@ -94,25 +104,23 @@ impl Gatekeeper<'_> {
     }
 
     fn try_to_bind(&mut self, asked: Notification, call: Call, named: Named) -> nix::Result<Reply> {
-        let socket = match stranger::descriptor(asked.thread, named.socket) {
-            // It hides itself, or a container's filter keeps us from it. Landlock holds names where it allows none, and TCP;
-            // and nobody listens by what is not seen.
-            Err(Errno::EPERM) if landlock::version().is_some_and(|version| version >= 4) => {
-                return Ok(Reply::Continue);
-            }
-            socket => socket?,
-        };
         let length = usize::try_from(named.length).map_err(|_| Errno::EINVAL)?;
         if named.length > socket::LONGEST {
             return Err(Errno::EINVAL);
         }
         let address = stranger::bytes(asked.thread, named.address, length)?;
+        let socket = match stranger::descriptor(asked.thread, named.socket) {
+            // It hides itself, or a container's filter keeps us from it. Landlock holds names where it allows none, and TCP;
+            // and nobody listens by what is not seen.
+            Err(Errno::EPERM) if landlock::version().is_some_and(|version| version >= 4) => {
+                let is_end = [false, true].into_iter().any(|ipv6| is_end(&address, ipv6));
+                return Ok(if is_end { Reply::Value(0) } else { Reply::Continue });
+            }
+            socket => socket?,
+        };
         if !connecting::is_unix(&socket)? {
-            // The end of a connection that goes to the gateway is on the loopback; nobody listens.
             let ipv6 = connecting::tcp_family(&socket)? == libc::AF_INET6;
-            let meant = door::parse(&address, ipv6).ok_or(Errno::EAFNOSUPPORT)?;
-            let some = (meant.ip().is_unspecified() || meant.ip().is_loopback()) && meant.port() == 0;
-            return if some { Ok(Reply::Value(0)) } else { Err(Errno::EACCES) };
+            return if is_end(&address, ipv6) { Ok(Reply::Value(0)) } else { Err(Errno::EACCES) };
         }
         let name = address.get(2..).unwrap_or_default();
         let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
@@ -145,4 +153,10 @@ impl Gatekeeper<'_> {
         host::Holder::open(&path)?.bind(&socket, mask)?;
         Ok(Reply::Value(0))
     }
+}
+
+/// Whether an address is any of the loopback: the end of a connection that goes to the gateway, where nobody listens.
+fn is_end(address: &[u8], ipv6: bool) -> bool {
+    door::parse(address, ipv6)
+        .is_some_and(|meant| (meant.ip().is_unspecified() || meant.ip().is_loopback()) && meant.port() == 0)
 }

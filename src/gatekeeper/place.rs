@@ -15,6 +15,10 @@ use std::path::{Component, Path, PathBuf};
 /// As many symlinks as the kernel follows (path_resolution(7)).
 const LINKS: usize = 40;
 
+/// It leads somewhere, perhaps, but where cannot be told: the kernel could find what is not found here. No call on paths
+/// gives this number itself.
+pub const UNTOLD: Errno = Errno::EOVERFLOW;
+
 /// The tree of one sandbox. All its processes have the same root: none of them may change it.
 #[derive(Debug)]
 pub struct Places {
@@ -35,18 +39,27 @@ impl Places {
     /// The canonical path that a name leads to; its last part need not exist.
     ///
     /// # Errors
-    /// Whatever keeps it from being found: then it is the kernel's to answer.
+    /// Whatever keeps it from being found: then it is the kernel's to answer, but for [`UNTOLD`]. ENAMETOOLONG is also said of
+    /// a name that is no link, in a directory whose path is longer than the kernel tells (PATH_MAX).
     pub fn find(&self, thread: i32, name: Name) -> nix::Result<PathBuf> {
         let text = stranger::path(thread, name.text)?;
         if text.as_os_str().is_empty() {
             return Err(Errno::ENOENT);
         }
+        match self.find_text_of(thread, name, text.clone()) {
+            Err(Errno::ENAMETOOLONG) => find_deep(thread, name, &text),
+            found => found,
+        }
+    }
+
+    fn find_text_of(&self, thread: i32, name: Name, text: PathBuf) -> nix::Result<PathBuf> {
         // A slash at the end follows like a slash within.
         let follow = name.follow || text.as_os_str().as_encoded_bytes().ends_with(b"/");
         if text.is_absolute() {
             return self.walk(thread, text, follow);
         }
-        let here = stranger::directory(thread, name.from)?;
+        // What has no path, or a longer one, is still a directory, and has another above it.
+        let here = stranger::directory(thread, name.from).map_err(|_| Errno::ENAMETOOLONG)?;
         let path = here.join(&text);
         if Path::new(text.file_name().unwrap_or_default()) != text {
             return self.walk(thread, path, follow);
@@ -57,6 +70,7 @@ impl Places {
         }
         match self.tree.link(&path) {
             Ok(target) => self.walk(thread, here.join(target), follow),
+            Err(Errno::ENAMETOOLONG) => Err(Errno::ENAMETOOLONG),
             Err(_) => Ok(path),
         }
     }
@@ -99,6 +113,7 @@ impl Places {
                     path = self.behind(&full, full.parent().unwrap_or(Path::new("/")).join(target))?;
                 }
                 Ok(target) => path = full.parent().unwrap_or(Path::new("/")).join(target),
+                Err(Errno::ENAMETOOLONG) => return Err(Errno::ENAMETOOLONG),
                 Err(_) => return Ok(full),
             }
         }
@@ -115,10 +130,16 @@ impl Places {
 
     /// The path that a name leads to through links of `/proc` that are true for the caller alone: `self`, working
     /// directories, open files. `None` where it passes through none of them, or leads to nothing that has a path.
-    pub fn find_through_magic(&self, thread: i32, name: Name) -> Option<PathBuf> {
-        let text = stranger::path(thread, name.text).ok()?;
-        let start =
-            if text.is_absolute() { text } else { stranger::directory(thread, name.from).ok()?.join(text) };
+    ///
+    /// # Errors
+    /// [`UNTOLD`].
+    pub fn find_through_magic(&self, thread: i32, name: Name) -> nix::Result<Option<PathBuf>> {
+        let Ok(text) = stranger::path(thread, name.text) else { return Ok(None) };
+        let start = match stranger::directory(thread, name.from) {
+            _ if text.is_absolute() => text,
+            Ok(here) => here.join(text),
+            Err(_) => return Ok(None),
+        };
         let mut rest: VecDeque<OsString> = start.components().map(|c| c.as_os_str().into()).collect();
         let (mut here, mut links, mut magic) = (PathBuf::from("/"), 0, false);
         while let Some(part) = rest.pop_front() {
@@ -129,9 +150,10 @@ impl Places {
             let next = here.join(&part);
             let target = match stranger::own_name(thread, &next) {
                 Some(own) => own,
-                None if rest.is_empty() && !name.follow => return magic.then_some(next),
+                None if rest.is_empty() && !name.follow => return Ok(magic.then_some(next)),
                 None => match self.tree.link(&next) {
                     Ok(target) => target,
+                    Err(Errno::ENAMETOOLONG) => return Err(UNTOLD),
                     Err(_) => {
                         here = next;
                         continue;
@@ -140,7 +162,7 @@ impl Places {
             };
             links += 1;
             if links > LINKS {
-                return None;
+                return Ok(None);
             }
             if next.starts_with("/proc") {
                 magic = true;
@@ -149,7 +171,7 @@ impl Places {
                 rest.push_front(component.as_os_str().into());
             }
         }
-        magic.then_some(here)
+        Ok(magic.then_some(here))
     }
 
     fn directory(&self, thread: i32, path: &Path) -> nix::Result<PathBuf> {
@@ -214,6 +236,23 @@ impl Places {
     pub fn open(&self, path: &Path) -> nix::Result<OwnedFd> {
         self.tree.look(path, true)
     }
+}
+
+/// The place of a name that is too long as a whole: from where it starts, through no link.
+fn find_deep(thread: i32, name: Name, text: &Path) -> nix::Result<PathBuf> {
+    let (Some(above), Some(last)) = (text.parent().filter(|_| text.is_relative()), text.file_name()) else {
+        return Err(UNTOLD);
+    };
+    let above = match stranger::directory_below(thread, name.from, above) {
+        Err(Errno::ELOOP) => return Err(UNTOLD),
+        above => above?,
+    };
+    match nix::fcntl::readlinkat(&above, last) {
+        Ok(_) if name.follow => return Err(UNTOLD),
+        Ok(_) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(stranger::path_of(&above)?.join(last))
 }
 
 fn is_ordinary(part: Component<'_>) -> bool {

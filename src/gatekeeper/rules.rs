@@ -250,6 +250,23 @@ impl Rules {
         Some(all.filter_map(|path| Some(folded(Path::new(path.file_name()?)))).collect())
     }
 
+    /// Whether a name could mean something in a directory whose path is longer than any that is named: what it is in itself, and
+    /// what settings deny at any depth.
+    pub fn may_mean(&self, name: &[u8]) -> bool {
+        let hidden = self.hidden_later.iter().flat_map(|files| &files.read_denied);
+        let mut later = self.denied_later.iter().chain(hidden).map(|rule| &rule.pattern);
+        !is_plain(name)
+            || later.any(|pattern| match pattern {
+                PathPattern::Literal(_) => false,
+                PathPattern::Glob(glob) => {
+                    let last = glob.text.rsplit('/').next().unwrap_or_default();
+                    // A brace may hold slashes.
+                    let matches = glob.text.contains('{') || fast_glob::glob_match(last.as_bytes(), name);
+                    matches && glob.text.contains("**")
+                }
+            })
+    }
+
     /// Whether a person may open this for reading, though it must not be read.
     pub fn asks_to_read(&self, path: &Path) -> bool {
         self.read_asked.iter().any(|rule| covers(rule, path)) && self.access(path) == Access::None
@@ -463,6 +480,9 @@ mod tests {
         ] {
             assert_eq!(rules.judge(Path::new(path)), expected, "{path}");
         }
+        let may = ["x", ".GIT", "Hooks", "config", "b.key", "a.log", "key"]
+            .map(|name| rules.may_mean(name.as_bytes()));
+        assert_eq!(may, [false, true, true, true, true, false, false]);
     }
 
     #[test]

@@ -4,10 +4,12 @@
 
 use super::call::{Changed, Deed, Made};
 use super::perform;
+use super::place::UNTOLD;
 use super::rules::{ANOTHERS, Judgement, is_obeyed};
 use super::violation::{Why, is_trifle};
 use super::watch::{Gatekeeper, News};
 use crate::system::notify::Reply;
+use crate::system::stranger;
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
 use nix::unistd::AccessFlags;
@@ -96,6 +98,32 @@ impl Gatekeeper<'_> {
             }
             Judgement::Protected(_) => Settled::LetThrough,
             Judgement::Outside | Judgement::Hidden | Judgement::OnTheWay => self.settle_outside(deed, one),
+        }
+    }
+
+    /// What becomes of a call whose place is not found. Mostly the kernel finds none either, and says so; what it may find
+    /// nevertheless must not be a name that means something.
+    pub(super) fn unplaced(&self, thread: i32, deed: Deed, error: Errno) -> Reply {
+        let fail = |error| Reply::Fail(if error == UNTOLD { Errno::ENAMETOOLONG } else { error });
+        let name = match deed {
+            Deed::Open { at, flags, .. } if flags & libc::O_CREAT != 0 => at,
+            Deed::Make { at, .. } => at,
+            // Programs copy then.
+            Deed::Link { .. } | Deed::Rename { .. } if error == Errno::ENAMETOOLONG => {
+                return Reply::Fail(Errno::EXDEV);
+            }
+            Deed::Link { .. } | Deed::Rename { .. } => return fail(error),
+            // What is there is held by what is below.
+            _ => return Reply::Continue,
+        };
+        match stranger::path(thread, name.text) {
+            // What cannot be read here could be read by the kernel, or by then.
+            Err(error) => fail(error),
+            Ok(path) => {
+                let last = path.file_name().unwrap_or_default().as_encoded_bytes();
+                let fails = error == UNTOLD || self.rules.may_mean(last);
+                if fails { fail(error) } else { Reply::Continue }
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 use super::door::{self, Door};
 use super::place::Places;
 use super::rules::{Reachable, Rules};
+use crate::system::notify::Listener;
 use crate::system::stranger;
 use crate::system::{connecting, descent, sockets, unix_diag};
 use nix::errno::Errno;
@@ -13,7 +14,7 @@ use nix::sys::stat::fstat;
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,31 @@ impl Unfinished {
     fn announce(&self) -> nix::Result<()> {
         let Some((meant, door)) = &self.meant else { return Ok(()) };
         connecting::say(&self.socket, &door.announce(sockets::address_of(&self.socket)?, *meant))
+    }
+}
+
+/// A socket that is connected in the place of the caller's, where that cannot be had: a container's filter may refuse
+/// pidfd_getfd(2). What was set at the caller's own is lost.
+#[derive(Debug)]
+pub struct StandIn {
+    socket: OwnedFd,
+    number: i32,
+    flags: i32,
+}
+
+impl StandIn {
+    fn of(wanted: Wanted, address: &[u8]) -> nix::Result<StandIn> {
+        let flags = stranger::socket_flags(wanted.thread, wanted.socket)?;
+        Ok(StandIn { socket: connecting::stream_for(address)?, number: wanted.socket, flags })
+    }
+
+    /// Takes the place of the caller's, whose call waits.
+    ///
+    /// # Errors
+    /// Nobody waits any more.
+    pub fn hand_over(&self, listener: &Listener, id: u64) -> nix::Result<()> {
+        connecting::set_waiting(&self.socket, self.flags & libc::O_NONBLOCK == 0)?;
+        listener.replace(id, self.socket.as_fd(), self.flags & libc::O_CLOEXEC != 0, self.number)
     }
 }
 
@@ -108,11 +134,10 @@ pub fn connect(
     granted: &dyn Fn(&Path) -> bool,
     spoke: &dyn Fn(&Path, &str),
     around: &Around<'_>,
-) -> Connect {
-    match attempt(wanted, places, rules, granted, spoke, around) {
-        Ok(done) => done,
-        Err(error) => Connect::Failed(error),
-    }
+) -> (Connect, Option<StandIn>) {
+    let mut stand_in = None;
+    let outcome = attempt(wanted, places, rules, granted, spoke, around, &mut stand_in);
+    (outcome.unwrap_or_else(Connect::Failed), stand_in)
 }
 
 fn attempt(
@@ -122,14 +147,21 @@ fn attempt(
     granted: &dyn Fn(&Path) -> bool,
     spoke: &dyn Fn(&Path, &str),
     around: &Around<'_>,
+    stand_in: &mut Option<StandIn>,
 ) -> nix::Result<Connect> {
     // As connect(2) answers, in its order.
-    let socket = stranger::descriptor(wanted.thread, wanted.socket)?;
+    let socket = stranger::descriptor(wanted.thread, wanted.socket);
     if wanted.length > LONGEST {
         return Err(Errno::EINVAL);
     }
     let length = usize::try_from(wanted.length).map_err(|_| Errno::EINVAL)?;
     let address = stranger::bytes(wanted.thread, wanted.address, length)?;
+    let socket = match socket {
+        Err(Errno::EPERM) if around.first.is_some() => {
+            stand_in.insert(StandIn::of(wanted, &address)?).socket.try_clone().map_err(|_| Errno::EMFILE)?
+        }
+        socket => socket?,
+    };
     if connecting::is_unix(&socket)? {
         // Asked only about servers outside.
         let may = |path: &Path| {

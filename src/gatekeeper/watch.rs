@@ -6,7 +6,7 @@ use super::domain::Domain;
 use super::held::{Below, Grant, Held, Waiting};
 use super::pair::{self, Own};
 use super::perform;
-use super::place::Places;
+use super::place::{Places, UNTOLD};
 use super::plain::Plain;
 use super::rules::{self, Judgement, Rules, SETTLED};
 use super::settle::{self, Settled, Touched};
@@ -210,9 +210,7 @@ impl<'a> Gatekeeper<'a> {
         }
         let touched = match self.touched(asked.thread, deed) {
             Ok(touched) => touched,
-            // Where it would be cannot be known; but what is born there is to be looked at.
-            Err(error) if self.may_bear(asked.thread, deed) => return Some(Reply::Fail(error)),
-            Err(_) => return Some(Reply::Continue),
+            Err(error) => return Some(self.unplaced(asked.thread, deed, error)),
         };
         let may = |one: &Touched| {
             use Judgement::{Allowed, Own, Passes, Single};
@@ -324,20 +322,12 @@ impl<'a> Gatekeeper<'a> {
 
     /// For a name that only the caller's own view of `/proc` leads to, where it leads to something writable inside: other
     /// open files are the kernel's business.
-    fn through_magic(&self, thread: i32, name: Name) -> Option<(PathBuf, Judgement)> {
-        let path = self.places.as_ref()?.find_through_magic(thread, name)?;
+    fn through_magic(&self, thread: i32, name: Name) -> nix::Result<Option<(PathBuf, Judgement)>> {
+        let Some(places) = &self.places else { return Ok(None) };
+        let Some(path) = places.find_through_magic(thread, name)? else { return Ok(None) };
         let judgement = self.judge_path(&path);
-        matches!(judgement, Judgement::Passes | Judgement::Protected(_)).then_some((path, judgement))
-    }
-
-    /// Whether a call whose place is unknown would make a repository there.
-    fn may_bear(&self, thread: i32, deed: Deed) -> bool {
-        let name = match deed {
-            Deed::Open { at, flags, .. } if flags & libc::O_CREAT != 0 => at,
-            Deed::Make { at, .. } | Deed::Link { to: at, .. } | Deed::Rename { to: at, .. } => at,
-            _ => return false,
-        };
-        stranger::path(thread, name.text).is_ok_and(|path| rules::is_repository(&path))
+        let is_ours = matches!(judgement, Judgement::Passes | Judgement::Protected(_));
+        Ok(is_ours.then_some((path, judgement)))
     }
 
     /// What a call touches; an error is whatever keeps that from being found out.
@@ -359,15 +349,20 @@ impl<'a> Gatekeeper<'a> {
         for &(name, source) in names {
             let (path, judgement) = match places.find(thread, name) {
                 Ok(path) => (path.clone(), self.judge_path(&path)),
-                Err(error) => self.through_magic(thread, name).ok_or(error)?,
+                Err(error) => self.through_magic(thread, name)?.ok_or(error)?,
             };
             // It may be taken away, and what it says may be lost.
             let judgement = if source && judgement == SETTLED { Judgement::Passes } else { judgement };
             all.push(Touched { path, judgement, source });
         }
         if let Deed::Link { from, .. } = deed {
-            let found = places.find(thread, from).map(|path| (path.clone(), self.judge_path(&path)));
-            let found = found.ok().or_else(|| self.through_magic(thread, from));
+            let found = match places.find(thread, from) {
+                Ok(path) => Some((path.clone(), self.judge_path(&path))),
+                Err(error) => match self.through_magic(thread, from)? {
+                    None if error == UNTOLD || error == Errno::ENAMETOOLONG => return Err(error),
+                    found => found,
+                },
+            };
             // Without mounts below it is made here, of both names.
             let apart = all.iter().any(|to| settle::is_outside(&to.judgement) || rules::is_obeyed(&to.path))
                 || self.domain.is_some();

@@ -11,7 +11,7 @@ use crate::run::RunError;
 use crate::run::errand::Errand;
 use crate::run::hostfile;
 use crate::run::waiting::{self, Waiting};
-use crate::system::{landlock, namespaces, process};
+use crate::system::{inside, landlock, namespaces, process};
 use nix::sched::CloneFlags;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub fn choose(prepared: &Prepared) -> Result<Mechanism, Stop> {
         Backend::Landlock => Ok(Mechanism::Landlock),
         Backend::Bubblewrap => find_bubblewrap(prepared).map(Mechanism::Bubblewrap),
         Backend::Auto if policy.bwrap_path.is_some() => find_bubblewrap(prepared).map(Mechanism::Bubblewrap),
-        Backend::Auto => Ok(USUAL.get_or_init(usual).clone()),
+        Backend::Auto => Ok(USUAL.get_or_init(|| usual(policy.weaker_nested.value)).clone()),
         other => Err(Stop::NoBackend(format!(
             "backend {} ({}) is not for this system; use \"bubblewrap\", \"namespaces\", \"landlock\" or \"auto\"",
             other.name(),
@@ -46,12 +46,14 @@ pub fn choose(prepared: &Prepared) -> Result<Mechanism, Stop> {
     }
 }
 
-/// What `auto` takes: what is usual, and Landlock where neither that nor our own builder can be had.
-fn usual() -> Mechanism {
+/// What `auto` takes: what is usual, and Landlock where neither that nor our own builder can be had. `weaker`: a boundary
+/// without a `/proc` of its own will do.
+fn usual(weaker: bool) -> Mechanism {
     let usual = guess();
-    if *NAMESPACES.get_or_init(|| {
+    let are_made = *NAMESPACES.get_or_init(|| {
         process::errand(|| namespaces::of_user(CloneFlags::CLONE_NEWNET)).is_ok_and(|made| made.is_ok())
-    }) {
+    });
+    if are_made && (weaker || !inside::has_covered_proc()) {
         return usual;
     }
     let landlock = landlock::version().map(|_| Mechanism::Landlock);

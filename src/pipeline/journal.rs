@@ -376,7 +376,8 @@ fn enforced(end: &End, prepared: &Prepared, mechanism: Option<&Mechanism>) -> Va
     if mechanism == Some(&Mechanism::Landlock)
         && let Some(version) = system::landlock::version()
     {
-        gaps.extend(landlock::gaps(version, end.watched).into_iter().map(|gap| gap.text));
+        let copies = system::stranger::can_copy();
+        gaps.extend(landlock::gaps(version, end.watched, copies).into_iter().map(|gap| gap.text));
     }
     if gaps.is_empty() { "full".into() } else { gaps.into() }
 }

@@ -5,7 +5,9 @@
 use super::signals;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::{MsgFlags, getsockopt, setsockopt, sockopt};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, getsockopt, setsockopt, socket, sockopt,
+};
 use nix::sys::time::TimeVal;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -20,6 +22,31 @@ const MOMENT: i64 = 2_000;
 /// ENOTSOCK.
 pub fn is_unix(socket: &OwnedFd) -> nix::Result<bool> {
     Ok(option(socket, libc::SO_DOMAIN)? == libc::AF_UNIX)
+}
+
+/// A new stream of the family that an address names.
+///
+/// # Errors
+/// EAFNOSUPPORT, and what socket(2) gives.
+pub fn stream_for(address: &[u8]) -> nix::Result<OwnedFd> {
+    let family = address.first_chunk().map(|bytes| i32::from(u16::from_ne_bytes(*bytes)));
+    let family = match family {
+        Some(libc::AF_INET) => AddressFamily::Inet,
+        Some(libc::AF_INET6) => AddressFamily::Inet6,
+        Some(libc::AF_UNIX) => AddressFamily::Unix,
+        _ => return Err(Errno::EAFNOSUPPORT),
+    };
+    socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+}
+
+/// Makes a socket one that is not waited for, or one that is.
+///
+/// # Errors
+/// What fcntl(2) gives.
+pub fn set_waiting(socket: &OwnedFd, waits: bool) -> nix::Result<()> {
+    let mut flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
+    flags.set(OFlag::O_NONBLOCK, !waits);
+    fcntl(socket, FcntlArg::F_SETFL(flags)).map(drop)
 }
 
 /// Whether a Unix socket has a path as its name.

@@ -47,6 +47,13 @@ fn is_mount_root(path: &std::ffi::CStr) -> bool {
     status == 0 && answer.stx_attributes_mask & MOUNT_ROOT != 0 && answer.stx_attributes & MOUNT_ROOT != 0
 }
 
+/// Whether something is mounted over what `/proc` shows of the machine, as containers do it: then a fresh one would reveal
+/// more than this one, and the kernel may refuse it (mount_too_revealing() in fs/namespace.c). Looked for where container
+/// runtimes put something.
+pub fn has_covered_proc() -> bool {
+    [c"/proc/sys", c"/proc/kcore", c"/proc/meminfo", c"/proc/acpi"].into_iter().any(is_mount_root)
+}
+
 /// A place that was reached without any symlink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {

@@ -71,6 +71,8 @@ struct Addition {
 
 /// SECCOMP_USER_NOTIF_FLAG_CONTINUE.
 const CONTINUE: u32 = 1;
+/// SECCOMP_ADDFD_FLAG_SETFD: in the place of the one that has the number that is named.
+const IN_PLACE: u32 = 1;
 /// SECCOMP_ADDFD_FLAG_SEND: adds the descriptor and answers with its number, in one.
 const AND_ANSWER: u32 = 2;
 /// SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (Linux 6.6): the caller goes on on this processor, without a wake-up of another.
@@ -156,7 +158,7 @@ impl Listener {
     /// # Errors
     /// ENOENT: nobody waits any more. EMFILE: the process has no room.
     pub fn answer_with(&self, id: u64, descriptor: BorrowedFd<'_>, close_on_exec: bool) -> nix::Result<()> {
-        self.put(id, descriptor, close_on_exec, AND_ANSWER).map(drop)
+        self.put(id, descriptor, close_on_exec, AND_ANSWER, 0).map(drop)
     }
 
     /// The same without an answer: gives the number there.
@@ -164,7 +166,22 @@ impl Listener {
     /// # Errors
     /// As for [`Listener::answer_with`].
     pub fn add(&self, id: u64, descriptor: BorrowedFd<'_>, close_on_exec: bool) -> nix::Result<RawFd> {
-        self.put(id, descriptor, close_on_exec, 0)
+        self.put(id, descriptor, close_on_exec, 0, 0)
+    }
+
+    /// The same in the place of a descriptor that the process has.
+    ///
+    /// # Errors
+    /// As for [`Listener::answer_with`].
+    pub fn replace(
+        &self,
+        id: u64,
+        descriptor: BorrowedFd<'_>,
+        close_on_exec: bool,
+        number: RawFd,
+    ) -> nix::Result<()> {
+        let number = u32::try_from(number).map_err(|_| Errno::EBADF)?;
+        self.put(id, descriptor, close_on_exec, IN_PLACE, number).map(drop)
     }
 
     fn put(
@@ -173,12 +190,13 @@ impl Listener {
         descriptor: BorrowedFd<'_>,
         close_on_exec: bool,
         flags: u32,
+        target: u32,
     ) -> nix::Result<RawFd> {
         let addition = Addition {
             id,
             flags,
             source: u32::try_from(descriptor.as_raw_fd()).map_err(|_| Errno::EBADF)?,
-            target: 0,
+            target,
             target_flags: if close_on_exec { libc::O_CLOEXEC as u32 } else { 0 },
         };
         // SAFETY: the kernel reads a structure of the size that it expects.

@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Longest path that the kernel takes, with its NUL (limits.h).
@@ -19,18 +20,39 @@ const PATH_MAX: usize = 4096;
 /// The smallest page of any machine: reading never crosses one, as the next may not be there.
 const PAGE: usize = 4096;
 
+/// Fills a buffer from its memory, and gives how far it came.
+fn read(thread: i32, base: usize, into: &mut [u8]) -> nix::Result<usize> {
+    let len = into.len();
+    match process_vm_readv(Pid::from_raw(thread), &mut [IoSliceMut::new(into)], &[RemoteIoVec { base, len }])
+    {
+        // Filters of containers refuse the call; the right to look is the same one by this way (proc_pid_mem(5)).
+        Err(Errno::EPERM | Errno::ENOSYS) => {
+            memory(thread, false)?.read_at(into, base as u64).map_err(at_memory)
+        }
+        got => got,
+    }
+}
+
+/// Its memory as a file.
+fn memory(thread: i32, write: bool) -> nix::Result<fs::File> {
+    let file = fs::File::options().read(!write).write(write).open(format!("/proc/{thread}/mem"));
+    // EACCES says of a file what EPERM says of a process.
+    file.map_err(|error| if as_errno(&error) == Errno::EACCES { Errno::EPERM } else { as_errno(&error) })
+}
+
+/// EIO: nothing is there.
+fn at_memory(error: std::io::Error) -> Errno {
+    if as_errno(&error) == Errno::EIO { Errno::EFAULT } else { as_errno(&error) }
+}
+
 /// Bytes of its memory.
 ///
 /// # Errors
-/// EFAULT where there is none.
+/// EFAULT where there is none; EPERM where it may not be looked into.
 pub fn bytes(thread: i32, address: u64, length: usize) -> nix::Result<Vec<u8>> {
     let mut buffer = vec![0; length];
     let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
-    let got = process_vm_readv(
-        Pid::from_raw(thread),
-        &mut [IoSliceMut::new(&mut buffer)],
-        &[RemoteIoVec { base, len: length }],
-    )?;
+    let got = read(thread, base, &mut buffer)?;
     if got == length { Ok(buffer) } else { Err(Errno::EFAULT) }
 }
 
@@ -41,7 +63,12 @@ pub fn bytes(thread: i32, address: u64, length: usize) -> nix::Result<Vec<u8>> {
 pub fn put(thread: i32, address: u64, bytes: &[u8]) -> nix::Result<()> {
     let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
     let there = [RemoteIoVec { base, len: bytes.len() }];
-    let put = process_vm_writev(Pid::from_raw(thread), &[IoSlice::new(bytes)], &there)?;
+    let put = match process_vm_writev(Pid::from_raw(thread), &[IoSlice::new(bytes)], &there) {
+        Err(Errno::EPERM | Errno::ENOSYS) => {
+            memory(thread, true)?.write_at(bytes, base as u64).map_err(at_memory)?
+        }
+        put => put?,
+    };
     if put == bytes.len() { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
@@ -58,11 +85,7 @@ pub fn path(thread: i32, address: u64) -> nix::Result<PathBuf> {
         let length = piece.min(PAGE - at % PAGE);
         let start = text.len();
         text.resize(start + length, 0);
-        let got = process_vm_readv(
-            Pid::from_raw(thread),
-            &mut [IoSliceMut::new(text.get_mut(start..).unwrap_or_default())],
-            &[RemoteIoVec { base: at, len: length }],
-        )?;
+        let got = read(thread, at, text.get_mut(start..).unwrap_or_default())?;
         text.truncate(start + got);
         if let Some(end) = text.get(start..).and_then(|new| new.iter().position(|&byte| byte == 0)) {
             text.truncate(start + end);
@@ -84,8 +107,7 @@ pub const SHORT: usize = 256;
 pub fn short_path(thread: i32, address: u64, room: &mut [u8; SHORT]) -> Option<&[u8]> {
     let base = usize::try_from(address).ok()?;
     let len = SHORT.min(PAGE - base % PAGE);
-    let mut local = [IoSliceMut::new(room.get_mut(..len)?)];
-    let got = process_vm_readv(Pid::from_raw(thread), &mut local, &[RemoteIoVec { base, len }]).ok()?;
+    let got = read(thread, base, room.get_mut(..len)?).ok()?;
     let text = room.get(..got)?;
     text.get(..text.iter().position(|&byte| byte == 0)?)
 }
@@ -121,11 +143,27 @@ pub fn directory(thread: i32, descriptor: RawFd) -> nix::Result<PathBuf> {
     } else {
         format!("/proc/{thread}/fd/{descriptor}")
     };
-    let path = fs::read_link(&link).map_err(as_errno)?;
+    let path = fs::read_link(&link).map_err(|error| as_errno(&error))?;
     // What the kernel appends could be its name as well.
     let gone = path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")
         && nix::sys::stat::stat(link.as_str())?.st_nlink == 0;
     if path.is_absolute() && !gone { Ok(path) } else { Err(Errno::ENOENT) }
+}
+
+/// A directory below its working directory, or below one behind one of its descriptors, opened as a place only: through no
+/// link, and however long the path of either is.
+///
+/// # Errors
+/// What openat2(2) gives; ELOOP where a link stands.
+pub fn directory_below(thread: i32, descriptor: RawFd, path: &Path) -> nix::Result<OwnedFd> {
+    let link = match descriptor {
+        libc::AT_FDCWD => format!("/proc/{thread}/cwd"),
+        descriptor => format!("/proc/{thread}/fd/{descriptor}"),
+    };
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let here = nix::fcntl::open(link.as_str(), flags, nix::sys::stat::Mode::empty())?;
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    openat2(here, path, OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS))
 }
 
 /// The tree that it sees.
@@ -180,7 +218,7 @@ impl Tree {
 /// # Errors
 /// What readlink(2) gives.
 pub fn path_of(place: &OwnedFd) -> nix::Result<PathBuf> {
-    fs::read_link(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(as_errno)
+    fs::read_link(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(|error| as_errno(&error))
 }
 
 /// What stands behind one of its descriptors, opened as a place only: a file or directory, or something without a path. It
@@ -197,6 +235,25 @@ pub fn place(thread: i32, number: RawFd) -> nix::Result<OwnedFd> {
     }
 }
 
+/// The flags of one of its sockets, as open(2) has them, with O_CLOEXEC. It takes less of a right than a copy.
+///
+/// # Errors
+/// EBADF, ENOTSOCK; EPERM: it may not be looked into.
+pub fn socket_flags(thread: i32, number: RawFd) -> nix::Result<i32> {
+    let as_told = |error: std::io::Error| match as_errno(&error) {
+        Errno::ENOENT => Errno::EBADF,
+        Errno::EACCES => Errno::EPERM,
+        error => error,
+    };
+    let what = fs::read_link(format!("/proc/{thread}/fd/{number}")).map_err(as_told)?;
+    if !what.as_os_str().as_encoded_bytes().starts_with(b"socket:[") {
+        return Err(Errno::ENOTSOCK);
+    }
+    let told = fs::read_to_string(format!("/proc/{thread}/fdinfo/{number}")).map_err(as_told)?;
+    let flags = told.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok()).ok_or(Errno::EBADF)
+}
+
 /// A copy of one of its descriptors.
 ///
 /// # Errors
@@ -210,6 +267,11 @@ pub fn descriptor(thread: i32, number: RawFd) -> nix::Result<OwnedFd> {
     })?;
     // SAFETY: pidfd_getfd(2) takes numbers and no memory.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })
+}
+
+/// Whether descriptors of other processes can be copied, if those may be looked into: filters of containers refuse the call.
+pub fn can_copy() -> bool {
+    matches!(descriptor(nix::unistd::getpid().as_raw(), -1), Err(Errno::EBADF))
 }
 
 fn open(process: i32, flags: i32) -> nix::Result<OwnedFd> {
@@ -262,7 +324,7 @@ pub fn program(thread: i32) -> Option<String> {
     name.or_else(|| Some(fs::read_to_string(format!("/proc/{thread}/comm")).ok()?.trim_end().to_owned()))
 }
 
-fn as_errno(error: std::io::Error) -> Errno {
+fn as_errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
@@ -299,6 +361,21 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_the_same_by_its_file() {
+        let held = *b"some bytes";
+        let address = held.as_ptr() as u64;
+        let mut got = [0; 10];
+        memory(myself(), false).unwrap().read_exact_at(&mut got, address).unwrap();
+        assert_eq!(got, held);
+        memory(myself(), true).unwrap().write_all_at(b"more", address).unwrap();
+        assert_eq!(bytes(myself(), address, 10).unwrap(), b"more bytes");
+        assert_eq!(
+            memory(myself(), false).unwrap().read_at(&mut got, 8).map_err(at_memory),
+            Err(Errno::EFAULT)
+        );
+    }
+
+    #[test]
     fn places_and_descriptors_of_a_process() {
         let top = tempfile::tempdir().unwrap();
         let top = fs::canonicalize(top.path()).unwrap();
@@ -325,6 +402,12 @@ mod tests {
         assert_eq!(directory(myself(), directory_itself.as_raw_fd()).unwrap(), top);
         assert_eq!(descriptor(myself(), 99_999).unwrap_err(), Errno::EBADF);
         assert_eq!(place(myself(), 99_999).unwrap_err(), Errno::EBADF);
+        let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let flags = socket_flags(myself(), socket.as_raw_fd()).unwrap();
+        assert_eq!(flags & (libc::O_NONBLOCK | libc::O_CLOEXEC), libc::O_NONBLOCK | libc::O_CLOEXEC);
+        assert_eq!(socket_flags(myself(), file.as_raw_fd()), Err(Errno::ENOTSOCK));
+        assert_eq!(socket_flags(myself(), 99_999), Err(Errno::EBADF));
         let there = place(myself(), file.as_raw_fd()).unwrap();
         assert_eq!(path_of(&there).unwrap(), top.join("f"));
         assert!(umask(myself()).is_some_and(|mask| mask <= 0o777));

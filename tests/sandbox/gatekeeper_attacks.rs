@@ -120,8 +120,7 @@ fn a_repository_cannot_be_born_unseen() {
         format!(
             "{} mkdir long; python3 - <<'END'\nimport os\nname = 'n' * 200; top = os.getcwd(); os.chdir('long')\n\
              for n in range(30): os.mkdir(name); os.chdir(name)\n\
-             os.rename(top + '/git', 'git')\n\
-             try: os.rename('git', '.git')\nexcept OSError: pass\n\
+             for old, new in ((top + '/git', 'git'), ('git', '.git'), (top + '/git', '.git')):\n    try: os.rename(old, new)\n    except OSError: pass\n\
              for n in range(15): os.chdir('..')\nos.rename(name, top + '/deep/x')\nEND",
             evil_repository("git")
         ),
@@ -573,5 +572,68 @@ print(tried(socket.SOCK_STREAM, 's'), tried(socket.SOCK_STREAM, os.getcwd() + '/
         let rest = paused.go_on();
         assert!(!rest.contains("open"), "{rest}");
         assert_eq!(host.came(), 0);
+    });
+}
+
+// Succeeded on every backend: what the gatekeeper could not find because a path as a whole was longer than the kernel
+// takes, or because the working directory had been removed, was left to the kernel, which found it. Own idea.
+#[test]
+fn a_place_that_has_no_path_to_be_told_is_no_way_to_a_protected_name() {
+    each(|world| {
+        let program = r#"
+import os
+top, part = os.getcwd(), 'x' * 250
+def tried(what, act):
+    try: act()
+    except OSError: return
+    for name in ('.bashrc', '.zshrc', '.profile', '.mcp.json'):
+        if os.path.lexists(f'{top}/{name}'): print('MADE', what, name); os.unlink(f'{top}/{name}')
+def write(path): open(path, 'w').write('evil')
+def at(directory):
+    depth = os.open(directory, os.O_RDONLY)
+    os.fchdir(depth)
+    os.close(depth)
+os.symlink('.bashrc', 'to-rc'); write('plain')
+# Up to this depth a path can be told, and with what follows it not any more.
+for _ in range(15): os.mkdir(part); os.chdir(part)
+up = './' * 170 + '../' * 15
+os.symlink('../' * 15 + '.bashrc', 'l' * 200); os.symlink('../' * 15, 'd' * 250)
+tried('open', lambda: write(up + '.bashrc'))
+tried('directory', lambda: os.mkdir(up + '.bashrc'))
+tried('node', lambda: os.mkfifo(up + '.zshrc'))
+tried('link', lambda: os.symlink('x', up + '.zshrc'))
+tried('through a link', lambda: write(up + 'to-rc'))
+tried('through a link here', lambda: write('l' * 200))
+tried('through a directory here', lambda: write('d' * 250 + '/.bashrc'))
+tried('through both', lambda: write('d' * 250 + '/to-rc'))
+tried('by itself', lambda: write('/proc/self/cwd/' + 'd' * 250 + '/to-rc'))
+tried('second name', lambda: os.link(up + 'plain', up + '.profile'))
+tried('other name', lambda: os.rename(up + 'plain', up + '.profile'))
+tried('other name by its path', lambda: os.rename(up + 'plain', f'{top}/.profile'))
+# And here not even that of the directory.
+for _ in range(3): os.mkdir(part); os.chdir(part)
+up = '../' * 18
+tried('deep open', lambda: write(up + '.bashrc'))
+tried('deep link', lambda: write(up + 'to-rc'))
+write('deep')
+tried('deep rename', lambda: os.rename('deep', f'{top}/.profile'))
+write('deep')
+tried('deep second name', lambda: os.link('deep', f'{top}/.profile'))
+# What is made there as ever.
+os.mkdir('new'); os.system('mv deep deeper'); write('new/file'); os.unlink('new/file'); os.rmdir('new')
+print(sorted(os.listdir('.')))
+os.chdir(top); os.mkdir('gone'); os.chdir('gone'); os.rmdir(f'{top}/gone')
+tried('gone', lambda: write('../.bashrc'))
+tried('gone, link', lambda: write('../to-rc'))
+tried('gone, directory', lambda: os.mkdir('../.mcp.json'))
+tried('gone, by itself', lambda: write('/proc/self/cwd/../to-rc'))
+os.chdir(top); os.rename(part, 'y'); os.system('rm -rf y')
+print(sorted(os.listdir('.')))
+"#;
+        let ran = python(world, program);
+        assert!(!ran.stdout.contains("MADE"), "as {}: {ran:?}", world.user);
+        assert!(!ran.stderr.contains("took '"), "nothing had to be swept: {ran:?}");
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines, ["['deeper']", "['.claude', 'plain', 'to-rc']"], "as {}: {ran:?}", world.user);
     });
 }

@@ -260,3 +260,101 @@ fn a_session_that_has_no_namespaces_is_told_what_confines_it() {
         assert_eq!(session.line("echo here >file; cat file").output, "here\n");
     });
 }
+
+/// What Docker refuses by default to whoever has no CAP_SYS_PTRACE (its profile as of 20.10, which Debian 12 has): namespaces,
+/// and what looks into other processes. Takes what to execute.
+const CONTAINER: &str = r#"
+import ctypes, os, platform, struct, sys
+one = {"x86_64": dict(unshare=272, clone=56, readv=310, writev=311), "aarch64": dict(unshare=97, clone=220, readv=270, writev=271)}[platform.machine()]
+def op(code, jt, jf, k): return struct.pack("HBBI", code, jt, jf, k)
+def refuse(number, errno, flags=None):
+    test = b"" if flags is None else op(0x20, 0, 0, 16) + op(0x45, 0, 1, flags)
+    return op(0x20, 0, 0, 0) + op(0x15, 0, 1 + len(test) // 8, number) + test + op(6, 0, 0, 0x50000 | errno)
+NAMESPACES = 0x7e020000
+program = refuse(one["unshare"], 1, NAMESPACES) + refuse(one["clone"], 1, NAMESPACES) + refuse(435, 38)
+program += b"".join(refuse(number, 1) for number in (one["readv"], one["writev"], 438)) + op(6, 0, 0, 0x7fff0000)
+held = ctypes.create_string_buffer(program, len(program))
+filter = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(held))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.create_string_buffer(filter, len(filter)), 0, 0) == 0, ctypes.get_errno()
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+fn in_container(world: &World, words: &[&str]) -> Vec<String> {
+    let sbsh = world.bin(words[0]);
+    let words = words[1..].iter().map(|word| (*word).to_owned());
+    ["-c".into(), CONTAINER.into(), sbsh.to_str().unwrap().into()].into_iter().chain(words).collect()
+}
+
+// Found in Docker itself: with its default filter nothing could be written beside a repository, protected names could be
+// made, and nothing was reached over the network.
+#[test]
+fn a_containers_default_filter_takes_nothing_from_files() {
+    each(|world| {
+        with_repository(world);
+        let text = "echo x >f; mkdir d; mv f d/g; chmod 600 d/g; cat d/g; git init -q new && ls new/.git/HEAD
+            echo y >.bashrc; mkdir .git/hooks/x; touch -d @0 .git/config; ln -s x .git/hooks/post-checkout; ls -A | tr '\\n' ' '
+            python3 -c 'import socket; a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM); a.send(b\"one\"); print(b.recv(9))'
+            echo z >../outside/made; exit 3";
+        let ran: Ran = world
+            .command("/usr/bin/python3")
+            .args(in_container(world, &["sbsh", "-c", text]))
+            .output()
+            .unwrap()
+            .into();
+        let expected = "x\nnew/.git/HEAD\n.claude .git d new src b'one'\n";
+        assert_eq!(
+            (ran.status, ran.stdout.as_str()),
+            (Some(3), expected),
+            "as {}: {}",
+            world.user,
+            ran.stderr
+        );
+        for name in [".bashrc", "hooks/x", "hooks/post-checkout", "outside/made"] {
+            assert!(
+                ran.stderr.lines().any(|line| line.starts_with("sbsh: ") && line.contains(name)),
+                "{name}: {ran:?}"
+            );
+        }
+        assert!(!world.outside.join("made").exists());
+        let found: Ran = world
+            .command("/usr/bin/python3")
+            .args(in_container(world, &["sbshctl", "doctor"]))
+            .output()
+            .unwrap()
+            .into();
+        assert!(found.stdout.contains("commands are confined by landlock"), "{found:?}");
+        assert!(found.stdout.contains("a filter refuses pidfd_getfd"), "{found:?}");
+    });
+}
+
+// Succeeded as an ordinary user: the gatekeeper could not read the names of whoever hid its memory, and left them to the
+// kernel. Own idea.
+#[test]
+fn whoever_hides_its_memory_makes_no_protected_names() {
+    by_landlock("", |world| {
+        let hidden = world.project.join("hidden");
+        fs::copy(fs::canonicalize("/usr/bin/python3").unwrap(), &hidden).unwrap();
+        fs::set_permissions(&hidden, fs::Permissions::from_mode(0o111)).unwrap();
+        world.give(&hidden);
+        let program = "import ctypes, os
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+def tried(act):
+    try: act()
+    except OSError: pass
+tried(lambda: open('.bashrc', 'w'))
+tried(lambda: os.mkdir('.git'))
+tried(lambda: os.symlink('x', '.zshrc'))
+tried(lambda: os.rename('mine', '.profile'))
+tried(lambda: os.link('mine', '.mcp.json'))
+tried(lambda: os.mkfifo('.bash_profile'))
+print([name for name in sorted(os.listdir('.')) if name not in ('.claude', '.git', 'hidden', 'mine', 'program')])";
+        for python in ["python3", "./hidden"] {
+            let ran = world.run(&format!(
+                "cat >program <<'END'\n{program}\nEND\ntouch mine; {python} program; rm -rf .git"
+            ));
+            assert_eq!(ran.stdout, "[]\n", "{python} as {}: {ran:?}", world.user);
+            assert!(!ran.stderr.contains("took '"), "nothing had to be swept: {ran:?}");
+        }
+    });
+}

@@ -67,7 +67,8 @@ pub fn look(prepared: &Prepared) -> Findings {
         let remedy = report::install_command(&os_release());
         checks.push(Check { name: "bubblewrap", ok: false, finding: why.clone(), remedy });
     }
-    let gaps = system::landlock::version().map(|version| landlock::gaps(version, host.gatekeeper));
+    let gaps = system::landlock::version()
+        .map(|version| landlock::gaps(version, host.gatekeeper, system::stranger::can_copy()));
     let gaps = gaps.ok_or_else(|| "this kernel has no Landlock, or was started without it".to_owned());
     let namespaces = namespaces(&advice);
     let own = if namespaces.ok { Ok(()) } else { Err(namespaces.finding.clone()) };
