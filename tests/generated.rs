@@ -1,4 +1,4 @@
-//! Files made from the table of verbs and options are as the table says. `SBSH_UPDATE=1` writes them anew.
+//! Files made from the tables of verbs, options and settings keys are as the tables say. `SBSH_UPDATE=1` writes them anew.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,8 +12,14 @@ use sbsh::cli::{AdminCommand, Invocation, render, table};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-fn files() -> [(&'static str, String); 4] {
-    [
+fn files() -> Vec<(&'static str, String)> {
+    let mut all = made_from_the_verbs();
+    all.push(("docs/settings.schema.json", sbsh::settings::schema::json::text()));
+    all
+}
+
+fn made_from_the_verbs() -> Vec<(&'static str, String)> {
+    vec![
         ("man/sbshctl.1", render::man_page()),
         ("completions/sbshctl.bash", render::bash()),
         ("completions/sbshctl.zsh", render::zsh()),
@@ -39,7 +45,7 @@ fn generated_files_have_not_drifted() {
 
 #[test]
 fn every_verb_and_option_is_in_every_text() {
-    let mut texts: Vec<(&str, String)> = files().into_iter().collect();
+    let mut texts = made_from_the_verbs();
     texts.push(("help", table::VERBS.iter().map(|row| render::help(Some(row.name))).collect()));
     for (name, text) in &texts {
         for row in table::VERBS {
