@@ -8,6 +8,9 @@
     clippy::print_stderr
 )]
 
+#[path = "generated/security.rs"]
+mod security;
+
 use sbsh::cli::{AdminCommand, Invocation, render, table};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,6 +18,9 @@ use std::process::{Command, Stdio};
 fn files() -> Vec<(&'static str, String)> {
     let mut all = made_from_the_verbs();
     all.push(("docs/settings.schema.json", sbsh::settings::schema::json::text()));
+    let markdown =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    all.push(("man/sbsh-security.7", security::page(&markdown)));
     all
 }
 
@@ -106,10 +112,12 @@ fn bash_completes_verbs_and_options() {
 }
 
 #[test]
-fn mandoc_accepts_the_page() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sbshctl.1");
-    match Command::new("mandoc").arg("-Tlint").arg(&path).output() {
-        Ok(said) => assert!(said.stdout.is_empty(), "{}", String::from_utf8_lossy(&said.stdout)),
-        Err(error) => println!("skipped: mandoc cannot be started: {error}"),
+fn mandoc_accepts_the_pages() {
+    for page in ["sbshctl.1", "sbsh-security.7"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(page);
+        match Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(&path).output() {
+            Ok(said) => assert!(said.stdout.is_empty(), "{}", String::from_utf8_lossy(&said.stdout)),
+            Err(error) => println!("skipped: mandoc cannot be started: {error}"),
+        }
     }
 }
