@@ -497,7 +497,7 @@ put_link sbsh "$prefix/bin/dangerouslyDisableSandbox"
 for name in bash zsh sh fish; do
     put_link "$program" "$aliases/$name"
 done
-for page in "$here"/man/*.1 "$here"/man/*.5; do
+for page in "$here"/man/*.[1-9]; do
     [ -f "$page" ] || continue
     put 644 "$page" "$prefix/share/man/man${page##*.}/${page##*/}"
 done

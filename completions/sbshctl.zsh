@@ -15,6 +15,8 @@ if (( CURRENT == 2 )); then
     'ask:Ask about a command or about reading a path, each time from now on'
     'exclude:Run a command outside the sandbox from now on, each time after a question'
     'preset:Allow the registries and caches of a language'\''s package managers'
+    'import:Take over the settings of sandbox-runtime (srt)'
+    'schema:Print the JSON schema of the settings, for editors'
     'lint:Find settings that are too broad, contradict each other or do nothing'
     'review:Show which allowed things were not used lately, and take them back'
     'log:Show what ran, what was decided and what was refused'
@@ -42,9 +44,11 @@ case $verb in
   ask) _arguments '--project[In this project only; an error where there is none.]' '--shared[In the settings that the project shares, .claude/settings.json.]' '--user[In all projects of this user.]' '--remove[Take the entry out of its list again.]' '--dry-run[Show the difference; write nothing.]' '--force[Write it though it is dangerously broad.]' '1:what:(command read)' '2:which:_files' '--help[Show help.]' ;;
   exclude) _arguments '--project[In this project only; an error where there is none.]' '--shared[In the settings that the project shares, .claude/settings.json.]' '--user[In all projects of this user.]' '--remove[Take the entry out of its list again.]' '--dry-run[Show the difference; write nothing.]' '--force[Write it though it is dangerously broad.]' '1:command:_command_names -e' '--help[Show help.]' ;;
   preset) _arguments '--project[In this project only; an error where there is none.]' '--shared[In the settings that the project shares, .claude/settings.json.]' '--user[In all projects of this user.]' '--dry-run[Show the difference; write nothing.]' '*:preset:(node python rust go java)' '--help[Show help.]' ;;
+  import) _arguments '--srt[Read ~/.srt-settings.json.]' '--project[In this project only; an error where there is none.]' '--shared[In the settings that the project shares, .claude/settings.json.]' '--user[In all projects of this user.]' '--dry-run[Show the difference; write nothing.]' '--force[Write it though it is dangerously broad.]' '1:file:_files' '--help[Show help.]' ;;
+  schema) _arguments '--help[Show help.]' ;;
   lint) _arguments '--json[Print one JSON object for programs instead of text.]' '--help[Show help.]' ;;
   review) _arguments '--json[Print one JSON object for programs instead of text.]' '--days[How far to look back, 30 unless told.]:number:_default' '--yes[Take back everything unused without asking.]' '--dry-run[Show what would be taken back; change nothing.]' '--help[Show help.]' ;;
   log) _arguments '--json[Print the entries as they are, one JSON object a line.]' '--follow[Go on as entries come.]' '--event[Only these\: command, start, decision, outside, violation, socket, connection, gatekeeper, trust, settings or log.]:event:_default' '--lines[How many of the last entries, 20 unless told.]:number:_default' '--verify[Check the numbers and hashes of all entries instead.]' '--help[Show help.]' ;;
   sandbox) _arguments '1:word:(mode allow deny ask exclude log why off-for-one status help)' '--help[Show help.]' ;;
-  help) _arguments '1:verb:(explain status doctor trust agent try approve pending allow deny ask exclude preset lint review log sandbox help)' '--help[Show help.]' ;;
+  help) _arguments '1:verb:(explain status doctor trust agent try approve pending allow deny ask exclude preset import schema lint review log sandbox help)' '--help[Show help.]' ;;
 esac

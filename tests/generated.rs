@@ -1,4 +1,4 @@
-//! Files made from the table of verbs and options are as the table says. `SBSH_UPDATE=1` writes them anew.
+//! Files made from the tables of verbs, options and settings keys are as the tables say. `SBSH_UPDATE=1` writes them anew.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,12 +8,24 @@
     clippy::print_stderr
 )]
 
+#[path = "generated/security.rs"]
+mod security;
+
 use sbsh::cli::{AdminCommand, Invocation, render, table};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-fn files() -> [(&'static str, String); 4] {
-    [
+fn files() -> Vec<(&'static str, String)> {
+    let mut all = made_from_the_verbs();
+    all.push(("docs/settings.schema.json", sbsh::settings::schema::json::text()));
+    let markdown =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    all.push(("man/sbsh-security.7", security::page(&markdown)));
+    all
+}
+
+fn made_from_the_verbs() -> Vec<(&'static str, String)> {
+    vec![
         ("man/sbshctl.1", render::man_page()),
         ("completions/sbshctl.bash", render::bash()),
         ("completions/sbshctl.zsh", render::zsh()),
@@ -39,7 +51,7 @@ fn generated_files_have_not_drifted() {
 
 #[test]
 fn every_verb_and_option_is_in_every_text() {
-    let mut texts: Vec<(&str, String)> = files().into_iter().collect();
+    let mut texts = made_from_the_verbs();
     texts.push(("help", table::VERBS.iter().map(|row| render::help(Some(row.name))).collect()));
     for (name, text) in &texts {
         for row in table::VERBS {
@@ -100,10 +112,12 @@ fn bash_completes_verbs_and_options() {
 }
 
 #[test]
-fn mandoc_accepts_the_page() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sbshctl.1");
-    match Command::new("mandoc").arg("-Tlint").arg(&path).output() {
-        Ok(said) => assert!(said.stdout.is_empty(), "{}", String::from_utf8_lossy(&said.stdout)),
-        Err(error) => println!("skipped: mandoc cannot be started: {error}"),
+fn mandoc_accepts_the_pages() {
+    for page in ["sbshctl.1", "sbsh-security.7"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(page);
+        match Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(&path).output() {
+            Ok(said) => assert!(said.stdout.is_empty(), "{}", String::from_utf8_lossy(&said.stdout)),
+            Err(error) => println!("skipped: mandoc cannot be started: {error}"),
+        }
     }
 }

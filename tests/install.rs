@@ -151,7 +151,7 @@ fn pages_and_completions() -> Vec<String> {
     let mut expected = Vec::new();
     for entry in fs::read_dir(checkout.join("man")).into_iter().flatten() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if let Some(section @ ("1" | "5")) = name.rsplit('.').next() {
+        if let Some(section @ ("1" | "5" | "7")) = name.rsplit('.').next() {
             expected.push(format!("share/man/man{section}/{name}"));
         }
     }

@@ -15,6 +15,8 @@ pub mod explain;
 #[cfg(target_os = "linux")]
 mod facts;
 #[cfg(target_os = "linux")]
+mod import;
+#[cfg(target_os = "linux")]
 pub mod lint;
 #[cfg(target_os = "linux")]
 pub mod log;
@@ -63,6 +65,7 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         AdminCommand::Version => print(&format!("sbshctl {VERSION}\n")),
         AdminCommand::Help(verb) => print(&render::help(verb)),
         AdminCommand::Status { json } => status::run(json, caller),
+        AdminCommand::Schema => print(&crate::settings::schema::json::text()),
         AdminCommand::Trust(action) => trust::run(action, caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Explain { json, text } => explain::run(json, &text, caller),
@@ -80,6 +83,8 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         AdminCommand::Change(wish) => change::run(&wish, caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Preset(wanted) => preset::run(&wanted, caller),
+        #[cfg(target_os = "linux")]
+        AdminCommand::Import(wanted) => import::run(&wanted, caller),
         #[cfg(target_os = "linux")]
         AdminCommand::Lint { json } => lint::run(json, caller),
         #[cfg(target_os = "linux")]
@@ -99,6 +104,7 @@ pub fn run(command: AdminCommand, caller: &Caller) -> Result<i32, Stop> {
         | AdminCommand::Sandbox(_)
         | AdminCommand::Lint { .. }
         | AdminCommand::Preset(_)
+        | AdminCommand::Import(_)
         | AdminCommand::Review(_)
         | AdminCommand::Change(_) => {
             Err(Stop::NoBackend("this verb works on Linux and WSL2 only so far".into()))

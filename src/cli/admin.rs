@@ -2,7 +2,9 @@
 
 use super::UsageError;
 use super::agent::{self, AgentStart};
+use super::import::{self, Import};
 use super::preset::{self, Presets};
+use super::review::{self, Review};
 use super::table::{self, OptionRow, VerbRow};
 use super::try_::{self, Try};
 use std::ffi::OsString;
@@ -46,6 +48,10 @@ pub enum AdminCommand {
     Change(Wish),
     /// Put what a language's package managers need into the settings.
     Preset(Presets),
+    /// Take over another program's settings.
+    Import(Import),
+    /// The JSON schema of the settings.
+    Schema,
     /// What is wrong with the settings.
     Lint {
         /// One JSON object instead of text.
@@ -145,19 +151,6 @@ pub enum Place {
     Shared,
     /// The user's.
     User,
-}
-
-/// How to look for what was not used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Review {
-    /// So many days back.
-    pub days: u32,
-    /// One JSON object instead of text.
-    pub json: bool,
-    /// Taken back without asking.
-    pub yes: bool,
-    /// Nothing is changed.
-    pub dry_run: bool,
 }
 
 /// How much of the log, and how.
@@ -288,7 +281,9 @@ fn command(row: &'static VerbRow, given: Given) -> Result<AdminCommand, UsageErr
         "exclude" => wish(row, Effect::Exclude, &given),
         "preset" => preset::read(row, &given),
         "lint" => Ok(AdminCommand::Lint { json }),
-        "review" => review(row, &given).map(AdminCommand::Review),
+        "import" => import::read(row, &given),
+        "schema" => Ok(AdminCommand::Schema),
+        "review" => review::read(row, &given).map(AdminCommand::Review),
         "log" => log(row, &given).map(AdminCommand::Log),
         "agent" => agent::start(given).map(AdminCommand::Agent).map_err(|why| wrong(Some(row), why)),
         "try" => try_::read(given).map(AdminCommand::Try).map_err(|why| wrong(Some(row), why)),
@@ -358,23 +353,6 @@ fn wish(row: &'static VerbRow, effect: Effect, given: &Given) -> Result<AdminCom
     };
     let (remove, dry_run, force) = (given.has("remove"), given.has("dry-run"), given.has("force"));
     Ok(AdminCommand::Change(Wish { effect, kind, entry: entry.to_owned(), place, remove, dry_run, force }))
-}
-
-/// How far back, and what to do.
-fn review(row: &'static VerbRow, given: &Given) -> Result<Review, UsageError> {
-    let days = match given.value("days").map(|value| value.to_string_lossy().parse()) {
-        None => 30,
-        Some(Ok(days)) if days > 0 => days,
-        Some(_) => return Err(wrong(Some(row), "--days takes a number above 0")),
-    };
-    let (json, yes, dry_run) = (given.has("json"), given.has("yes"), given.has("dry-run"));
-    if yes && dry_run {
-        return Err(wrong(Some(row), "--yes and --dry-run exclude each other"));
-    }
-    if json && yes {
-        return Err(wrong(Some(row), "--json only lists; leave one of --json and --yes away"));
-    }
-    Ok(Review { days, json, yes, dry_run })
 }
 
 /// Which entries of the log.

@@ -10,9 +10,11 @@ mod agent;
 mod bash;
 mod dash;
 mod fish;
+mod import;
 pub mod inner;
 mod preset;
 pub mod render;
+mod review;
 pub mod shell;
 pub mod table;
 mod try_;
@@ -21,10 +23,12 @@ mod zsh;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-pub use admin::{AdminCommand, Effect, EntryKind, LogView, Place, Review, TrustAction, Wish};
+pub use admin::{AdminCommand, Effect, EntryKind, LogView, Place, TrustAction, Wish};
 pub use agent::AgentStart;
+pub use import::Import;
 pub use inner::InnerShell;
 pub use preset::Presets;
+pub use review::Review;
 pub use shell::{CommandInput, ShellInvocation};
 pub use try_::{Afterwards, Try};
 

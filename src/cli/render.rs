@@ -189,6 +189,7 @@ pub fn zsh() -> String {
             }
             "sandbox" => specs.push(format!("'1:word:({})'", table::first_words(row.name).join(" "))),
             "preset" => specs.push(format!("'*:preset:({})'", table::first_words(row.name).join(" "))),
+            "import" => specs.push("'1:file:_files'".to_owned()),
             "exclude" => specs.push("'1:command:_command_names -e'".to_owned()),
             name if !table::kinds(name).is_empty() => {
                 specs.push(format!("'1:what:({})' '2:which:_files'", table::kinds(name).join(" ")));

@@ -1,6 +1,10 @@
 //! The one table of sbshctl's verbs and options. Owns their names and one-line descriptions; the parser, the help
 //! texts, the man page and the completions all come from it.
 
+mod words;
+
+pub use words::{COMMAND, EVENTS, PRESETS, SANDBOX, WORDS, first_words, kinds};
+
 /// One option of a verb.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionRow {
@@ -28,64 +32,6 @@ pub struct VerbRow {
     /// Its options.
     pub options: &'static [OptionRow],
 }
-
-/// In `operands`: a command, whose words keep their own options.
-pub const COMMAND: &str = "COMMAND...";
-/// In `operands`: words that keep their own options.
-pub const WORDS: &str = "WORD...";
-/// What can stand behind a verb that changes a list, by the verb; empty for all others.
-pub fn kinds(verb: &str) -> &'static [&'static str] {
-    match verb {
-        "allow" => &["domain", "write", "read", "socket", "command", "credential-file", "credential-env"],
-        "deny" => &["domain", "write", "read", "command", "credential-file", "credential-env"],
-        "ask" => &["command", "read"],
-        _ => &[],
-    }
-}
-
-/// The words of `/sandbox`: each with what follows it, and what it does.
-pub const SANDBOX: &[(&str, &str, &str)] = &[
-    ("mode", "[auto|regular]", "whether what runs confined needs approval"),
-    ("allow", "domain|write|read|socket|command WHAT", "allow it from now on"),
-    ("deny", "domain|write|read|command WHAT", "deny it from now on; that beats every allow"),
-    ("ask", "command|read WHAT", "ask about it each time"),
-    ("exclude", "COMMAND", "run it outside from now on, each time after a question"),
-    ("log", "", "what ran, what was decided and what was refused"),
-    ("why", "[COMMAND...]", "what is done with a command and by which rule; alone: the last one"),
-    ("off-for-one", "COMMAND...", "run this one outside, after a question"),
-    ("status", "", "the settings that apply here, and where each stands"),
-    ("help", "", "these words"),
-];
-
-/// The names of the presets; what they hold is `policy`'s.
-pub const PRESETS: &[&str] = &["node", "python", "rust", "go", "java"];
-
-/// What can stand first behind a verb, for completions.
-pub fn first_words(verb: &str) -> Vec<&'static str> {
-    match verb {
-        "sandbox" => SANDBOX.iter().map(|(name, _, _)| *name).collect(),
-        "preset" => PRESETS.to_vec(),
-        _ => kinds(verb).to_vec(),
-    }
-}
-
-/// What a line of the audit log can be about, with what that is.
-pub const EVENTS: &[(&str, &str)] = &[
-    (
-        "command",
-        "a command: who wanted it, the verdict, what was enforced, and how it ended or why it did not run",
-    ),
-    ("start", "a command that is about to run: outside, or anywhere where sandbox.audit.required is true"),
-    ("decision", "a question that was answered, or a command that a rule denied"),
-    ("outside", "a program that a command inside wanted to run outside, and how it ended"),
-    ("violation", "a call that was refused"),
-    ("socket", "a Unix socket outside that was spoken to"),
-    ("connection", "a connection, made or refused"),
-    ("gatekeeper", "what watching a command's calls cost"),
-    ("trust", "trust in a project's settings, given or taken back"),
-    ("settings", "settings that sbsh changed"),
-    ("log", "the log itself: what the next writer found wrong with it"),
-];
 
 const JSON: OptionRow = OptionRow {
     long: "json",
@@ -118,6 +64,9 @@ const SHARED: OptionRow = OptionRow {
 const USER: OptionRow =
     OptionRow { long: "user", short: None, value: None, about: "In all projects of this user." };
 
+const FORCE: OptionRow =
+    OptionRow { long: "force", short: None, value: None, about: "Write it though it is dangerously broad." };
+
 const DRY_RUN: OptionRow =
     OptionRow { long: "dry-run", short: None, value: None, about: "Show the difference; write nothing." };
 
@@ -128,7 +77,16 @@ const CHANGING: &[OptionRow] = &[
     USER,
     OptionRow { long: "remove", short: None, value: None, about: "Take the entry out of its list again." },
     DRY_RUN,
-    OptionRow { long: "force", short: None, value: None, about: "Write it though it is dangerously broad." },
+    FORCE,
+];
+
+const IMPORTING: &[OptionRow] = &[
+    OptionRow { long: "srt", short: None, value: None, about: "Read ~/.srt-settings.json." },
+    PROJECT,
+    SHARED,
+    USER,
+    DRY_RUN,
+    FORCE,
 ];
 
 const TRYING: &[OptionRow] = &[
@@ -335,6 +293,28 @@ pub const VERBS: &[VerbRow] = &[
                   shared with what runs outside, so builds there use what commands inside put into it. \
                   Works only outside the sandbox.",
         options: &[PROJECT, SHARED, USER, DRY_RUN],
+    },
+    VerbRow {
+        name: "import",
+        operands: "[FILE]",
+        about: "Take over the settings of sandbox-runtime (srt)",
+        details: "Reads FILE, or with --srt the file ~/.srt-settings.json, and adds what it says to the file that 'sbshctl allow' \
+                  would change, with the difference. Line by line it is said which setting each entry becomes, and why one becomes \
+                  none: because nothing here does that, because it means more here than there, or because it is too broad; what \
+                  is too broad, and switches that weaken the sandbox, are left out unless --force is given. A path that is \
+                  relative there is taken from the working directory; in the settings of all projects only what denies can be \
+                  relative, and becomes a rule. A file that is broken, or holds an entry that means nothing here, changes nothing. \
+                  Works only outside the sandbox.",
+        options: IMPORTING,
+    },
+    VerbRow {
+        name: "schema",
+        operands: "",
+        about: "Print the JSON schema of the settings, for editors",
+        details: "Prints a JSON schema (draft 7) of the settings that sbsh reads, with what each means and its default. Keys that are \
+                  another program's are let through, as sbsh does. Name it in a settings file by \"$schema\", or \
+                  in the editor's own settings.",
+        options: &[],
     },
     VerbRow {
         name: "lint",

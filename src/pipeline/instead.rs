@@ -160,6 +160,9 @@ impl Around<'_> {
                 (Some(why), None) => format!("allow it: {advice} (it {why})"),
                 (None, _) => format!("allow it: {advice}"),
             },
+            Why::Hidden | Why::Asked if let Some(lock) = &self.policy.files.managed_reads_only => {
+                administrator(lock)
+            }
             _ => format!("allow it: {advice}"),
         }
     }
@@ -197,8 +200,12 @@ impl Around<'_> {
                 format!("these hosts can be reached: {first} and {} more", many.len() - SHOWN)
             }
         };
-        let person = advice.map_or(NEVER, |advice| advice.strip_prefix("a person can ").unwrap_or(advice));
-        Told { what: what.to_owned(), inside, person: person.to_owned() }
+        let person = match (advice, &network.managed_only) {
+            (None, _) => NEVER.to_owned(),
+            (Some(_), Some(lock)) => administrator(lock),
+            (Some(advice), None) => advice.strip_prefix("a person can ").unwrap_or(advice).to_owned(),
+        };
+        Told { what: what.to_owned(), inside, person }
     }
 
     /// About what no call shows, of a command that failed: its words are all that is known. `real` gives the file behind a
@@ -302,6 +309,11 @@ fn container_client(socket: &str) -> Option<&'static str> {
     }
 }
 
+/// Where only managed settings count, no entry of a person's would help.
+fn administrator(lock: &Origin) -> String {
+    format!("ask the administrator, whose settings alone allow it ({lock})")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,8 +322,12 @@ mod tests {
     use std::sync::Arc;
 
     fn with(settings: &str, check: impl Fn(&Around<'_>)) {
-        let path = "/home/u/.claude/settings.json".into();
-        let source = Arc::new(Source { path, scope: Scope::User, text: settings.into() });
+        with_those_of(Scope::User, settings, check);
+    }
+
+    fn with_those_of(scope: Scope, settings: &str, check: impl Fn(&Around<'_>)) {
+        let path = if scope == Scope::User { "/home/u/.claude/settings.json" } else { "/etc/managed.json" };
+        let source = Arc::new(Source { path: path.into(), scope, text: settings.into() });
         let values = parse::values(&source, &mut Vec::new()).unwrap();
         let layers = Layers {
             layers: vec![Layer { source, values, may_widen: true }],
@@ -472,6 +488,23 @@ mod tests {
                 );
             },
         );
+    }
+
+    #[test]
+    fn what_only_the_administrator_allows_is_no_persons_to_allow() {
+        let settings = r#"{"sandbox": {"network": {"allowManagedDomainsOnly": true},
+            "filesystem": {"denyRead": ["/srv/x"], "allowManagedReadPathsOnly": true}}}"#;
+        let advice = Some("a person can allow it: sbshctl allow domain x.test");
+        with_those_of(Scope::Managed, settings, |around| {
+            let told = around.connection("w", advice);
+            let expected = "ask the administrator, whose settings alone allow it (/etc/managed.json:1:53)";
+            assert_eq!(told.person, expected);
+            let told = around.call(&refused(Why::Hidden, "/srv/x/1", ""));
+            let expected = "ask the administrator, whose settings alone allow it (/etc/managed.json:2:81)";
+            assert_eq!(told.person, expected);
+            let told = around.call(&refused(Why::Outside, "/srv/y", ""));
+            assert_eq!(told.person, "allow it: sbshctl allow write /srv/y");
+        });
     }
 
     #[test]

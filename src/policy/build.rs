@@ -207,6 +207,14 @@ impl<'a> Builder<'a> {
             .counting
             .lock("sandbox.filesystem.allowManagedReadPathsOnly", |v| v.managed_read_paths_only.as_ref());
         let reach = lock.map_or(Reach::Every, Reach::Locked);
+        self.files.managed_reads_only = self
+            .layers
+            .layers
+            .iter()
+            .filter(|layer| layer.source.scope == Scope::Managed)
+            .filter_map(|layer| layer.values.managed_read_paths_only.as_ref())
+            .find(|said| said.value)
+            .map(|said| said.origin.clone());
         for (entry, counts) in
             self.counting.widening("sandbox.filesystem.allowRead", reach, |v| &v.allow_read)
         {

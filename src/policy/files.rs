@@ -119,6 +119,8 @@ pub struct FilePolicy {
     pub read_asked: Vec<PathRule>,
     /// `filesystem.allowGitConfig`.
     pub allow_git_config: bool,
+    /// Where `allowManagedReadPathsOnly` is set.
+    pub managed_reads_only: Option<Origin>,
 }
 
 impl FilePolicy {

@@ -239,6 +239,19 @@ pub fn adding(
     made_of(file, text, key_path, Deed::List(&value.into(), Operation::Add))
 }
 
+/// What setting a value would make of a text; of none, if there is no file. Pure.
+///
+/// # Errors
+/// As for [`adding`].
+pub fn setting(
+    file: &Path,
+    text: Option<&str>,
+    key_path: &[&str],
+    value: &Value,
+) -> Result<Edited, EditError> {
+    made_of(file, text, key_path, Deed::Set(value))
+}
+
 /// What a deed would make of a text; of none, if there is no file. Pure.
 fn made_of(file: &Path, text: Option<&str>, key_path: &[&str], deed: Deed<'_>) -> Result<Edited, EditError> {
     match text {

@@ -12,6 +12,7 @@ pub mod origin;
 pub mod parse;
 pub mod pending;
 pub mod schema;
+pub mod srt;
 pub mod trust;
 pub mod values;
 

@@ -24,7 +24,7 @@ pub struct ParseError {
 }
 
 /// An object as its keys and raw values, in order; keys that occur twice are an error.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Object<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -89,19 +89,8 @@ pub fn values(source: &Arc<Source>, notices: &mut Vec<Notice>) -> Result<Values,
         match &*key {
             "sandbox" => reader.section("", value)?,
             "permissions" => reader.permissions(value)?,
-            "allowManagedPermissionRulesOnly" => {
-                reader.values.managed_rules_only =
-                    Some(reader.typed(value, "allowManagedPermissionRulesOnly", Kind::Boolean)?);
-            }
-            "allowManagedHooksOnly" => {
-                reader.values.managed_hooks_only =
-                    Some(reader.typed(value, "allowManagedHooksOnly", Kind::Boolean)?);
-            }
-            "disableAllHooks" => {
-                reader.values.no_hooks = Some(reader.typed(value, "disableAllHooks", Kind::Boolean)?);
-            }
             "hooks" => reader.hooks(value)?,
-            _ => {}
+            name => reader.beside(name, value)?,
         }
     }
     Ok(reader.values)
@@ -287,20 +276,47 @@ impl Reader<'_> {
 
     fn permissions(&mut self, value: &RawValue) -> Result<(), ParseError> {
         for (name, value) in self.object(value, "permissions")?.0 {
-            let full = format!("permissions.{name}");
-            match &*name {
-                "allow" => self.values.allow = self.list(value, &full)?,
-                "ask" => self.values.ask = self.list(value, &full)?,
-                "deny" => self.values.deny = self.list(value, &full)?,
-                "additionalDirectories" => self.values.additional_directories = self.list(value, &full)?,
-                "defaultMode" => self.values.default_mode = Some(self.typed(value, &full, Kind::Text)?),
-                "disableBypassPermissionsMode" => {
-                    let said: Sourced<String> = self.typed(value, &full, Kind::Text)?;
-                    let no = said.value == "disable";
-                    self.values.no_bypass = Some(Sourced { value: no, origin: said.origin });
+            self.beside(&format!("permissions.{name}"), value)?;
+        }
+        Ok(())
+    }
+
+    /// A key beside `sandbox`, if it is one of ours.
+    fn beside(&mut self, path: &str, value: &RawValue) -> Result<(), ParseError> {
+        let Some(key) = schema::BESIDE.iter().find(|key| key.path == path) else { return Ok(()) };
+        match key.kind {
+            Kind::List => {
+                let read = self.list(value, path)?;
+                match path {
+                    "permissions.allow" => self.values.allow = read,
+                    "permissions.ask" => self.values.ask = read,
+                    "permissions.deny" => self.values.deny = read,
+                    "permissions.additionalDirectories" => self.values.additional_directories = read,
+                    _ => {}
                 }
-                _ => {}
             }
+            Kind::Boolean => {
+                let read = Some(self.typed(value, path, key.kind)?);
+                match path {
+                    "allowManagedPermissionRulesOnly" => self.values.managed_rules_only = read,
+                    "allowManagedHooksOnly" => self.values.managed_hooks_only = read,
+                    "disableAllHooks" => self.values.no_hooks = read,
+                    _ => {}
+                }
+            }
+            Kind::Text => {
+                let read: Sourced<String> = self.typed(value, path, key.kind)?;
+                match path {
+                    "permissions.defaultMode" => self.values.default_mode = Some(read),
+                    "permissions.disableBypassPermissionsMode" => {
+                        let no = read.value == "disable";
+                        self.values.no_bypass = Some(Sourced { value: no, origin: read.origin });
+                    }
+                    _ => {}
+                }
+            }
+            // `permissions` itself has its own way; others are not in that table.
+            Kind::Section | Kind::Word(_) | Kind::Port | Kind::Credentials(_) | Kind::Lists => {}
         }
         Ok(())
     }
@@ -365,7 +381,7 @@ impl Values {
 }
 
 /// The byte offset of serde_json's line and column (both from 1, the column in bytes; 0 before the first).
-fn offset_of(text: &str, line: usize, column: usize) -> usize {
+pub(super) fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let start = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
     (start + column.saturating_sub(1)).min(text.len())
 }

@@ -1,5 +1,7 @@
-//! The one table of settings keys: parsing, the check for unknown keys, help and man page come from it. Owns names,
-//! types and words; what a value means is `policy`'s.
+//! The one table of settings keys: parsing, the check for unknown keys, the JSON schema for editors and the check of the man
+//! page come from it. Owns names, types and words; what a value means is `policy`'s.
+
+pub mod json;
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +164,40 @@ pub const KEYS: &[Key] = &[
     key("gatekeeper", Kind::Word(&["full", "network"]), "full", "what is watched call by call"),
     key("bwrapPath", Kind::Text, "a system path", "managed only: the bubblewrap binary"),
     key("shell", Kind::Text, "by name, else bash", "the inner shell, an absolute path"),
+];
+
+/// Every key of ours beside `sandbox`, but for hooks, whose shape is `hooks`'s.
+pub const BESIDE: &[Key] = &[
+    key("permissions", Kind::Section, "", "rules on commands, files and domains"),
+    key("permissions.deny", Kind::List, NONE, "rules on what is never done, e.g. Bash(git push:*)"),
+    key("permissions.ask", Kind::List, NONE, "rules on what is asked about each time"),
+    key("permissions.allow", Kind::List, NONE, "rules on what needs no question"),
+    key(
+        "permissions.defaultMode",
+        Kind::Text,
+        "none",
+        "bypassPermissions (managed or user only): what no rule mentions is not asked about",
+    ),
+    key(
+        "permissions.disableBypassPermissionsMode",
+        Kind::Text,
+        "none",
+        "disable: defaultMode bypassPermissions never counts",
+    ),
+    key(
+        "permissions.additionalDirectories",
+        Kind::List,
+        NONE,
+        "directories that may be written like the working root",
+    ),
+    key(
+        "allowManagedPermissionRulesOnly",
+        Kind::Boolean,
+        "false",
+        "managed only: only managed permission rules count",
+    ),
+    key("allowManagedHooksOnly", Kind::Boolean, "false", "managed only: only managed hooks run"),
+    key("disableAllHooks", Kind::Boolean, "false", "no hooks run but the administrator's"),
 ];
 
 /// The known key nearest to an unknown one in the same section, if it is near enough to be meant.

@@ -492,3 +492,51 @@ fn links_that_are_the_administrators_all_the_way_are_fine() {
         assert_eq!(ran.stdout, "ran\n", "{ran:?}");
     });
 }
+
+/// docs/teams.md shows a policy and what commands then say: both as they are there.
+#[test]
+fn the_worked_example_of_the_guide_does_what_it_says() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/teams.md")).unwrap();
+    let policy = page.split("```jsonc\n").nth(1).unwrap().split("\n```").next().unwrap().to_owned();
+    // Commands and what they say, broken lines joined.
+    let shown = page.split("\n    $ ").skip(1).map(|block| {
+        let block = block.split("\n\n").next().unwrap();
+        let (command, said) = block.split_once('\n').unwrap();
+        let said = said.replace("\n    sbsh: ", "\u{1}sbsh: ").replace("\n    ", " ");
+        let said = said.trim_start().split('\u{1}').map(str::to_owned).collect();
+        (command.to_owned(), said)
+    });
+    let shown: Vec<(String, Vec<String>)> = shown.collect();
+    assert_eq!(shown.len(), 4, "{shown:?}");
+    with_folder(|folder| {
+        let world = folder.world;
+        let hidden = world.outside.join("customers");
+        world.write(&hidden.join("list"), "CUSTOMERS\n");
+        let policy = policy.replace("/srv/customers", hidden.to_str().unwrap());
+        let prepare = format!(
+            "rm -rf /etc/claude-code/*; cat > /etc/claude-code/managed-settings.json <<'END'\n{policy}\nEND\n"
+        );
+        world.user_settings(
+            r#"{"sandbox": {"enabled": false, "allowedDomains": ["example.com"], "allowUnsandboxedCommands": true},
+                "permissions": {"allow": ["Bash(npm publish:*)", "Bash"], "defaultMode": "bypassPermissions"}}"#,
+        );
+        let bin = world.bin("sbsh").parent().unwrap().to_owned();
+        for (command, said) in &shown {
+            let command = command.replace("/srv/customers", hidden.to_str().unwrap());
+            let text = format!("PATH={}:$PATH; {command}", bin.display());
+            let ran: Ran =
+                folder.command(&prepare, "/bin/bash", &["--norc", "-c", &text]).output().unwrap().into();
+            assert!(!ran.stdout.contains("CUSTOMERS") && !ran.stdout.contains("uid="), "{command}: {ran:?}");
+            assert_ne!(ran.status, Some(0), "{command}: {ran:?}");
+            for line in said {
+                let line = line.replace("/srv/customers", hidden.to_str().unwrap());
+                assert!(ran.stderr.lines().any(|told| told == line), "{command}: {line}: {ran:?}");
+            }
+        }
+        // Confined, though the person's own file turns the sandbox off.
+        let made = world.outside.join("made");
+        let text = format!("touch {}; touch here", made.display());
+        let ran: Ran = folder.command(&prepare, world.bin("sbsh"), &["-c", &text]).output().unwrap().into();
+        assert!(!made.exists() && world.project.join("here").exists(), "{ran:?}");
+    });
+}

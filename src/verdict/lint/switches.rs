@@ -45,10 +45,10 @@ pub(super) fn findings(policy: &Policy, layers: &Layers) -> Vec<Finding> {
     switch(
         &policy.fail_if_unavailable,
         false,
-        Severity::Danger,
+        Severity::Note,
         "fails-open",
         "failIfUnavailable",
-        "lets commands run where no sandbox can be made",
+        "has no effect: where no sandbox can be made nothing runs",
         "remove it, and install what 'sbshctl doctor' names",
     );
     if policy.gatekeeper.value == Gatekept::Network && matches!(policy.gatekeeper.origin, Origin::File { .. })
