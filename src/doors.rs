@@ -14,8 +14,11 @@ use std::path::Path;
 
 /// What sbshctl's verbs do in a session.
 #[cfg(target_os = "linux")]
-const GUIDE: pipeline::session::Guide<'static> =
-    pipeline::session::Guide { line: &admin::sandbox::in_session, welcome: &admin::welcome::once };
+const GUIDE: pipeline::session::Guide<'static> = pipeline::session::Guide {
+    word: admin::sandbox::NAME,
+    line: &admin::sandbox::in_session,
+    welcome: &admin::welcome::once,
+};
 
 /// The whole program: argv in, exit status out.
 pub fn main(arguments: Vec<OsString>) -> i32 {

@@ -1222,3 +1222,24 @@ fn plug_ins_of_zsh_work_as_far_as_they_need_no_line_editor_of_its_own() {
         assert!(!session.shown().contains("INIT"), "{}", session.shown());
     });
 }
+
+#[test]
+fn a_line_that_sbsh_itself_answers_is_not_shown_as_a_command_that_is_missing() {
+    each_with(RC, |world| {
+        let mut session = Session::start(world);
+        let colour = |session: &Session, text: &str| {
+            let row = session.rows().iter().rposition(|row| row.contains(text))?;
+            let column = session.rows()[row].find(text)?;
+            let cell = session.screen.screen().cell(row.try_into().ok()?, column.try_into().ok()?)?.clone();
+            Some(cell.fgcolor())
+        };
+        session.types("missing1 x");
+        session.wait("a colour", |session| {
+            colour(session, "missing1").is_some_and(|c| c != vt100::Color::Default)
+        });
+        let missing = colour(&session, "missing1").unwrap();
+        session.types("\u{15}/sandbox x");
+        session.until("/sandbox x");
+        assert_ne!(colour(&session, "/sandbox").unwrap(), missing);
+    });
+}

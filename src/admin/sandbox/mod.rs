@@ -32,7 +32,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 /// What `/sandbox` is called by.
-const NAME: &str = "/sandbox";
+pub const NAME: &str = "/sandbox";
 
 /// The session as it is now.
 #[derive(Debug)]

@@ -28,6 +28,8 @@ const LONGEST_MARKED: usize = 4096;
 
 /// The shell inside and the policy, as the editor needs them.
 pub(super) struct Inside {
+    /// Begins lines that are no commands.
+    own: &'static str,
     channel: Arc<Mutex<Channel>>,
     facts: Mutex<Facts>,
 }
@@ -45,8 +47,8 @@ struct Facts {
 }
 
 impl Inside {
-    pub(super) fn new(channel: Arc<Mutex<Channel>>) -> Inside {
-        Inside { channel, facts: Mutex::default() }
+    pub(super) fn new(channel: Arc<Mutex<Channel>>, own: &'static str) -> Inside {
+        Inside { own, channel, facts: Mutex::default() }
     }
 
     /// What holds for the next line.
@@ -106,7 +108,7 @@ impl Behind for Inside {
     }
 
     fn marks(&self, line: &str) -> Vec<(Range<usize>, Mark)> {
-        if line.len() > LONGEST_MARKED {
+        if line.len() > LONGEST_MARKED || line.split_whitespace().next() == Some(self.own) {
             return Vec::new();
         }
         let mut facts = lock(&self.facts);

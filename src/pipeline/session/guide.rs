@@ -42,7 +42,9 @@ pub type Done = Result<After, Stop>;
 /// What the verbs of sbshctl do in a session.
 #[derive(Clone, Copy)]
 pub struct Guide<'a> {
-    /// Answers `/sandbox` lines; `None`: it is none.
+    /// The word that begins such lines.
+    pub word: &'static str,
+    /// Answers them; `None`: it is none.
     pub line: &'a dyn Fn(&str, &Now<'_>) -> Option<Done>,
     /// What a person is told who is here for the first time.
     pub welcome: &'a dyn Fn(&Caller, &Prepared) -> Option<String>,

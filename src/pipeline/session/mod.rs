@@ -96,7 +96,7 @@ pub fn run(
     let parts =
         inside::Parts { shell, prepared: &prepared, covers: &covers, caller, journal, signals: before };
     let (inside, led) = inside::start(&parts, &person, network)?;
-    let behind = Arc::new(Inside::new(Arc::clone(&inside.channel)));
+    let behind = Arc::new(Inside::new(Arc::clone(&inside.channel), guide.word));
     let colours = approval::colours(caller.variable("NO_COLOR"), caller.variable("TERM"));
     let history = prepared.locations.state_dir.as_ref().map(|state| state.join("history"));
     let begins = history.as_ref().is_some_and(|path| !path.exists());
