@@ -11,7 +11,7 @@ use crate::run::RunError;
 use crate::run::errand::Errand;
 use crate::run::hostfile;
 use crate::run::waiting::{self, Waiting};
-use crate::system::{inside, landlock, namespaces, process};
+use crate::system::{inside, landlock, namespaces, process, stranger};
 use nix::sched::CloneFlags;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -50,13 +50,17 @@ pub fn choose(prepared: &Prepared) -> Result<Mechanism, Stop> {
 /// without a `/proc` of its own will do.
 fn usual(weaker: bool) -> Mechanism {
     let usual = guess();
+    let landlock = landlock::version().map(|_| Mechanism::Landlock);
+    // In a network namespace the gatekeeper connects the caller's own sockets, or none.
+    if let Some(landlock) = landlock.clone().filter(|_| !stranger::can_copy()) {
+        return landlock;
+    }
     let are_made = *NAMESPACES.get_or_init(|| {
         process::errand(|| namespaces::of_user(CloneFlags::CLONE_NEWNET)).is_ok_and(|made| made.is_ok())
     });
     if are_made && (weaker || !inside::has_covered_proc()) {
         return usual;
     }
-    let landlock = landlock::version().map(|_| Mechanism::Landlock);
     match &usual {
         // It may have more rights than this process: set-user-ID, or by a profile of its own.
         Mechanism::Bubblewrap(path) if works(path) => usual,

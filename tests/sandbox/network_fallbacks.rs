@@ -7,8 +7,8 @@ use crate::world::{Ran, World, has};
 use std::fs;
 
 /// Puts itself under a filter and becomes the rest of its arguments. The first says what there is not to be: "tables"
-/// (no netlink socket of netfilter), "own" (unshare(2) makes no network namespace), "any" (nor does clone(2)), "joined" (none is
-/// entered from outside), "addresses" (nothing that a socket with an address needs: what Codex refuses to commands).
+/// (no netlink socket of netfilter), "own" (unshare(2) makes no network namespace), "any" (nor does clone(2)), "container" (nor
+/// does that, and nobody looks into others), "joined" (none is entered from outside), "addresses" (nothing that a socket with an address needs: what Codex refuses to commands).
 pub const WITHOUT: &str = r#"
 import ctypes, os, platform, struct, sys
 call = {"x86_64": dict(socket=41, unshare=272, clone=56, clone3=435, setns=308), "aarch64": dict(socket=198, unshare=97, clone=220, clone3=435, setns=268)}[platform.machine()]
@@ -22,6 +22,9 @@ def refuse(number, tests, errno):
 IS, HAS = 0x15, 0x45
 program = {
     "tables": lambda: refuse(call["socket"], [(0, IS, 16), (2, IS, 12)], 93),
+    # What Docker refuses by default; see landlock.rs.
+    "container": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone3"], [], 38)
+        + b"".join(refuse(number, [], 1) for number in {"x86_64": (310, 311, 438), "aarch64": (270, 271, 438)}[platform.machine()]),
     "joined": lambda: refuse(call["setns"], [], 1),
     "own": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1),
     "any": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone3"], [], 38),
@@ -162,6 +165,40 @@ fn without_any_network_namespace_the_gatekeeper_carries_what_is_allowed() {
         assert!(world.project.join("here").exists());
         let received = outside.received();
         assert!(!received.contains("evil") && !received.contains("203.0.113.66"), "{received}");
+    });
+}
+
+// Found in Docker itself: there nothing was reached, as the caller's sockets could not be had.
+#[test]
+fn where_descriptors_cannot_be_copied_other_sockets_take_their_place() {
+    online(GOOD, |world, outside| {
+        variables_tell_the_way("container", world, outside);
+        let ran = without(
+            "container",
+            outside,
+            world,
+            "curl -sS http://good.test/1; curl -sS --cacert $CA https://good.test/2
+             python3 - <<'PY'
+import asyncio, fcntl, os, socket
+# Bound first, not waiting, closed on exec or not: as it was.
+s = socket.socket(); s.bind(('', 0)); s.setblocking(False); s.set_inheritable(True)
+print(s.connect_ex(('203.0.113.10', 80)), fcntl.fcntl(s, fcntl.F_GETFL) & os.O_NONBLOCK != 0, os.get_inheritable(s.fileno()))
+async def get():
+    reader, writer = await asyncio.open_connection('good.test', 80)
+    writer.write(b'GET /3 HTTP/1.0\\r\\nHost: good.test\\r\\n\\r\\n')
+    return (await reader.read()).splitlines()[-1].decode()
+print(asyncio.run(get()))
+for family, kind in ((socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_INET6, socket.SOCK_STREAM)):
+    try: print(socket.socket(family, kind).connect_ex(('203.0.113.66', 80) if family == socket.AF_INET else ('::1', 4444)))
+    except OSError as error: print(error.errno)
+PY",
+        );
+        assert_eq!(
+            ran.stdout,
+            "http GET /1 host=good.test body=0\nhttps GET /2 host=good.test body=0\n0 True True\nhttp GET /3 host=good.test body=0\n13\n111\n",
+            "{ran:?}"
+        );
+        assert!(!outside.received().contains("203.0.113.66"), "{}", outside.received());
     });
 }
 

@@ -47,7 +47,8 @@ pub struct Findings {
 pub fn look(prepared: &Prepared) -> Findings {
     let (network, reach) = network();
     let gatekeeper = gatekeeper();
-    let host = table::Host { gatekeeper: gatekeeper.ok, network: reach };
+    let host =
+        table::Host { gatekeeper: gatekeeper.ok, copies: system::stranger::can_copy(), network: reach };
     let advice = Host::look().advice(&prepared.locations.binary.clone().unwrap_or_else(|| "sbsh".into()));
     let mut checks = vec![kernel(), seccomp_filters(), gatekeeper, network];
     let found = backend::find_bubblewrap(prepared);

@@ -25,6 +25,8 @@ pub enum Holds {
 pub struct Host {
     /// Calls can be seen one by one.
     pub gatekeeper: bool,
+    /// Descriptors of other processes can be copied (pidfd_getfd(2)).
+    pub copies: bool,
     /// How much of the network arrives by itself, or why there is no namespace for it.
     pub network: Result<Reach, String>,
 }
@@ -76,6 +78,9 @@ fn with_namespaces(feature: &str, host: &Host) -> Holds {
     };
     match feature {
         "protected names" => seen("those that exist are read-only, new ones are taken away after the run"),
+        "network" | "sockets" if !host.copies => Holds::Partly(
+            "nothing connects, as a filter refuses pidfd_getfd (systemd-nspawn: --system-call-filter=pidfd_getfd)".into(),
+        ),
         "sockets" => seen("every Unix socket by path is refused"),
         "violations" => seen("files only as far as programs tell of them themselves"),
         "grants" => match host.gatekeeper {
@@ -165,7 +170,7 @@ mod tests {
 
     #[test]
     fn gaps_are_named_once_and_what_cannot_be_built_holds_nothing() {
-        let host = Host { gatekeeper: false, network: Ok(Reach::UsualPorts) };
+        let host = Host { gatekeeper: false, copies: true, network: Ok(Reach::UsualPorts) };
         let all = [
             Backend::of_namespaces("bubblewrap", Err("it is not installed".into()), &host),
             Backend::of_namespaces("namespaces", Ok(()), &host),
@@ -211,7 +216,7 @@ mod tests {
 
     #[test]
     fn where_everything_can_be_had_nothing_is_noted() {
-        let host = Host { gatekeeper: true, network: Ok(Reach::Every) };
+        let host = Host { gatekeeper: true, copies: true, network: Ok(Reach::Every) };
         let text = text(&[Backend::of_namespaces("namespaces", Ok(()), &host)]);
         assert_eq!(text.matches("fully").count(), FEATURES.len());
         assert_eq!(text.lines().count(), FEATURES.len() + 1);
