@@ -119,7 +119,7 @@ fn a_session_of_many_lines_holds_what_one_of_few_does() {
         world.give(&world.project.join("sub"));
         let mut session = Session::start(world);
         session.line("n=0");
-        let mut lines = |session: &mut Session, rounds: usize| {
+        let lines = |session: &mut Session, rounds: usize| {
             for _ in 0..rounds {
                 for text in [
                     "n=$((n+1))",
