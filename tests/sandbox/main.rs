@@ -40,6 +40,7 @@ mod instead;
 mod landlock;
 mod leaving;
 mod life;
+mod load;
 mod loopback;
 mod managed;
 mod nesting;
