@@ -35,6 +35,7 @@ mod gatekeeper_made;
 mod gatekeeper_programs;
 mod gatekeeper_property;
 mod hooks;
+mod ideas;
 mod instead;
 mod landlock;
 mod leaving;
