@@ -312,3 +312,136 @@ fn such_a_repository_can_be_worked_in() {
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "1\n"), "{}", ran.stderr);
     });
 }
+
+/// On the host: shared memory and a process that inside is aimed at. Says what became of them when its input ends.
+const AIMED_AT: &str = r#"
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+key = os.getpid()
+segment = libc.shmget(key, 4096, 0o1600)
+at = libc.shmat(segment, None, 0)
+ctypes.memmove(at, b'host', 4)
+print(key, at, flush=True)
+sys.stdin.read()
+print(ctypes.string_at(at, 4).decode(), os.sched_getscheduler(0), len(os.sched_getaffinity(0)))
+libc.shmctl(segment, 0, None)
+"#;
+
+/// Inside: each says its name if it was let.
+const AIMS: &str = r#"
+import ctypes, fcntl, os, signal, socket, struct, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+host, there = int(sys.argv[1]), int(sys.argv[2])
+call = libc.syscall
+def attempt(name, deed):
+    try:
+        got = deed()
+        if not (isinstance(got, int) and got < 0): print('let', name, got)
+    except OSError: pass
+def opened(path, how=os.O_RDONLY): return lambda: os.open(path, how | os.O_NONBLOCK | os.O_NOCTTY)
+def looked(path): return lambda: os.listdir(path) if path.endswith('/') else len(open(path, 'rb').read(1)) - 1
+def segment():
+    found = libc.shmget(host, 0, 0o600)
+    if found < 0: return -1
+    at = libc.shmat(found, None, 0)
+    if at in (None, 2**64 - 1): return -1
+    ctypes.memmove(at, b'evil', 4)
+    return found
+def signalled(owner):
+    r, w = os.pipe()
+    owner(r); fcntl.fcntl(r, 10, signal.SIGKILL); fcntl.fcntl(r, fcntl.F_SETFL, os.O_ASYNC); os.write(w, b'x')
+    return -1
+attempt('shmget', segment)
+attempt('owner', lambda: signalled(lambda r: fcntl.fcntl(r, fcntl.F_SETOWN, host)))
+attempt('owner', lambda: signalled(lambda r: fcntl.fcntl(r, 15, struct.pack('ii', 1, host))))
+attempt('pidfd_getfd', lambda: call(438, call(434, host, 0), 0, 0))
+attempt('kcmp', lambda: call(312, host, os.getpid(), 1, 0, 0))
+here = ctypes.create_string_buffer(b'evil')
+own, theirs = struct.pack('PN', ctypes.addressof(here), 4), struct.pack('PN', there, 4)
+attempt('process_vm_writev', lambda: call(311, host, own, 1, theirs, 1, 0))
+attempt('process_vm_readv', lambda: call(310, host, own, 1, theirs, 1, 0))
+attempt('migrate_pages', lambda: call(256, host, 64, ctypes.byref(ctypes.c_long(1)), ctypes.byref(ctypes.c_long(1))))
+attempt('get_robust_list', lambda: call(274, host, ctypes.byref(ctypes.c_long()), ctypes.byref(ctypes.c_long())))
+attempt('affinity', lambda: os.sched_setaffinity(host, [min(os.sched_getaffinity(0))]))
+attempt('scheduler', lambda: os.sched_setscheduler(host, os.SCHED_IDLE, os.sched_param(0)))
+for name in ('mem', 'maps', 'environ', 'cwd/', 'root/', 'map_files/', 'syscall', 'stack', 'auxv', 'io', 'personality'):
+    attempt(name, looked(f'/proc/{host}/{name}'))
+for name in ('mem', 'oom_score_adj', 'timerslack_ns', 'autogroup', 'coredump_filter', 'clear_refs', 'comm'):
+    attempt(name, opened(f'/proc/{host}/{name}', os.O_WRONLY))
+for path in ('/dev/net/tun', '/dev/kvm', '/dev/fuse', '/dev/mem', '/dev/port', '/dev/kmsg', '/dev/vda', '/dev/sda', '/dev/nvme0n1', '/dev/tty1',
+             '/dev/vcs', '/dev/input/event0', '/dev/vhost-vsock', '/dev/loop-control', '/dev/mapper/control', '/dev/uinput',
+             '/proc/kcore', '/proc/sysrq-trigger', '/proc/sys/fs/binfmt_misc/register', '/sys/kernel/debug/sched/debug'):
+    attempt(path, opened(path))
+for path in ('/sys/kernel/mm/transparent_hugepage/enabled', '/sys/fs/cgroup/cgroup.procs', '/sys/fs/cgroup/release_agent',
+             '/proc/sys/kernel/core_pattern', '/proc/sys/kernel/modprobe', '/sys/kernel/uevent_helper'):
+    attempt(path, opened(path, os.O_WRONLY))
+attempt('cgroup', lambda: os.mkdir('/sys/fs/cgroup/sbsh-test'))
+# The other end of a terminal that is not the sandbox's own.
+for name in sys.argv[3:]: attempt(name, opened(name))
+buffer = ctypes.create_string_buffer(4096)
+for name, number, *words in (
+    ('fanotify_init', 300, 0, 0), ('open_by_handle_at', 304, -100, buffer, 0), ('quotactl_fd', 443, 3, 0, 0, None),
+    ('open_tree', 428, -100, b'/', 1), ('open_tree_attr', 467, -100, b'/', 1, None, 0), ('move_mount', 429, -100, b'.', -100, b'/mnt', 0),
+    ('fsopen', 430, b'tmpfs', 0), ('fspick', 433, -100, b'/', 0), ('mount_setattr', 442, -100, b'/', 0, buffer, 32),
+    ('statmount elsewhere', 457, struct.pack('IIQQQ', 32, 0, 1 << 31, 1, 1), buffer, 4096, 0),
+    ('sethostname', 170, b'evil', 4), ('setdomainname', 171, b'evil', 4), ('iopl', 172, 3), ('ioperm', 173, 0x70, 2, 1),
+    ('settimeofday', 164, struct.pack('QQ', 1, 1), None), ('clock_settime', 227, 0, struct.pack('QQ', 1, 1)), ('pivot_root', 155, b'.', b'.'),
+    ('chroot', 161, b'/tmp'), ('swapon', 167, b'own', 0), ('kexec_file_load', 320, 0, 0, 0, None, 0), ('lookup_dcookie', 212, 0, None, 0),
+    ('prctl PR_SET_MM', 157, 35, 6, 0x400000, 0, 0), ('ptrace', 101, 16, host, 0, 0),
+): attempt(name, lambda: call(number, *words))
+for family in (1, *range(3, 10), *range(11, 16), *range(17, 46)):
+    for kind in (2, 3):
+        attempt(f'family {family}', lambda: socket.socket(family, kind).fileno())
+attempt('netlink', lambda: socket.socket(16, 3, 15).fileno())
+def route():
+    s = socket.socket(16, 3, 0)
+    s.send(struct.pack('=IHHIIBBBBBBBBI', 28, 24, 0x505, 1, 0, 2, 0, 0, 0, 254, 4, 0, 1, 0))
+    return struct.unpack_from('=i', s.recv(4096), 16)[0]
+attempt('route', route)
+attempt('device', lambda: os.mknod('device', 0o20666, os.makedev(1, 1)))
+def as_root():
+    made = os.memfd_create('su')
+    os.write(made, open('/bin/su', 'rb').read())
+    child = os.fork()
+    if child == 0:
+        os.close(2); os.open('/dev/null', os.O_WRONLY)
+        try: os.execve(made, ['su', '-c', 'true'], {})
+        finally: os._exit(1)
+    return -1 if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) else 0
+if os.getuid(): attempt('su in memory', as_root)
+print('tried')
+"#;
+
+// Fifty doors of the kernel's and of other processes, on numbers of x86_64. Succeeded: the two about scheduling, under
+// Landlock, as an ordinary user.
+#[test]
+fn neither_the_machine_nor_other_processes_answer() {
+    if !cfg!(target_arch = "x86_64") {
+        return crate::world::not_here("the numbers are those of x86_64");
+    }
+    each(|world| {
+        let mut host = world
+            .command("python3")
+            .args(["-c", AIMED_AT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = std::io::BufReader::new(host.stdout.take().unwrap());
+        let mut key = String::new();
+        std::io::BufRead::read_line(&mut said, &mut key).unwrap();
+        world.write(&world.project.join("aims.py"), AIMS);
+        let terminals = nix::pty::openpty(None, None).unwrap();
+        let terminal = nix::unistd::ttyname(&terminals.slave).unwrap();
+        let ran = world.run(&format!("python3 aims.py {} {}", key.trim(), terminal.display()));
+        assert_eq!(ran.stdout, "tried\n", "{}", ran.stderr);
+        drop(host.stdin.take());
+        let mut end = String::new();
+        std::io::Read::read_to_string(&mut said, &mut end).unwrap();
+        let processors = std::thread::available_parallelism().unwrap();
+        assert_eq!(end, format!("host 0 {processors}\n"));
+        assert!(host.wait().unwrap().success());
+    });
+}
