@@ -8,6 +8,7 @@
 mod allowed;
 mod arithmetic;
 mod compound;
+mod continued;
 pub mod editors;
 pub(crate) mod embedded;
 pub mod envelope;

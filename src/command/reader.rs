@@ -4,6 +4,7 @@
 //! `echo 99999999999>x`, needs exponential time for forty `(`, overflows the stack on deep nesting, and does not read
 //! `$(case x in a) touch M;; esac)`. What is not understood here is an error, never a guess.
 
+use super::continued::splits_an_operator;
 use super::{Commands, SimpleCommand};
 
 /// Longer texts are not read.
@@ -77,6 +78,9 @@ pub(super) fn read_nested(text: &[u8], depth: u32) -> Commands {
     }
     if std::str::from_utf8(text).is_err() {
         return Commands::Unknown("the text is not UTF-8".into());
+    }
+    if splits_an_operator(text) {
+        return Commands::Unknown("a line that continues within an operator".into());
     }
     let mut reader = Reader::new(text, depth);
     match reader.whole() {

@@ -25,12 +25,15 @@ pub(super) struct Scan {
     pub(super) wild: bool,
     brace_open: bool,
     brace_list: bool,
-    /// The literal texts in quotes may be evaluated as a subscript.
+    /// Literal text may be evaluated as a subscript.
     pub(super) subscript: bool,
+    /// All that is literal, however it is quoted, also where `shape` is not known any more; `_` for what is not.
+    literal: Vec<u8>,
 }
 
 impl Scan {
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.literal.extend_from_slice(bytes);
         if !self.wild {
             self.shape.push_str(&String::from_utf8_lossy(bytes));
         }
@@ -38,6 +41,7 @@ impl Scan {
 
     pub(super) fn anything(&mut self) {
         self.unknown = true;
+        self.literal.push(b'_');
         if !self.shape.ends_with(ANYTHING) {
             self.shape.push(ANYTHING);
         }
@@ -91,7 +95,8 @@ impl Reader<'_> {
         if parentheses > 0 || self.at == start {
             return Err("a word was expected");
         }
-        if scan.subscript {
+        // Also of pieces: `a['$(x)']`, `a\[\$\(x\)\]`.
+        if scan.subscript || hidden::subscript(&scan.literal) {
             self.opaque = Some("a quoted subscript that may be evaluated");
         }
         Ok(scan.finish(self.text.get(start..self.at).unwrap_or_default()))
@@ -205,6 +210,8 @@ impl Reader<'_> {
                 } else {
                     scan.anything();
                     scan.wild = true;
+                    scan.literal.pop();
+                    scan.literal.push(b'[');
                 }
             }
             b'{' if place != Place::Value => {
@@ -292,7 +299,10 @@ impl Reader<'_> {
                             scan.subscript |= hidden::subscript(text.as_bytes());
                             scan.push(text.as_bytes());
                         }
-                        None => scan.anything(),
+                        None => {
+                            scan.anything();
+                            scan.subscript = true;
+                        }
                     }
                     return self.advance(1);
                 }

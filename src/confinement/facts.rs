@@ -9,15 +9,17 @@ use super::landlock;
 use super::plan::{Before, Guard, Place, Places};
 use super::repositories::{self, Repository};
 use super::sight::Sight;
-use crate::policy::files::{FilePolicy, PathGlob, PathPattern, PathRule};
+use super::walk::named;
+use crate::policy::files::{FilePolicy, PathPattern, PathRule};
+use crate::policy::paths::normal;
 use crate::policy::protected;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Entries that one glob may look at before the command is refused.
-const GLOB_ENTRIES: usize = 1_000_000;
+pub(super) const GLOB_ENTRIES: usize = 1_000_000;
 
 /// Why the facts could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -128,16 +130,24 @@ pub fn list(directory: &Path) -> Vec<landlock::Entry> {
 /// [`FactsError`].
 pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsError> {
     let sight = Sight::default();
-    let mut resolver = Resolver { sight: &sight, parents: HashMap::new() };
+    let mut resolver = Resolver { sight: &sight, parents: HashMap::new(), unseen: Vec::new() };
     let mut facts = Facts::default();
     let places = &mut facts.places;
-    for (rules, list) in
-        [(&files.read_denied, &mut places.read_denied), (&files.write_denied, &mut places.write_denied)]
-    {
-        list.extend(resolver.expand(rules)?.into_iter().map(|(_, place)| place));
-    }
+    let mut by_link = Vec::new();
+    let mut place = |(named, place): (PathBuf, Place)| {
+        by_link.extend((named != place.path).then_some(named));
+        place
+    };
+    places.read_denied.extend(resolver.expand(&files.read_denied)?.into_iter().map(&mut place));
+    let unread = std::mem::take(&mut resolver.unseen);
+    places.write_denied.extend(resolver.expand(&files.write_denied)?.into_iter().map(&mut place));
     let writable = resolver.expand(&files.writable)?;
     let tops: Vec<PathBuf> = writable.iter().map(|(_, place)| place.path.clone()).collect();
+    // What must not be read and cannot be seen could be opened again by the command: all of the directory is kept from it.
+    let in_reach = |path: &PathBuf| tops.iter().any(|top| path.starts_with(top));
+    let shut: BTreeSet<PathBuf> =
+        unread.iter().filter_map(|path| sight.shut(path)).filter(in_reach).collect();
+    places.read_denied.extend(shut.into_iter().map(|path| Place { path, directory: true }));
     let opened = |(named, place): (PathBuf, Place)| {
         (named == place.path || !by_doubtful_link(&named, &tops, &sight)).then_some(place)
     };
@@ -149,12 +159,16 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
     roots.sort();
     roots.dedup();
     guard_missing(files, &roots, places, &mut resolver);
+    for named in by_link {
+        guard_links(named, &roots, places, &sight);
+    }
     let mut seen = HashSet::new();
     for root in &roots {
         protect_top(root, places, &mut resolver);
         for entry in repositories::find(root, &sight) {
             if seen.insert(entry.clone()) {
-                protect_repository(&entry, root, &roots, files, places, &mut resolver);
+                let parts = protect_repository(&entry, root, &roots, files, places, &mut resolver);
+                facts.repositories.extend(parts);
                 if let Some(repository) = repositories::read(&entry, &sight) {
                     facts.repositories.extend([repository.directory, repository.common]);
                 }
@@ -225,6 +239,24 @@ fn guard_missing(files: &FilePolicy, roots: &[PathBuf], places: &mut Places, res
     }
 }
 
+/// Symlinks in writable directories by which a rule finds what it names: without them the next command's rule would name
+/// nothing, and what it hides stand open.
+fn guard_links(mut path: PathBuf, roots: &[PathBuf], places: &mut Places, sight: &Sight) {
+    // As many as the kernel follows.
+    for _ in 0..40 {
+        // The first on the way: what comes after it is not where it seems.
+        let steps: Vec<&Path> = path.ancestors().collect();
+        let link = steps.into_iter().rev().find_map(|step| Some((step, sight.link(step)?)));
+        let Some((link, target)) = link else { return };
+        let Ok(rest) = path.strip_prefix(link) else { return };
+        if let Some((root, name, target)) = link_in(link, roots, sight) {
+            places.guards.push(guard(&root, name, Before::Link(target)));
+        }
+        let leads = link.parent().unwrap_or(Path::new("/")).join(target).join(rest);
+        path = normal(&leads);
+    }
+}
+
 /// A symlink inside a writable directory: its root, name and target.
 fn link_in(path: &Path, roots: &[PathBuf], sight: &Sight) -> Option<(PathBuf, PathBuf, PathBuf)> {
     let target = sight.link(path)?;
@@ -276,7 +308,10 @@ fn protect_name(root: &Path, name: &Path, places: &mut Places, resolver: &mut Re
     }
 }
 
-/// List 1: what a repository's `.git` leads to.
+/// Submodules of one repository, and worktrees, that mounts hold.
+const PARTS: usize = 24;
+
+/// List 1: what a repository's `.git` leads to. Gives the directories of its submodules and worktrees.
 fn protect_repository(
     entry: &Path,
     root: &Path,
@@ -284,7 +319,7 @@ fn protect_repository(
     files: &FilePolicy,
     places: &mut Places,
     resolver: &mut Resolver<'_>,
-) {
+) -> Vec<PathBuf> {
     let sight = resolver.sight;
     if sight.metadata(entry).is_some_and(|m| !m.is_dir())
         && let Ok(name) = entry.strip_prefix(root)
@@ -293,27 +328,44 @@ fn protect_repository(
         protect_name(root, name, places, resolver);
     }
     let Some(Repository { directory, common, linked, .. }) = repositories::read(entry, sight) else {
-        return;
+        return Vec::new();
     };
     if linked && entry.parent() == Some(root) {
         places.writable.push(Place { path: common.clone(), directory: true });
     }
-    for base in HashSet::from([directory, common]) {
-        let holder = roots.iter().find(|r| base.starts_with(r)).unwrap_or(&base);
-        let Ok(inner) = base.strip_prefix(holder).map(Path::to_path_buf) else { continue };
-        for name in protected::IN_REPOSITORY {
-            if *name == "config" && files.allow_git_config && entry.parent() == Some(root) {
-                continue;
-            }
+    let (modules, worktrees) = repositories::parts(&common, sight);
+    let named = entry.parent().map(|tree| repositories::named(&common, tree)).unwrap_or_default();
+    let own = HashSet::from([directory, common]);
+    let all = own
+        .iter()
+        .chain(&modules)
+        .flat_map(|base| protected::IN_REPOSITORY.iter().map(move |name| (base, *name)));
+    for (base, name) in all.chain(worktrees.iter().take(PARTS).map(|base| (base, "config.worktree"))) {
+        let holder = roots.iter().find(|r| base.starts_with(r)).unwrap_or(base);
+        let Ok(inner) = base.strip_prefix(holder) else { continue };
+        let open = name == "config" && files.allow_git_config && entry.parent() == Some(root);
+        if !(open && own.contains(base)) {
             protect_name(holder, &inner.join(name), places, resolver);
         }
     }
+    // Hooks elsewhere, and more of the config: what stands outside of writable trees nobody inside writes.
+    for place in named {
+        let place = normal(&place);
+        if let Some(root) = roots.iter().find(|root| place.starts_with(root) && place != **root)
+            && let Ok(name) = place.strip_prefix(root)
+        {
+            protect_name(root, name, places, resolver);
+        }
+    }
+    modules.into_iter().chain(worktrees).collect()
 }
 
 /// Resolves paths, remembering parents: most of what is asked for shares a few.
 struct Resolver<'a> {
     sight: &'a Sight,
     parents: HashMap<PathBuf, Option<PathBuf>>,
+    /// What rules name and was not to be seen, be it that there is nothing.
+    unseen: Vec<PathBuf>,
 }
 
 impl Resolver<'_> {
@@ -351,83 +403,15 @@ impl Resolver<'_> {
     fn expand(&mut self, rules: &[PathRule]) -> Result<Vec<(PathBuf, Place)>, FactsError> {
         let mut found = Vec::new();
         for rule in rules {
-            let paths = named(rule, self.sight)?;
-            found.extend(paths.into_iter().filter_map(|path| self.place(&path).map(|place| (path, place))));
+            let (paths, unlisted) = named(rule, self.sight)?;
+            self.unseen.extend(unlisted);
+            for path in paths {
+                match self.place(&path) {
+                    Some(place) => found.push((path, place)),
+                    None => self.unseen.push(path),
+                }
+            }
         }
         Ok(found)
-    }
-}
-
-fn named(rule: &PathRule, sight: &Sight) -> Result<Vec<PathBuf>, FactsError> {
-    match &rule.pattern {
-        PathPattern::Literal(path) => Ok(vec![path.clone()]),
-        PathPattern::Glob(glob) => {
-            let mut walk = Walk { glob, sight, entries: 0, found: Vec::new() };
-            if !walk.below(&glob.base.clone(), glob.base.components().count()) {
-                return Err(FactsError::TooMany {
-                    pattern: glob.text.clone(),
-                    origin: rule.origin.to_string(),
-                    base: glob.base.display().to_string(),
-                });
-            }
-            Ok(walk.found)
-        }
-    }
-}
-
-struct Walk<'a> {
-    glob: &'a PathGlob,
-    sight: &'a Sight,
-    entries: usize,
-    found: Vec<PathBuf>,
-}
-
-impl Walk<'_> {
-    /// Looks below a directory at `depth` components; false when there is too much.
-    fn below(&mut self, directory: &Path, depth: usize) -> bool {
-        let Some(listing) = self.sight.list(directory) else { return true };
-        for entry in listing {
-            self.entries += 1;
-            if self.entries > GLOB_ENTRIES {
-                return false;
-            }
-            let path = entry.path();
-            if !self.possible(&path, depth) {
-                continue;
-            }
-            if self.glob.matches(&path) {
-                self.found.push(path.clone());
-            }
-            if self.may_go_deeper(depth)
-                && entry.file_type().is_ok_and(|t| t.is_dir())
-                && !self.below(&path, depth + 1)
-            {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Whether the pattern's component at this depth admits the name; beyond `**` or braces everything is possible.
-    fn possible(&self, path: &Path, depth: usize) -> bool {
-        let (Some(name), Some(parts)) = (path.file_name(), self.plain_parts(depth)) else { return true };
-        parts.is_some_and(|part| fast_glob::glob_match(part.as_encoded_bytes(), name.as_encoded_bytes()))
-    }
-
-    /// `None`: no plain component here, anything is possible. `Some(None)`: the pattern is shorter than this.
-    fn plain_parts(&self, depth: usize) -> Option<Option<&std::ffi::OsStr>> {
-        if self.glob.text.contains('{') {
-            return None;
-        }
-        let components: Vec<Component<'_>> = Path::new(&self.glob.text).components().collect();
-        if components.iter().take(depth + 1).any(|c| c.as_os_str() == "**") {
-            return None;
-        }
-        Some(components.get(depth).map(|c| c.as_os_str()))
-    }
-
-    fn may_go_deeper(&self, depth: usize) -> bool {
-        let text = &self.glob.text;
-        text.contains("**") || text.contains('{') || Path::new(text).components().count() > depth + 1
     }
 }

@@ -20,6 +20,7 @@ pub mod seccomp;
 #[cfg(target_os = "linux")]
 mod seccomp_alone;
 pub mod sight;
+mod walk;
 
 pub use plan::{Guard, Mount, Plan};
 

@@ -16,6 +16,8 @@ const DIRECTORIES: usize = 24;
 const ENTRIES: usize = 400;
 /// Bytes of a file that only names a directory.
 const SMALL: u64 = 8192;
+/// Bytes of a repository's config.
+const CONFIG: u64 = 1 << 20;
 /// Where repositories are seldom and entries are many: looked into last.
 const CROWDED: &[&str] = &["node_modules", "target", ".venv", "venv", "vendor", "build", "dist"];
 
@@ -102,6 +104,71 @@ pub fn read(entry: &Path, sight: &Sight) -> Option<Repository> {
     Some(Repository { entry: entry.into(), directory, common, linked })
 }
 
+/// What a repository holds for others, below `common`: the directories of its submodules, checked out or not, and of
+/// submodules in those; and the administrative directories of its linked worktrees.
+pub fn parts(common: &Path, sight: &Sight) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let children = |directory: &Path| -> Vec<PathBuf> {
+        let entries = sight.list(directory).into_iter().flatten();
+        entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).take(ENTRIES).collect()
+    };
+    let worktrees = children(&common.join("worktrees"));
+    let (mut modules, mut looked_at) = (Vec::new(), 0);
+    let mut waiting = VecDeque::from(children(&common.join("modules")));
+    while let Some(directory) = waiting.pop_front().filter(|_| looked_at < ENTRIES) {
+        looked_at += 1;
+        // A submodule's name may have slashes.
+        if sight.stands(&directory.join("HEAD")) {
+            waiting.extend(children(&directory.join("modules")));
+            modules.push(directory);
+        } else {
+            waiting.extend(children(&directory));
+        }
+    }
+    (modules, worktrees)
+}
+
+/// Places that a repository's config names: hooks that git runs, and files that it takes as more of its config. `tree` is
+/// what relative names of hooks go by.
+pub fn named(common: &Path, tree: &Path) -> Vec<PathBuf> {
+    let (mut section, mut all) = (String::new(), Vec::new());
+    let text = read_small(&common.join("config"), CONFIG).unwrap_or_default();
+    for line in text.lines().map(str::trim) {
+        let rest = match line.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+            Some((name, rest)) => {
+                section = name.split([' ', '\t', '"']).next().unwrap_or_default().to_lowercase();
+                rest.trim()
+            }
+            None => line,
+        };
+        let Some((key, value)) = rest.split_once('=') else { continue };
+        let base = match (section.as_str(), key.trim().to_lowercase().as_str()) {
+            ("core", "hookspath") => tree,
+            ("include" | "includeif", "path") => common,
+            _ => continue,
+        };
+        let value = unquoted(value);
+        // What is below the home directory by this name is no business of the tree's.
+        let in_reach = !value.is_empty() && !value.starts_with(['~', '%']);
+        all.extend(in_reach.then(|| base.join(&value)));
+    }
+    all
+}
+
+/// A value as git reads it: without quotes, escapes, and a comment.
+fn unquoted(value: &str) -> String {
+    let (mut text, mut quoted) = (String::new(), false);
+    let mut characters = value.trim().chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => quoted = !quoted,
+            '\\' => text.extend(characters.next()),
+            '#' | ';' if !quoted => break,
+            other => text.push(other),
+        }
+    }
+    text.trim_end().to_owned()
+}
+
 /// `git worktree add` writes the way back into `<common>/worktrees/<name>/gitdir`. A `.git` file that was only made
 /// to point at somebody else's repository has no such way back.
 fn is_linked(entry: &Path, directory: &Path, common: &Path) -> bool {
@@ -169,6 +236,36 @@ mod tests {
         (0..2 * ENTRIES).for_each(|n| fs::write(root.path().join(format!("f{n}")), "").unwrap());
         fs::create_dir(root.path().join(".git")).unwrap();
         assert_eq!(find(root.path(), &Sight::default()), [root.path().join(".git")]);
+    }
+
+    #[test]
+    fn submodules_and_worktrees_are_found_whatever_their_names() {
+        let top = tempfile::tempdir().unwrap();
+        for path in ["modules/a/modules/b", "modules/lib/c", "worktrees/w", "modules/empty"] {
+            fs::create_dir_all(top.path().join(path)).unwrap();
+        }
+        for path in ["modules/a", "modules/a/modules/b", "modules/lib/c"] {
+            fs::write(top.path().join(path).join("HEAD"), "").unwrap();
+        }
+        let (mut modules, worktrees) = parts(top.path(), &Sight::default());
+        modules.sort();
+        assert_eq!(
+            modules,
+            ["modules/a", "modules/a/modules/b", "modules/lib/c"].map(|p| top.path().join(p))
+        );
+        assert_eq!(worktrees, [top.path().join("worktrees/w")]);
+        assert_eq!(parts(&top.path().join("none"), &Sight::default()), Default::default());
+    }
+
+    #[test]
+    fn what_a_config_names_is_found_as_git_would() {
+        let top = tempfile::tempdir().unwrap();
+        let config = "[core]\n\tbare = false\n\tHooksPath = \".git hooks\" ; ours\n[include] path = ../more\n\
+                      [includeIf \"gitdir:~/x/\"]\n\tpath=~/y\n[alias]\n\tpath = no\n[core \"x\"]\n[Include]\n path = a\\\"b # c\n";
+        fs::write(top.path().join("config"), config).unwrap();
+        let places = named(top.path(), Path::new("/tree"));
+        let wanted = [PathBuf::from("/tree/.git hooks"), top.path().join("../more"), top.path().join("a\"b")];
+        assert_eq!(places, wanted);
     }
 
     #[test]

@@ -81,6 +81,8 @@ const TIOCLINUX: u32 = 0x541c;
 /// READ_IMPLIES_EXEC | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO: what personality(2) can weaken.
 const WEAKENING_PERSONALITY: u32 = 0x0040_0000 | 0x0020_0000 | 0x0010_0000;
 const PERSONALITY_QUERY: u32 = 0xffff_ffff;
+/// A lease that directories have too (Linux 6.19); younger than the C libraries' lists.
+const F_SETDELEG: u32 = 1040;
 
 /// Calls that are refused whatever their arguments.
 const NEVER: &[i64] = &[
@@ -139,6 +141,10 @@ fn refusals(options: Options) -> Vec<Rule> {
     // Typing into the caller's terminal (CVE-2017-5226) and its selection buffer.
     for request in [TIOCSTI, TIOCLINUX, TIOCCONS] {
         all.push(refuse(libc::SYS_ioctl, &[Is(1, request)], libc::EPERM));
+    }
+    // Reading is enough for a lease, and whoever opens the file then waits or fails, outside too: sbsh for its settings.
+    for request in [libc::F_SETLEASE as u32, F_SETDELEG] {
+        all.push(refuse(libc::SYS_fcntl, &[Is(1, request)], libc::EACCES));
     }
     all.push(refuse(libc::SYS_clone, &[HasAnyOf(0, NEW_NAMESPACES)], libc::EPERM));
     all.push(refuse(libc::SYS_unshare, &[HasAnyOf(0, NEW_NAMESPACES | NEW_TIME)], libc::EPERM));
@@ -457,6 +463,17 @@ mod tests {
         assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0xdead_beef_0000_5412, 0, 0, 0, 0]), REFUSED);
         assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0x541c, 0, 0, 0, 0]), REFUSED);
         assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0x5413, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn leases_are_refused_and_other_requests_of_fcntl_are_not() {
+        let fcntl = |request: i32| ask(PLAIN, libc::SYS_fcntl, [3, request as u64, 1, 0, 0, 0]);
+        for request in [libc::F_SETLEASE, 1040] {
+            assert_eq!(fcntl(request), ERRNO | libc::EACCES as u32);
+        }
+        for request in [libc::F_GETFD, libc::F_SETFL, libc::F_SETLK, libc::F_OFD_SETLKW, libc::F_GETLEASE] {
+            assert_eq!(fcntl(request), ALLOW, "{request}");
+        }
     }
 
     #[test]

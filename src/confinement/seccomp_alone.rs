@@ -76,7 +76,16 @@ pub(super) fn refusals() -> Vec<Rule> {
     }
     // Whoever hides its memory could not be served: without a user namespace of its own, only root looks into such.
     all.push(refuse(libc::SYS_prctl, &[Is(0, libc::PR_SET_DUMPABLE as u32), Is(1, 0)], libc::EPERM));
-    // Other processes of this user: Landlock keeps their memory and their signals, not their limits and priorities.
+    // Other processes of this user: Landlock keeps their memory and their signals, not their limits, priorities, and
+    // the processors that they run on. A thread may speak of itself as 0, not by its number.
+    for call in [
+        libc::SYS_sched_setaffinity,
+        libc::SYS_sched_setscheduler,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setattr,
+    ] {
+        all.push(refuse(call, &[IsNot(0, 0)], libc::EPERM));
+    }
     all.push(refuse(libc::SYS_prlimit64, &[IsNot(0, 0)], libc::EPERM));
     all.push(refuse(libc::SYS_setpriority, &[IsNot(1, 0)], libc::EPERM));
     all.push(refuse(libc::SYS_setpriority, &[Is(0, 2)], libc::EPERM)); // PRIO_USER

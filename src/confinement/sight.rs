@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use std::cell::RefCell;
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What was looked at, as far as it could not be.
@@ -53,6 +54,21 @@ impl Sight {
         Some(entries.map_while(move |entry| self.of(&of, entry)))
     }
 
+    /// The directory on the way to a path that keeps this user from looking, where this user may open it again: so may a
+    /// command, which could have closed it (chmod) to hide from us what it means to read.
+    pub fn shut(&self, path: &Path) -> Option<PathBuf> {
+        let denied = |seen: io::Result<()>| seen.is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied);
+        let by = if denied(fs::symlink_metadata(path).map(drop)) {
+            path.ancestors().skip(1).find(|step| fs::metadata(step).is_ok())?
+        } else if fs::metadata(path).is_ok_and(|m| m.is_dir()) && denied(fs::read_dir(path).map(drop)) {
+            path
+        } else {
+            return None;
+        };
+        let own = fs::metadata(by).is_ok_and(|m| m.uid() == nix::unistd::geteuid().as_raw());
+        own.then(|| fs::canonicalize(by).ok()).flatten()
+    }
+
     fn of<T>(&self, path: &Path, seen: io::Result<T>) -> Option<T> {
         seen.inspect_err(|error| {
             let mut trouble = self.trouble.borrow_mut();
@@ -65,7 +81,7 @@ impl Sight {
     }
 }
 
-/// Whether there is nothing that this user could reach, and inside nobody can do more. ENOTCONN is a FUSE file system whose
+/// Whether there is nothing that this user could reach, and inside nobody can do more, but for [`Sight::shut`]. ENOTCONN is a FUSE file system whose
 /// server is gone, for good; EINVAL is no link.
 fn is_nothing(error: &io::Error) -> bool {
     let number = error.raw_os_error().map(Errno::from_raw);

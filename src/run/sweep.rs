@@ -70,6 +70,7 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
         }
         for base in watch.repositories.iter().filter_map(|base| base.strip_prefix(root).ok()) {
             sweeper.worktrees(base);
+            sweeper.modules(base);
         }
     }
     sweep_elsewhere(watch, &mut all);
@@ -259,7 +260,38 @@ impl Sweeper<'_> {
         }
     }
 
+    /// Submodules' directories that were made during the run, whether anything leads to them yet or not: `git submodule
+    /// update` takes one that it finds.
+    fn modules(&mut self, common: &Path) {
+        let mut waiting = vec![common.join("modules")];
+        let mut left = WORKTREES;
+        while let Some(directory) = waiting.pop() {
+            if !self.top.exists(&directory) {
+                continue;
+            }
+            let Ok(names) = self.top.names(&directory, left) else {
+                self.take(&directory, "they are git submodules that cannot be looked through");
+                continue;
+            };
+            left -= names.len();
+            for name in names.iter().map(|name| directory.join(name)) {
+                let is_module = self.top.exists(&name.join("HEAD"));
+                if is_module && !self.known.contains(&self.root.join(&name)) {
+                    self.git_directory(&name);
+                }
+                if self.top.is_directory(&name) {
+                    waiting.push(if is_module { name.join("modules") } else { name });
+                } else if self.top.read_link(&name).is_some() {
+                    self.take(&name, "it leads git to a submodule elsewhere");
+                }
+            }
+        }
+    }
+
     fn worktree(&mut self, directory: &Path) {
+        if !self.known.contains(&self.root.join(directory)) {
+            self.config(&directory.join("config.worktree"));
+        }
         let leads = directory.join("commondir");
         let own = self.top.read(&leads, 8192).is_ok_and(|text| text.trim_ascii() == b"../..")
             && !self.top.has_other_names(&leads);

@@ -51,7 +51,7 @@ impl SettingsError {
 /// # Errors
 /// The first file that is broken, unreadable, or managed and not the administrator's alone.
 pub fn load(locations: &Locations) -> Result<Layers, SettingsError> {
-    let mut layers = Layers { project: project(locations), ..Layers::default() };
+    let mut layers = Layers { project: project(locations)?, ..Layers::default() };
     let project_files = layers.project.as_ref().map(|project| {
         let directory = project.join(".claude");
         [
@@ -96,16 +96,33 @@ fn user_file(locations: &Locations) -> Option<PathBuf> {
 
 /// The nearest ancestor of the working directory (or of the named root) with a `.claude` directory; never `$HOME`
 /// itself and never `/`.
-fn project(locations: &Locations) -> Option<PathBuf> {
+///
+/// # Errors
+/// A directory of this user's own that lets nobody look whether there is one: a command could have closed it (chmod) to be
+/// rid of a project's rules, or to be taken for a command of the project around it.
+fn project(locations: &Locations) -> Result<Option<PathBuf>, SettingsError> {
+    use std::os::unix::fs::MetadataExt;
     let start = locations.root_override.as_deref().unwrap_or(&locations.cwd);
     let home = locations.home.as_ref().map(|h| fs::canonicalize(h).unwrap_or_else(|_| h.clone()));
-    start
-        .ancestors()
-        .filter(|a| {
-            a.parent().is_some() && Some(*a) != home.as_deref() && Some(*a) != locations.home.as_deref()
-        })
-        .find(|a| fs::metadata(a.join(".claude")).is_ok_and(|m| m.is_dir()))
-        .map(Path::to_path_buf)
+    let own =
+        |path: &Path| fs::metadata(path).is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw());
+    for directory in start.ancestors() {
+        let is_home = Some(directory) == home.as_deref() || Some(directory) == locations.home.as_deref();
+        if directory.parent().is_none() || is_home {
+            continue;
+        }
+        let place = directory.join(".claude");
+        match fs::metadata(&place) {
+            Ok(found) if found.is_dir() => return Ok(Some(directory.to_path_buf())),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && own(directory) => {
+                let said =
+                    format!("cannot look whether it is there: {error}; chmod u+x {}", directory.display());
+                return Err(SettingsError::whole(&place, said));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// The managed file, then its drop-ins by name. That there is none is said by a missing directory or name alone: what

@@ -173,6 +173,10 @@ attempt('root', lambda: os.listdir(f'/proc/{{other}}/root'))
 attempt('limits', lambda: resource.prlimit(other, resource.RLIMIT_CPU, (1, 1)))
 attempt('priority', lambda: os.setpriority(os.PRIO_PROCESS, other, 19))
 attempt('priorities', lambda: os.setpriority(os.PRIO_USER, 0, 19))
+attempt('processors', lambda: os.sched_setaffinity(other, [min(os.sched_getaffinity(0))]))
+attempt('schedule', lambda: os.sched_setscheduler(other, os.SCHED_IDLE, os.sched_param(0)))
+attempt('schedule again', lambda: os.sched_setparam(other, os.sched_param(0)))
+os.sched_setaffinity(0, os.sched_getaffinity(0))
 if libc.ptrace(16, other, 0, 0) == 0: print('did ptrace')
 if libc.shmget(0, 4096, 0o1600) >= 0: print('did shmget')
 def listen(family, kind, name):
@@ -193,6 +197,8 @@ print('tried')
         let ran = python(world, &program);
         assert_eq!(ran.stdout, "tried\n", "{}", ran.stderr);
         assert!(other.try_wait().unwrap().is_none());
+        let policy = fs::read_to_string(format!("/proc/{}/sched", other.id())).unwrap_or_default();
+        assert!(!policy.lines().any(|line| line.starts_with("policy") && !line.ends_with(" 0")), "{policy}");
         other.kill().unwrap();
         other.wait().unwrap();
     });

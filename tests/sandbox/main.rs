@@ -36,6 +36,7 @@ mod gatekeeper_programs;
 mod gatekeeper_property;
 mod hooks;
 mod import;
+mod ideas;
 mod instead;
 mod landlock;
 mod leaving;
