@@ -501,15 +501,17 @@ for page in "$here"/man/*.[1-9]; do
     [ -f "$page" ] || continue
     put 644 "$page" "$prefix/share/man/man${page##*.}/${page##*/}"
 done
-if [ -f "$here/completions/sbshctl.bash" ]; then
-    put 644 "$here/completions/sbshctl.bash" "$prefix/share/bash-completion/completions/sbshctl"
-fi
-if [ -f "$here/completions/sbshctl.zsh" ]; then
-    put 644 "$here/completions/sbshctl.zsh" "$prefix/share/zsh/site-functions/_sbshctl"
-fi
-if [ -f "$here/completions/sbshctl.fish" ]; then
-    put 644 "$here/completions/sbshctl.fish" "$prefix/share/fish/vendor_completions.d/sbshctl.fish"
-fi
+# put_completion FILE PATH...: bash looks for a file of each command's name, zsh for one that names both.
+put_completion() {
+    completion=$here/completions/$1
+    shift
+    [ -f "$completion" ] || return 0
+    for path in "$@"; do put 644 "$completion" "$prefix/share/$path"; done
+}
+put_completion sbsh.bash bash-completion/completions/sbsh bash-completion/completions/sbshctl
+put_completion sbsh.zsh zsh/site-functions/_sbsh
+put_completion sbsh.fish fish/vendor_completions.d/sbsh.fish
+put_completion sbshctl.fish fish/vendor_completions.d/sbshctl.fish
 
 if [ $dry_run = yes ]; then
     if [ $login_shell = yes ]; then add_login_shell; fi
@@ -523,7 +525,7 @@ case :$PATH: in
     *:"$prefix/bin":*) ;;
     *) say "  $prefix/bin is not on your PATH" ;;
 esac
-if [ $user = yes ] && [ -f "$prefix/share/zsh/site-functions/_sbshctl" ]; then
+if [ $user = yes ] && [ -f "$prefix/share/zsh/site-functions/_sbsh" ]; then
     say "  for completion in zsh: fpath=($prefix/share/zsh/site-functions \$fpath), before compinit"
 fi
 if [ $login_shell = yes ]; then add_login_shell; fi

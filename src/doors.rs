@@ -3,7 +3,7 @@
 #[cfg(target_os = "linux")]
 use crate::broker::shim;
 use crate::caller::Caller;
-use crate::cli::{Invocation, VERSION};
+use crate::cli::{Invocation, VERSION, render};
 use crate::pipeline::{self, Stop};
 #[cfg(target_os = "linux")]
 use crate::system::{entry, process};
@@ -61,7 +61,7 @@ pub fn main(arguments: Vec<OsString>) -> i32 {
             return exit::USAGE;
         }
         Ok(Invocation::Version) => say(&format!("sbsh {VERSION}\n")),
-        Ok(Invocation::Help) => say(admin::SHELL_HELP),
+        Ok(Invocation::Help) => say(&render::shell_help()),
         Ok(Invocation::Admin(command)) => admin::run(command, &caller),
         #[cfg(target_os = "linux")]
         Ok(Invocation::Shell(shell)) => pipeline::run(shell, &caller, GUIDE),

@@ -11,7 +11,7 @@
 #[path = "generated/security.rs"]
 mod security;
 
-use sbsh::cli::{AdminCommand, Invocation, render, table};
+use sbsh::cli::{AdminCommand, Invocation, completions, own, render, table};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -27,9 +27,10 @@ fn files() -> Vec<(&'static str, String)> {
 fn made_from_the_verbs() -> Vec<(&'static str, String)> {
     vec![
         ("man/sbshctl.1", render::man_page()),
-        ("completions/sbshctl.bash", render::bash()),
-        ("completions/sbshctl.zsh", render::zsh()),
-        ("completions/sbshctl.fish", render::fish()),
+        ("completions/sbsh.bash", completions::bash()),
+        ("completions/sbsh.zsh", completions::zsh()),
+        ("completions/sbsh.fish", completions::fish()),
+        ("completions/sbshctl.fish", completions::fish_ctl()),
     ]
 }
 
@@ -52,6 +53,7 @@ fn generated_files_have_not_drifted() {
 #[test]
 fn every_verb_and_option_is_in_every_text() {
     let mut texts = made_from_the_verbs();
+    texts.retain(|(name, _)| !name.ends_with("sbsh.fish"));
     texts.push(("help", table::VERBS.iter().map(|row| render::help(Some(row.name))).collect()));
     for (name, text) in &texts {
         for row in table::VERBS {
@@ -90,7 +92,9 @@ fn the_help_verb_prints_the_help() {
 
 #[test]
 fn shells_accept_the_completions() {
-    for (shell, file) in [("bash", "sbshctl.bash"), ("zsh", "sbshctl.zsh"), ("fish", "sbshctl.fish")] {
+    for (shell, file) in
+        [("bash", "sbsh.bash"), ("zsh", "sbsh.zsh"), ("fish", "sbsh.fish"), ("fish", "sbshctl.fish")]
+    {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions").join(file);
         match Command::new(shell).arg("-n").arg(&path).stdin(Stdio::null()).output() {
             Ok(said) => assert!(said.status.success() && said.stderr.is_empty(), "{file}: {said:?}"),
@@ -100,15 +104,18 @@ fn shells_accept_the_completions() {
 }
 
 #[test]
-fn bash_completes_verbs_and_options() {
-    let script = format!(
-        "source {}/completions/sbshctl.bash; \
-         t() {{ COMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1)); _sbshctl; echo \"${{COMPREPLY[*]}}\"; }}; \
-         t sbshctl exp; t sbshctl trust --l; t sbshctl help st; t sbshctl nothing --",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let said = Command::new("bash").args(["--norc", "-c", &script]).stdin(Stdio::null()).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&said.stdout), "explain\n--list\nstatus\n\n");
+fn sbshs_own_options_are_in_every_text() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/sbsh.1")).unwrap();
+    let mut texts: Vec<(&str, String)> =
+        files().into_iter().filter(|(name, _)| name.contains("sbsh.")).collect();
+    texts.push(("help", render::shell_help()));
+    texts.push(("page", page.replace("Fl -", "Fl --")));
+    assert_eq!(texts.len(), 5);
+    for (name, text) in &texts {
+        for option in own::OPTIONS {
+            assert!(text.contains(option.long), "{name}: --{}", option.long);
+        }
+    }
 }
 
 #[test]

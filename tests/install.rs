@@ -156,13 +156,14 @@ fn pages_and_completions() -> Vec<String> {
         }
     }
     for (source, target) in [
-        ("sbshctl.bash", "share/bash-completion/completions/sbshctl"),
-        ("sbshctl.zsh", "share/zsh/site-functions/_sbshctl"),
+        ("sbsh.bash", "share/bash-completion/completions/sbsh"),
+        ("sbsh.bash", "share/bash-completion/completions/sbshctl"),
+        ("sbsh.zsh", "share/zsh/site-functions/_sbsh"),
+        ("sbsh.fish", "share/fish/vendor_completions.d/sbsh.fish"),
         ("sbshctl.fish", "share/fish/vendor_completions.d/sbshctl.fish"),
     ] {
-        if checkout.join("completions").join(source).exists() {
-            expected.push(target.to_owned());
-        }
+        assert!(checkout.join("completions").join(source).exists(), "{source}");
+        expected.push(target.to_owned());
     }
     expected.sort();
     expected

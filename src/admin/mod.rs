@@ -42,20 +42,6 @@ use crate::report;
 #[cfg(target_os = "linux")]
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// `sbsh --help`.
-pub const SHELL_HELP: &str = "\
-Usage: sbsh [SHELL OPTIONS] [-c COMMAND [NAME [ARGUMENT...]] | SCRIPT [ARGUMENT...]]
-
-A shell that runs every command inside a sandbox. Options and operands are those of the inner shell (bash, or zsh,
-sh, fish when called by that name).
-
-  --version   print sbsh's version
-  --help      print this text
-
-'sbshctl explain -- COMMAND' shows what would be done with a command and why; 'sbshctl status' the settings that
-apply here; 'sbshctl doctor' what this machine can enforce. See sbsh(1), sbshctl(1), sbsh-settings(5).
-";
-
 /// Runs one verb; gives the exit status.
 ///
 /// # Errors

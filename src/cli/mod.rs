@@ -1,6 +1,6 @@
 //! The command line: what was sbsh asked to do.
 //!
-//! Owns reading argv (bytes, not UTF-8) into an [`Invocation`], and the one table of sbshctl's verbs and options
+//! Owns reading argv (bytes, not UTF-8) into an [`Invocation`], and the one table of verbs and options
 //! from which help, man page and completions come. Pure: never touches files, environment, processes or terminals,
 //! so whether stdin is a terminal, and which shell the settings choose, is the caller's to add.
 #![forbid(unsafe_code)]
@@ -8,10 +8,12 @@
 pub mod admin;
 mod agent;
 mod bash;
+pub mod completions;
 mod dash;
 mod fish;
 mod import;
 pub mod inner;
+pub mod own;
 mod preset;
 pub mod render;
 mod review;
@@ -72,13 +74,13 @@ impl Invocation {
         let by_file = file.map_or(InnerShell::BySetting, |file| InnerShell::from_name(door(file).1));
         let inner = if by_file == InnerShell::BySetting { InnerShell::from_name(name) } else { by_file };
         if inner == InnerShell::BySetting {
-            match arguments.first().map(|first| first.as_bytes()) {
-                Some(b"ctl") => {
+            match arguments.first() {
+                Some(first) if first == own::CTL => {
                     return AdminCommand::from_arguments(arguments.into_iter().skip(1).collect())
                         .map(Invocation::Admin);
                 }
-                Some(b"--version") => return Ok(Invocation::Version),
-                Some(b"--help") => return Ok(Invocation::Help),
+                Some(first) if own::VERSION.is(first) => return Ok(Invocation::Version),
+                Some(first) if own::HELP.is(first) => return Ok(Invocation::Help),
                 _ => {}
             }
         }
@@ -97,7 +99,7 @@ fn report_descriptor(
     arguments: &[OsString],
 ) -> Result<Option<(i32, &[OsString])>, UsageError> {
     match arguments {
-        [word, number, rest @ ..] if inner == InnerShell::BySetting && word == "--report-fd" => {
+        [word, number, rest @ ..] if inner == InnerShell::BySetting && own::REPORT.is(word) => {
             let wrong = || UsageError("--report-fd takes the number of an open descriptor above 2".into());
             let number = number.to_str().and_then(|text| text.parse::<i32>().ok()).filter(|&n| n > 2);
             Ok(Some((number.ok_or_else(wrong)?, rest)))

@@ -3,7 +3,7 @@
 
 mod words;
 
-pub use words::{COMMAND, EVENTS, PRESETS, SANDBOX, WORDS, first_words, kinds};
+pub use words::{COMMAND, EVENTS, PRESETS, SANDBOX, WORDS, kinds};
 
 /// One option of a verb.
 #[derive(Debug, Clone, Copy)]

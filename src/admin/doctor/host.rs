@@ -52,7 +52,7 @@ impl Host {
         if self.apparmor_restricts == Some(1) {
             all.push(format!(
                 "sudo tee /etc/apparmor.d/sbsh >/dev/null <<'E' && sudo apparmor_parser -r /etc/apparmor.d/sbsh\n{}E",
-                profile(binary)
+                apparmor_profile(binary)
             ));
         }
         match self.container {
@@ -69,7 +69,7 @@ impl Host {
 }
 
 /// The AppArmor profile that gives this binary user namespaces where Ubuntu keeps them from programs without one.
-fn profile(binary: &Path) -> String {
+pub fn apparmor_profile(binary: &Path) -> String {
     format!(
         "abi <abi/4.0>,\ninclude <tunables/global>\nprofile sbsh \"{}\" flags=(unconfined) {{\n  userns,\n  include if exists <local/sbsh>\n}}\n",
         binary.display()

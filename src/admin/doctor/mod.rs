@@ -16,6 +16,7 @@ use crate::report;
 use crate::run::waiting;
 use crate::system::{self, notify, process};
 use host::Host;
+pub use host::apparmor_profile;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;

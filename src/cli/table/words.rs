@@ -32,15 +32,6 @@ pub const SANDBOX: &[(&str, &str, &str)] = &[
 /// The names of the presets; what they hold is `policy`'s.
 pub const PRESETS: &[&str] = &["node", "python", "rust", "go", "java"];
 
-/// What can stand first behind a verb, for completions.
-pub fn first_words(verb: &str) -> Vec<&'static str> {
-    match verb {
-        "sandbox" => SANDBOX.iter().map(|(name, _, _)| *name).collect(),
-        "preset" => PRESETS.to_vec(),
-        _ => kinds(verb).to_vec(),
-    }
-}
-
 /// What a line of the audit log can be about, with what that is.
 pub const EVENTS: &[(&str, &str)] = &[
     (
