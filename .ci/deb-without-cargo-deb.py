@@ -52,5 +52,5 @@ with open(os.path.join(control, "control"), "w", encoding="utf-8") as out:
     out.write(
         f"Package: {package['name']}\nVersion: {package['version']}-{revision}\nArchitecture: {architecture}\n"
         f"Section: {deb['section']}\nPriority: {deb['priority']}\nMaintainer: {deb['maintainer']}\n"
-        f"Recommends: {deb['recommends']}\nSuggests: {deb['suggests']}\nDescription: {package['description']}\n {text}\n"
+        f"Depends: {deb['depends'].removeprefix('$auto, ')}\nRecommends: {deb['recommends']}\nSuggests: {deb['suggests']}\nDescription: {package['description']}\n {text}\n"
     )

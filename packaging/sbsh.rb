@@ -14,7 +14,7 @@ class Sbsh < Formula
   def install
     system "cargo", "build", "--release", "--locked", "--bin", "sbsh"
     system "./install.sh", "--prefix", prefix, "--binary", "target/release/sbsh", "--no-deps"
-    # Homebrew keeps the record, and looks for completions of bash and zsh in places of its own.
+    # Homebrew keeps the record, and has a place of its own for bash's completions.
     rm lib/"sbsh/installed"
     bash_completion.install (share/"bash-completion/completions").children
   end

@@ -10,10 +10,12 @@
 )]
 #![cfg(target_os = "linux")]
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -84,6 +86,9 @@ const ABOUT: (&str, &str) = ("sbshctl a", "Allow a host, a path, a Unix socket")
 
 /// Rows and columns of the terminals: enough for every list.
 const SIDE: u16 = 200;
+
+/// Without a byte for so many milliseconds a shell hangs.
+const PATIENCE: u16 = 60_000;
 
 /// Files and commands of known names.
 struct Place(TempDir);
@@ -200,6 +205,9 @@ impl Terminal {
                 self.ahead = bytes.split_off(at + mark.len());
                 return bytes;
             }
+            let mut waiting = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
+            let there = poll(&mut waiting, PollTimeout::from(PATIENCE)).unwrap();
+            assert!(there > 0, "nothing comes after: {}", String::from_utf8_lossy(&bytes));
             let mut buffer = [0; 4096];
             let length = self.terminal.read(&mut buffer).unwrap_or(0);
             assert!(length > 0, "the shell is gone: {}", String::from_utf8_lossy(&bytes));

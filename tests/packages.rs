@@ -180,3 +180,30 @@ fn links_of_the_deb_lead_to_the_program() {
         assert_eq!(link, expected, "{dest}");
     }
 }
+
+#[test]
+fn every_script_is_read_by_its_language() {
+    for (program, arguments, files) in [
+        (
+            "sh",
+            &["-n"][..],
+            &["deb/postinst", "deb/prerm", "deb/postrm", "rpm/post.sh", "rpm/preun.sh", "rpm/postun.sh"][..],
+        ),
+        ("bash", &["-n"], &["PKGBUILD", "sbsh.install"]),
+        ("ruby", &["-c"], &["sbsh.rb"]),
+        ("nix-instantiate", &["--parse"], &["sbsh.nix"]),
+    ] {
+        for file in files {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(file);
+            assert!(path.is_file(), "{file}");
+            match Command::new(program).args(arguments).arg(&path).output() {
+                Ok(ran) => assert!(ran.status.success(), "{file}: {}", String::from_utf8_lossy(&ran.stderr)),
+                Err(error) => {
+                    // Neither of the last two is needed for anything else.
+                    assert!(!program.ends_with("sh"), "{program}: {error}");
+                    println!("skipped: {program} cannot be started: {error}");
+                }
+            }
+        }
+    }
+}

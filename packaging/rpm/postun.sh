@@ -11,6 +11,6 @@ if [ "$1" = 0 ]; then
     if [ -f /etc/shells ]; then
         # Written in place: a link, the owner and the mode stay.
         rest=$(grep -Fxv /usr/bin/sbsh /etc/shells)
-        printf '%s\n' "$rest" >/etc/shells
+        if [ -n "$rest" ]; then printf '%s\n' "$rest"; fi >/etc/shells
     fi
 fi
