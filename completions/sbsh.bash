@@ -72,7 +72,7 @@ _sbshctl_options() {
     schema) words=('--help:Show help.') ;;
     lint) words=('--json:Print one JSON object for programs instead of text.' '--help:Show help.') ;;
     review) words=('--json:Print one JSON object for programs instead of text.' '--days:How far to look back, 30 unless told.' '--yes:Take back everything unused without asking.' '--dry-run:Show what would be taken back; change nothing.' '--help:Show help.') ;;
-    log) words=('--json:Print the entries as they are, one JSON object a line.' '--follow:Go on as entries come.' '--event:Only these: command, start, decision, outside, violation, socket, connection, gatekeeper, trust, settings or log.' '--lines:How many of the last entries, 20 unless told.' '--verify:Check the numbers and hashes of all entries instead.' '--help:Show help.') ;;
+    log) words=('--json:Print the entries as they are, one JSON object a line.' '--follow:Go on as entries come.' '--event:Only these: command, start, decision, outside, violation, socket, connection, gatekeeper, trust, settings, trial or log.' '--lines:How many of the last entries, 20 unless told.' '--verify:Check the numbers and hashes of all entries instead.' '--help:Show help.') ;;
     sandbox) words=('--help:Show help.') ;;
     help) words=('--help:Show help.') ;;
     '') words=('--help:Show help.' '--version:Print the version.') ;;
@@ -88,7 +88,7 @@ _sbshctl_value() {
     'trust --revoke') what=file ;;
     'agent --root') what=directory ;;
     'review --days') what=nothing ;;
-    'log -e' | 'log --event') what=words words=('command:a command: who wanted it, the verdict, what was enforced, and how it ended or why it did not run' 'start:a command that is about to run: outside, or anywhere where sandbox.audit.required is true' 'decision:a question that was answered, or a command that a rule denied' 'outside:a program that a command inside wanted to run outside, and how it ended' 'violation:a call that was refused' 'socket:a Unix socket outside that was spoken to' 'connection:a connection, made or refused' 'gatekeeper:what watching a command'\''s calls cost' 'trust:trust in a project'\''s settings, given or taken back' 'settings:settings that sbsh changed' 'log:the log itself: what the next writer found wrong with it') ;;
+    'log -e' | 'log --event') what=words words=('command:a command: who wanted it, the verdict, what was enforced, and how it ended or why it did not run' 'start:a command that is about to run: outside, or anywhere where sandbox.audit.required is true' 'decision:a question that was answered, or a command that a rule denied' 'outside:a program that a command inside wanted to run outside, and how it ended' 'violation:a call that was refused' 'socket:a Unix socket outside that was spoken to' 'connection:a connection, made or refused' 'gatekeeper:what watching a command'\''s calls cost' 'trust:trust in a project'\''s settings, given or taken back' 'settings:settings that sbsh changed' 'trial:what became of the changes of a command that was tried' 'log:the log itself: what the next writer found wrong with it') ;;
     'log -n' | 'log --lines') what=nothing ;;
     *) return 1 ;;
   esac

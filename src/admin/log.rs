@@ -234,6 +234,12 @@ fn words(line: &str) -> String {
         Some("start") => "is about to run".into(),
         Some("decision") => of_decision(&entry),
         Some("trust") => format!("{} by {}: {}", text("what"), text("by"), list(field("files"))),
+        Some("trial") => {
+            let paths =
+                entry.get("paths").filter(|paths| paths.as_array().is_some_and(|all| !all.is_empty()));
+            let paths = paths.map_or_else(String::new, |paths| format!(": {}", list(paths)));
+            format!("changes of {} {}{paths}", text("trial"), text("what"))
+        }
         Some("settings") => {
             let mode = Some(text("mode")).filter(|mode| !mode.is_empty());
             let mode = mode.map_or_else(String::new, |mode| format!(" ({mode})"));
@@ -363,6 +369,11 @@ mod tests {
                 json!({"event": "decision", "kind": "command", "verdict": "denied", "why": "rule x"}),
                 "command: denied (rule x)",
             ),
+            (
+                json!({"event": "trial", "what": "kept", "trial": "1-a", "kept": 2, "left": 0, "paths": ["/a", "/b"]}),
+                "changes of 1-a kept: /a, /b",
+            ),
+            (json!({"event": "trial", "what": "dropped", "trial": "1-a"}), "changes of 1-a dropped"),
             (
                 json!({"event": "trust", "what": "given", "by": "terminal", "files": ["/a", "/b"]}),
                 "given by terminal: /a, /b",

@@ -35,12 +35,24 @@ mod try_;
 #[cfg(target_os = "linux")]
 pub mod welcome;
 
+use crate::audit::Event;
+use crate::audit::pen::Pen;
 use crate::caller::Caller;
 use crate::cli::{AdminCommand, VERSION, render};
-use crate::pipeline::Stop;
+use crate::pipeline::{Stop, prepare};
 use crate::report;
 #[cfg(target_os = "linux")]
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Keeps an event that belongs to no command in the audit log.
+fn log_alone(caller: &Caller, event: Event, fields: serde_json::Value) {
+    // Broken settings say nothing of where it goes besides the file.
+    let prepared = prepare::policy(caller).ok();
+    let audit = prepared.as_ref().map(|prepared| &prepared.policy.audit);
+    if let Err(error) = Pen::note_alone(caller.state_directory().as_deref(), audit, event, fields) {
+        report::notice(&format!("the audit log cannot be written: {error}"));
+    }
+}
 
 /// Runs one verb; gives the exit status.
 ///

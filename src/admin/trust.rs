@@ -1,17 +1,16 @@
 //! `sbshctl trust`: showing, giving and taking back trust in a project's settings files. Never from inside.
 
-use super::print;
+use super::{log_alone as log, print};
 use crate::approval::{self, Answer};
 use crate::audit::Event;
-use crate::audit::pen::Pen;
 use crate::caller::Caller;
 use crate::cli::TrustAction;
-use crate::pipeline::{Stop, prepare, trusting};
+use crate::exit;
+use crate::pipeline::{Stop, trusting};
 use crate::settings;
 use crate::settings::trust::TrustStore;
 use crate::system::visible::visible;
-use crate::{exit, report};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Carries one action out.
 ///
@@ -69,16 +68,6 @@ pub fn run(action: TrustAction, caller: &Caller) -> Result<i32, Stop> {
     let paths: Vec<_> = files.iter().map(|layer| layer.source.path.to_string_lossy()).collect();
     log(caller, Event::Trust, json!({ "what": "given", "by": by, "files": paths }));
     print(&format!("{listing}trusted, as long as these files stay exactly as they are\n"))
-}
-
-/// Keeps it in the audit log.
-fn log(caller: &Caller, event: Event, fields: Value) {
-    // Broken settings say nothing of where it goes besides the file.
-    let prepared = prepare::policy(caller).ok();
-    let audit = prepared.as_ref().map(|prepared| &prepared.policy.audit);
-    if let Err(error) = Pen::note_alone(caller.state_directory().as_deref(), audit, event, fields) {
-        report::notice(&format!("the audit log cannot be written: {error}"));
-    }
 }
 
 fn failed(error: std::io::Error) -> Stop {

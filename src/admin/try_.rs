@@ -4,7 +4,9 @@
 
 mod diff;
 
-use super::{age, only_outside, print};
+use super::{age, log_alone, only_outside, print};
+use crate::audit::Event;
+use crate::audit::redact::redact;
 use crate::caller::Caller;
 use crate::cli::{Afterwards, Try};
 use crate::pipeline::{Stop, trial as spine};
@@ -14,6 +16,7 @@ use crate::run::trial::{self, Change, Trial, What};
 use crate::system::terminal::{ControllingTerminal, Input};
 use crate::system::visible::visible;
 use crate::{exit, report};
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStrExt;
@@ -82,7 +85,7 @@ pub fn run(wanted: Try, caller: &Caller) -> Result<i32, Stop> {
             Ok(i32::from(!whole))
         }
         Try::Drop { name } => {
-            removed(take(&name, caller)?)?;
+            dropped(take(&name, caller)?, caller)?;
             report::notice(&format!("{name} was dropped"));
             Ok(0)
         }
@@ -110,6 +113,21 @@ fn take(name: &str, caller: &Caller) -> Result<Trial, Stop> {
 fn removed(trial: Trial) -> Result<(), Stop> {
     let name = trial.name.clone();
     trial.remove().map_err(|error| failed(format!("cannot take all of {name} away: {error}")))
+}
+
+/// What was not kept is gone.
+fn dropped(trial: Trial, caller: &Caller) -> Result<(), Stop> {
+    tell(&trial, json!({ "what": "dropped" }), caller);
+    removed(trial)
+}
+
+/// Puts what becomes of a trial into the log.
+fn tell(trial: &Trial, mut fields: Value, caller: &Caller) {
+    if let Some(all) = fields.as_object_mut() {
+        all.insert("trial".into(), json!(trial.name));
+        all.insert("command".into(), json!(redact(&trial.record.command)));
+    }
+    log_alone(caller, Event::Trial, fields);
 }
 
 fn changes(trial: &Trial) -> Result<Vec<Change>, Stop> {
@@ -206,7 +224,7 @@ fn afterwards(
     match then {
         Afterwards::Drop => {
             report::notice("all of it was dropped");
-            removed(trial)
+            dropped(trial, caller)
         }
         Afterwards::Keep => kept(trial, changes, caller),
         Afterwards::Ask => asked(trial, changes, caller),
@@ -226,6 +244,10 @@ fn kept(trial: Trial, changes: &[Change], caller: &Caller) -> Result<(), Stop> {
 fn made_true(trial: &Trial, changes: &[&Change], caller: &Caller) -> Result<bool, Stop> {
     let kept = spine::make_true(trial, changes, caller)?;
     let left = kept.left.len();
+    let paths = changes.iter().map(|change| change.path(trial));
+    let done = paths.filter(|path| !kept.left.iter().any(|(other, _)| other == path));
+    let done: Vec<String> = done.take(SHOWN).map(|path| path.to_string_lossy().into_owned()).collect();
+    tell(trial, json!({ "what": "kept", "kept": kept.done, "left": left, "paths": done }), caller);
     report::notice(&match left {
         0 => format!("{} kept", counted(kept.done, "change")),
         _ => format!("{} kept, {left} not", counted(kept.done, "change")),
@@ -252,7 +274,7 @@ fn asked(trial: Trial, changes: &[Change], caller: &Caller) -> Result<(), Stop> 
         Some('k') => kept(trial, changes, caller),
         Some('d') => {
             report::notice("all of it was dropped");
-            removed(trial)
+            dropped(trial, caller)
         }
         Some('p') => {
             let mut picked = Vec::new();

@@ -60,13 +60,15 @@ pub enum Event {
     Trust,
     /// Settings that sbsh changed.
     Settings,
+    /// What became of the changes of a command that was tried.
+    Trial,
     /// The log itself: what the next writer found wrong with it.
     Log,
 }
 
 impl Event {
     /// Each.
-    pub const ALL: [Event; 11] = [
+    pub const ALL: [Event; 12] = [
         Event::Command,
         Event::Start,
         Event::Decision,
@@ -77,6 +79,7 @@ impl Event {
         Event::Gatekeeper,
         Event::Trust,
         Event::Settings,
+        Event::Trial,
         Event::Log,
     ];
 
@@ -93,6 +96,7 @@ impl Event {
             Event::Gatekeeper => "gatekeeper",
             Event::Trust => "trust",
             Event::Settings => "settings",
+            Event::Trial => "trial",
             Event::Log => "log",
         }
     }

@@ -376,7 +376,7 @@ pub const VERBS: &[VerbRow] = &[
                 long: "event",
                 short: Some('e'),
                 value: Some("EVENT"),
-                about: "Only these: command, start, decision, outside, violation, socket, connection, gatekeeper, trust, settings or log.",
+                about: "Only these: command, start, decision, outside, violation, socket, connection, gatekeeper, trust, settings, trial or log.",
             },
             OptionRow {
                 long: "lines",

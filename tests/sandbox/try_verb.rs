@@ -157,6 +157,20 @@ fn without_a_person_changes_lie_there_and_some_are_picked() {
         assert!(!world.project.join("deleted").exists() && world.project.join("created").exists());
         nothing_is_left(world);
         assert_eq!(attempt(world, &["--drop", &name]).status, Some(126));
+        let dropped = left(world, "echo AWS_SECRET_ACCESS_KEY=abcdefgh12345678 > created");
+        assert_eq!(attempt(world, &["--drop", &dropped]).status, Some(0));
+        let log = world.control(&["log", "--json", "--event", "trial"]).stdout;
+        let told: Vec<serde_json::Value> =
+            log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let of = |which: &str, what: &str| {
+            let is = |entry: &&serde_json::Value| entry["trial"] == which && entry["what"] == what;
+            told.iter().filter(is).cloned().collect::<Vec<_>>()
+        };
+        let (kept, gone) = (of(&name, "kept"), of(&dropped, "dropped"));
+        assert_eq!((kept.len(), gone.len()), (2, 1), "{log}");
+        let changed = world.project.join("changed");
+        assert!(kept[0]["paths"].as_array().unwrap().contains(&changed.to_str().unwrap().into()), "{log}");
+        assert!(!gone[0]["command"].as_str().unwrap().contains("abcdefgh"), "{log}");
     });
 }
 

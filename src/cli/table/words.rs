@@ -47,5 +47,6 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("gatekeeper", "what watching a command's calls cost"),
     ("trust", "trust in a project's settings, given or taken back"),
     ("settings", "settings that sbsh changed"),
+    ("trial", "what became of the changes of a command that was tried"),
     ("log", "the log itself: what the next writer found wrong with it"),
 ];
