@@ -122,6 +122,28 @@ fn door(argv0: &OsStr) -> (bool, &OsStr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_words_are_read_and_another_text_takes_the_place_of_one_word(
+            name in prop::sample::select(vec!["sbsh", "-bash", "sh", "zsh", "fish"]),
+            words in prop::collection::vec(prop_oneof![
+                prop::sample::select(vec!["-c", "-lc", "+c", "--", "-", "-o", "-O", "-ic", "--login", "--rcfile", "x", "-xc", "-s", ""]).prop_map(str::to_owned),
+                ".{0,3}",
+            ], 0..6),
+        ) {
+            let argv = std::iter::once(name.to_owned()).chain(words).map(OsString::from).collect();
+            if let Ok(Invocation::Shell(shell)) = Invocation::from_argv(argv)
+                && let Some(other) = shell.with_text(OsStr::new("another text"))
+            {
+                let CommandInput::Text { text, .. } = &other.input else { panic!("{other:?}") };
+                prop_assert_eq!(text, "another text");
+                let changed = shell.arguments.iter().zip(&other.arguments).filter(|(old, new)| old != new).count();
+                prop_assert!(changed <= 1 && shell.arguments.len() == other.arguments.len());
+            }
+        }
+    }
 
     fn invocation(words: &[&str]) -> Result<Invocation, UsageError> {
         Invocation::from_argv(words.iter().map(OsString::from).collect())

@@ -80,7 +80,10 @@ pub fn line(words: &[Word]) -> Line {
                     while line.ends_with(' ') {
                         line.pop();
                     }
-                    line.push(ANYTHING);
+                    // Twice, which no part of a word is: what stands before it ends here.
+                    if !line.ends_with(ANYTHING) {
+                        line.extend([ANYTHING; 2]);
+                    }
                 }
                 other => line.push(other),
             }

@@ -277,6 +277,16 @@ fn is_new(flags: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_number_and_arguments_are_a_call_or_none(number in 0i64..600, arguments: [u64; 6]) {
+            if let Some(call) = read(number, arguments) {
+                prop_assert!(!call.name.is_empty());
+            }
+        }
+    }
 
     #[test]
     fn opening_a_new_file_follows_no_link_at_its_end() {

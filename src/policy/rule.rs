@@ -139,7 +139,8 @@ impl CommandRule {
         }
     }
 
-    /// Whether it matches a line: words joined by single blanks, NUL where only the shell knows the text.
+    /// Whether it matches a line: words joined by single blanks, NUL where only the shell knows the text, two of them where
+    /// that is words of its own.
     pub fn matches(&self, line: &str) -> Match {
         if self.is_all() {
             return Match::Yes;
@@ -160,7 +161,7 @@ impl CommandRule {
         }
         if head.len() == pattern.len() {
             if let Some(rest) = line.strip_prefix(pattern) {
-                let ends = rest.is_empty() || (open && rest.starts_with([' ', ANYTHING]));
+                let ends = rest.is_empty() || (open && ends_a_word(rest));
                 if ends {
                     return Match::Yes;
                 }
@@ -170,6 +171,11 @@ impl CommandRule {
         }
         if known.len() == line.len() || !possible(pattern, open, line) { Match::No } else { Match::Possible }
     }
+}
+
+/// Whether the words before this end here: what only the shell knows is words of its own, or none, where it stands twice.
+fn ends_a_word(rest: &str) -> bool {
+    rest.starts_with(' ') || rest.strip_prefix(ANYTHING).is_some_and(|rest| rest.starts_with(ANYTHING))
 }
 
 /// The text with runs of blanks as one and none at the ends; `None` if it is so already.
@@ -211,7 +217,7 @@ fn glob(pattern: &str, open: bool, line: &str) -> bool {
     let Some((first, rest)) = pieces.split_first() else { return false };
     let Some(mut line) = line.strip_prefix(first.as_str()) else { return false };
     let Some((last, middle)) = rest.split_last() else {
-        return line.is_empty() || (open && line.starts_with([' ', ANYTHING]));
+        return line.is_empty() || (open && ends_a_word(line));
     };
     for piece in middle {
         match line.split_once(piece.as_str()) {
@@ -222,7 +228,7 @@ fn glob(pattern: &str, open: bool, line: &str) -> bool {
     if line.ends_with(last.as_str()) {
         return true;
     }
-    open && (line.contains(&format!("{last} ")) || line.contains(&format!("{last}{ANYTHING}")))
+    open && (line.contains(&format!("{last} ")) || line.contains(&format!("{last}{ANYTHING}{ANYTHING}")))
 }
 
 /// Whether some text in place of each [`ANYTHING`] makes the pattern match.
@@ -299,6 +305,49 @@ fn through_stars(reach: &mut [bool], wanted: &[Option<char>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// Whether a pattern of letters, blanks and stars matches a line: read by trying everything.
+    fn naive(pattern: &[char], line: &[char], open: bool) -> bool {
+        match (pattern.split_first(), line.split_first()) {
+            (None, None) => true,
+            (None, Some((next, _))) => open && *next == ' ',
+            (Some(('*', rest)), _) => (0..=line.len()).any(|at| naive(rest, &line[at..], open)),
+            (Some((wanted, rest)), Some((here, after))) => wanted == here && naive(rest, after, open),
+            (Some(_), None) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_rule_matches_as_trying_everything_says(
+            pattern in "[ab*]{1,4}( [ab*]{1,3})?", open: bool, line in "[ab]{0,4}( [ab]{1,3}){0,2}",
+        ) {
+            let rule = CommandRule::parse(&format!("{pattern}{}", if open { ":*" } else { "" }), Origin::BuiltIn("test")).unwrap();
+            // ` *` at the end means what `:*` does.
+            let (pattern, open) = match pattern.strip_suffix(" *") {
+                Some(shorter) if !open => (shorter.to_owned(), true),
+                _ => (pattern, open),
+            };
+            let [pattern, line_] = [&pattern, &line].map(|text| text.chars().collect::<Vec<char>>());
+            prop_assert_eq!(rule.matches(&line) == Match::Yes, rule.is_all() || naive(&pattern, &line_, open));
+        }
+
+        #[test]
+        fn what_is_not_known_is_never_no_where_some_text_is_yes(
+            rule in "[ab*]{1,3}( [ab*]{1,3})?(:\\*)?", line in "[ab\0]{0,3}( [ab\0]{1,3})?", filling in "[ab ]{0,4}",
+        ) {
+            let rule = CommandRule::parse(&rule, Origin::BuiltIn("test")).unwrap();
+            prop_assume!(!line.contains("\0\0"));
+            let (said, filled) = (rule.matches(&line), line.replace('\0', &filling));
+            if rule.matches(&filled) == Match::Yes {
+                prop_assert_ne!(said, Match::No, "{} as {}", line, filled);
+            }
+            if said == Match::Yes {
+                prop_assert_eq!(rule.matches(&filled), Match::Yes);
+            }
+        }
+    }
 
     fn agrees(rule: &str, line: &str) -> Match {
         CommandRule::parse(rule, Origin::BuiltIn("test")).unwrap().matches(line)
@@ -340,7 +389,11 @@ mod tests {
             ("touch:*", "\0 M", Match::Possible),
             ("touch:*", "t\0ch M", Match::Possible),
             ("touch:*", "x\0", Match::No),
-            ("touch:*", "touch\0", Match::Yes),
+            // `touch$x`, which may be `touchy`, and `touch $x`.
+            ("touch:*", "touch\0", Match::Possible),
+            ("touch:*", "touch\0\0", Match::Yes),
+            ("a*b:*", "axb\0", Match::Possible),
+            ("a*b:*", "axb\0\0c", Match::Yes),
             ("touch:*", "to\0", Match::Possible),
             ("rm -rf /", "rm -rf\0", Match::Possible),
             ("rm -rf /", "rm -rf /tmp/\0", Match::No),

@@ -385,3 +385,30 @@ pub(super) fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let start = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
     (start + column.saturating_sub(1)).min(text.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Scope;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_settings_or_an_error_at_a_place_in_it(
+            pieces in prop::collection::vec(prop_oneof![
+                prop::sample::select(vec![
+                    "{", "}", "[", "]", ",", ":", "\"sandbox\"", "\"permissions\"", "\"allow\"", "\"deny\"", "\"network\"", "\"filesystem\"",
+                    "\"allowWrite\"", "\"hooks\"", "\"PreToolUse\"", "\"credentials\"", "\"files\"", "\"path\"", "\"mode\"", "\"enabled\"",
+                    "true", "false", "null", "1", "-0.5e9", "\"Bash(a:*)\"", "\"\\u0000\"", "// x\n", "/* */", " ",
+                ]).prop_map(str::to_owned),
+                ".{0,3}",
+            ], 0..40),
+        ) {
+            let text = pieces.concat();
+            let source = Arc::new(Source { path: "/x/settings.json".into(), scope: Scope::Project, text: text.clone() });
+            if let Err(error) = values(&source, &mut Vec::new()) {
+                prop_assert!(error.offset <= text.len() && !error.what.is_empty());
+            }
+        }
+    }
+}

@@ -9,6 +9,7 @@ pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
+            '\0' if shown.ends_with('…') => {}
             '\0' => shown.push('…'),
             c if hides(c) => shown.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
             c => shown.push(c),
