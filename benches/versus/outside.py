@@ -3,6 +3,7 @@
 All of it lies in mount and network namespaces of the comparison's own (`enter`); the servers are those of the tests.
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -88,6 +89,7 @@ class Outside:
         # In that namespace: a thread's own.
         self.listen("ping", lambda: self.there(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)), False)
         home = socket.create_server(("127.0.0.1", 80))
+        self.sockets.append(home)
         self.listen("loopback", lambda: home, True)
         abstract = self.unix("\0versus", socket.SOCK_STREAM)
         self.listen("abstract", lambda: abstract, True)
@@ -147,7 +149,13 @@ class Outside:
 
     def close(self):
         self.servers.kill()
-        shutil.rmtree(self.place, ignore_errors=True)
+        self.servers.wait()
+        subprocess.run(["ip", "link", "delete", "near"], check=False)
+        for made in self.sockets:
+            # A thread waits at it.
+            with contextlib.suppress(OSError):
+                made.shutdown(socket.SHUT_RDWR)
+            made.close()
 
 
 class World:

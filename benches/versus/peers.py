@@ -70,7 +70,7 @@ SRT = json.dumps({
 
 PROFILE = json.dumps({"extends": "default", "meta": {"name": "versus"}, "linux": {"af_unix_mediation": "pathname"},
                       "security": {"signal_mode": "isolated", "process_info_mode": "isolated"}})
-NONO = ["nono", "run", "--silent", "--profile", "versus", "--allow", "{place}/project", "--allow", "{place}/project/build", "--read-file", "{place}/home/.gitconfig"]
+NONO = ["nono", "run", "--silent", "--profile", "versus", "--allow", "{place}/project", "--allow", "{place}/project/build", "--read", "/etc", "--read", "/usr", "--read-file", "{place}/home/.gitconfig"]
 
 PEERS = [
     Peer("nothing", [], hosts=True, version=["bash", "--version"]),
@@ -86,12 +86,12 @@ PEERS = [
          + ["-r", "{place}/home/.gitconfig", "-w", "/dev/null", "-w", "{place}/project", "-w", "{place}/project/build", "--clean-env", "--env", "HOME={place}/home", "--env", "PATH=/usr/bin:/bin"]
          + [w for port in (80, 443, 7000) for w in ("--net-allow", f"good.test:{port}")] + ["--net-allow", "loop.test:80", "--"]),
     Peer("hakoniwa", ["hakoniwa", "run", "--unshare-all", "--devfs", "/dev", "-w", "{place}/project", "-B", "{place}/project/build", "-b", "{place}/home/.gitconfig",
-                      "-e", "HOME={place}/home", "--"], hosts=False),
+                      "-e", "HOME={place}/home", "-e", "PATH=/usr/bin:/bin", "--"], hosts=False),
     Peer("firejail", ["firejail", "--quiet", "--noprofile", "--net=none", "--read-only=/", "--read-write={place}/project", "--read-write={place}/project/build", "--blacklist={place}/home/.ssh",
                       "--caps.drop=all", "--nonewprivs", "--seccomp", "--noroot", "--ipc-namespace", "--private-dev", "--"], hosts=False),
     Peer("bubblewrap", ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", "{place}/project",
                         "{place}/project", "--bind", "{place}/project/build", "{place}/project/build", "--tmpfs", "{place}/home/.ssh", "--unshare-all", "--die-with-parent", "--new-session", "--"], hosts=False),
     # A library; its own example is a command.
     Peer("birdcage", ["sandbox"] + [w for path in SYSTEM for w in ("-e", path)] + ["-w", "{place}/project", "-w", "{place}/project/build", "-w", "/dev/null", "--allow-env", "PATH",
-                      "--allow-env", "HOME", "--"], hosts=False),
+                      "--allow-env", "HOME", "--"], hosts=False, version=["echo", "birdcage 0.8.1, its example `sandbox`"]),
 ]
