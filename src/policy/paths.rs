@@ -102,7 +102,10 @@ fn directory_of(source: &Source, project: Option<&Path>) -> PathBuf {
     let beside = source.path.parent();
     let directory = match source.scope {
         Scope::Managed => None,
-        Scope::Project | Scope::Local => project.or_else(|| beside.and_then(Path::parent)),
+        // Not of a project around it.
+        Scope::Project | Scope::Local => project
+            .filter(|project| beside.is_none_or(|beside| beside.starts_with(project)))
+            .or_else(|| beside.and_then(Path::parent)),
         Scope::User => beside,
     };
     directory.filter(|d| d.is_absolute()).unwrap_or(Path::new("/")).to_path_buf()

@@ -51,23 +51,24 @@ impl SettingsError {
 /// # Errors
 /// The first file that is broken, unreadable, or managed and not the administrator's alone.
 pub fn load(locations: &Locations) -> Result<Layers, SettingsError> {
-    let mut layers = Layers { project: project(locations)?, ..Layers::default() };
-    let project_files = layers.project.as_ref().map(|project| {
-        let directory = project.join(".claude");
-        [
-            (Scope::Project, directory.join("settings.json")),
-            (Scope::Local, directory.join("settings.local.json")),
-        ]
-    });
+    let mut projects = projects(locations)?.into_iter();
+    let mut layers = Layers { project: projects.next(), ..Layers::default() };
     for path in managed_files(&locations.managed_dir)? {
         read(&path, Scope::Managed, &mut layers, |_| true)?;
     }
     let mut store = None;
-    for (scope, path) in project_files.into_iter().flatten() {
+    for (scope, path) in layers.project.as_deref().map(files_of).into_iter().flatten() {
         read(&path, scope, &mut layers, |content| {
             let store = store.get_or_insert_with(|| TrustStore::open(locations.state_dir.as_deref()));
             store.is_trusted(&path, content)
         })?;
+    }
+    for (scope, path) in projects.flat_map(|around| files_of(&around)) {
+        let known = layers.layers.len();
+        read(&path, scope, &mut layers, |_| false)?;
+        for layer in layers.layers.iter_mut().skip(known) {
+            layer.values = std::mem::take(&mut layer.values).tightening();
+        }
     }
     if let Some(notice) = store.as_ref().and_then(|s| s.notice()) {
         layers.notices.push(Notice { kind: "trust-store", text: notice.to_owned() });
@@ -94,18 +95,26 @@ fn user_file(locations: &Locations) -> Option<PathBuf> {
     Some(directory.join("settings.json"))
 }
 
-/// The nearest ancestor of the working directory (or of the named root) with a `.claude` directory; never `$HOME`
-/// itself and never `/`.
+/// A project's settings files.
+fn files_of(project: &Path) -> [(Scope, PathBuf); 2] {
+    let directory = project.join(".claude");
+    [(Scope::Project, directory.join("settings.json")), (Scope::Local, directory.join("settings.local.json"))]
+}
+
+/// The ancestors of the working directory (or of the named root) with a `.claude` directory; never `$HOME` itself and
+/// never `/`. The nearest one is the project. Those around it only tighten: whoever makes a project within one does not
+/// shake off its rules; but they count only if they are the user's, root's, or of whoever owns the project.
 ///
 /// # Errors
 /// A directory of this user's own that lets nobody look whether there is one: a command could have closed it (chmod) to be
 /// rid of a project's rules, or to be taken for a command of the project around it.
-fn project(locations: &Locations) -> Result<Option<PathBuf>, SettingsError> {
+fn projects(locations: &Locations) -> Result<Vec<PathBuf>, SettingsError> {
     use std::os::unix::fs::MetadataExt;
     let start = locations.root_override.as_deref().unwrap_or(&locations.cwd);
     let home = locations.home.as_ref().map(|h| fs::canonicalize(h).unwrap_or_else(|_| h.clone()));
-    let own =
-        |path: &Path| fs::metadata(path).is_ok_and(|found| found.uid() == nix::unistd::geteuid().as_raw());
+    let user = nix::unistd::geteuid().as_raw();
+    let owner = |path: &Path| fs::metadata(path).ok().map(|found| found.uid());
+    let mut all: Vec<PathBuf> = Vec::new();
     for directory in start.ancestors() {
         let is_home = Some(directory) == home.as_deref() || Some(directory) == locations.home.as_deref();
         if directory.parent().is_none() || is_home {
@@ -113,8 +122,17 @@ fn project(locations: &Locations) -> Result<Option<PathBuf>, SettingsError> {
         }
         let place = directory.join(".claude");
         match fs::metadata(&place) {
-            Ok(found) if found.is_dir() => return Ok(Some(directory.to_path_buf())),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && own(directory) => {
+            Ok(found) if found.is_dir() => {
+                let theirs = all.first().is_some_and(|project| {
+                    ![Some(user), Some(0), owner(project)].contains(&Some(found.uid()))
+                });
+                if !theirs {
+                    all.push(directory.to_path_buf());
+                }
+            }
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied && owner(directory) == Some(user) =>
+            {
                 let said =
                     format!("cannot look whether it is there: {error}; chmod u+x {}", directory.display());
                 return Err(SettingsError::whole(&place, said));
@@ -122,7 +140,7 @@ fn project(locations: &Locations) -> Result<Option<PathBuf>, SettingsError> {
             _ => {}
         }
     }
-    Ok(None)
+    Ok(all)
 }
 
 /// The managed file, then its drop-ins by name. That there is none is said by a missing directory or name alone: what
@@ -237,6 +255,37 @@ mod tests {
     fn order(layers: &Layers) -> Vec<(Scope, String, bool)> {
         let name = |l: &Layer| l.source.path.file_name().unwrap().to_string_lossy().into_owned();
         layers.layers.iter().map(|l| (l.source.scope, name(l), l.may_widen)).collect()
+    }
+
+    #[test]
+    fn projects_around_the_nearest_only_tighten() {
+        let world = World::new();
+        let all = r#"{"sandbox": {"enabled": false, "mode": "auto-allow", "allowedDomains": ["a.test"],
+            "network": {"deniedDomains": ["b.test"], "allowLocalBinding": true},
+            "filesystem": {"denyRead": ["./x"], "allowRead": ["./y"], "allowWrite": ["/z"]},
+            "credentials": {"envVars": [{"name": "A", "mode": "deny"}, {"name": "B", "mode": "allow"}]},
+            "excludedCommands": ["docker"]}, "permissions": {"deny": ["Bash(a)"], "allow": ["Bash(b)"]}}"#;
+        world.write("home/work/.claude/settings.json", all);
+        world.write("home/work/p/.claude/settings.local.json", "{}");
+        world.write("home/work/p/sub/.claude/settings.json", "{}");
+        let layers = load(&world.locations()).unwrap();
+        assert_eq!(layers.project, Some(world.path("home/work/p/sub")));
+        let paths: Vec<PathBuf> = layers.layers.iter().map(|layer| layer.source.path.clone()).collect();
+        let at = |name: &str| world.path("home/work").join(name);
+        let expected = [
+            at("p/sub/.claude/settings.json"),
+            at("p/.claude/settings.local.json"),
+            at(".claude/settings.json"),
+        ];
+        assert_eq!(paths, expected);
+        let outer = layers.layers.last().unwrap();
+        assert!(!outer.may_widen && super::super::trust::widening(&outer.values).is_empty());
+        let values = &outer.values;
+        let counts = (values.denied_domains.len(), values.deny_read.len(), values.deny.len());
+        assert_eq!(
+            (counts, values.credential_variables.len(), values.enabled.is_none()),
+            ((1, 1, 1), 1, true)
+        );
     }
 
     #[test]

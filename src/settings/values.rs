@@ -101,6 +101,38 @@ pub struct Values {
     pub no_hooks: Option<Sourced<bool>>,
 }
 
+impl Values {
+    /// What of it only tightens: for a project around the one that counts.
+    #[must_use]
+    pub fn tightening(self) -> Values {
+        let only = |said: Option<Sourced<bool>>, value: bool| said.filter(|said| said.value == value);
+        let word = |said: Option<Sourced<String>>, value: &str| said.filter(|said| said.value == value);
+        let denied = |said: Vec<Sourced<(String, CredentialMode)>>| {
+            said.into_iter().filter(|said| said.value.1 == CredentialMode::Deny).collect()
+        };
+        Values {
+            enabled: only(self.enabled, true),
+            mode: word(self.mode, "regular"),
+            auto_allow: only(self.auto_allow, false),
+            denied_domains: self.denied_domains,
+            strict_allowlist: only(self.strict_allowlist, true),
+            local_binding: only(self.local_binding, false),
+            all_unix_sockets: only(self.all_unix_sockets, false),
+            deny_write: self.deny_write,
+            deny_read: self.deny_read,
+            allow_git_config: only(self.allow_git_config, false),
+            way_out: only(self.way_out, false),
+            credential_files: denied(self.credential_files),
+            credential_variables: denied(self.credential_variables),
+            gatekeeper: word(self.gatekeeper, "full"),
+            ask: self.ask,
+            deny: self.deny,
+            no_bypass: only(self.no_bypass, true),
+            ..Values::default()
+        }
+    }
+}
+
 /// `credentials.*.mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialMode {

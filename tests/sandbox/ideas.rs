@@ -57,6 +57,38 @@ fn a_project_that_closes_itself_is_not_taken_for_the_one_around_it() {
     });
 }
 
+// Succeeded: a project made by a command within a project had its own rules alone, in whatever was started there.
+#[test]
+fn a_project_made_within_a_project_does_not_shake_off_its_rules() {
+    each(|world| {
+        directory(world, &world.project.join(".claude"));
+        world.write(&world.project.join("secret"), "PRIVATE");
+        world.write(
+            &world.project.join(".claude/settings.json"),
+            r#"{"sandbox": {"filesystem": {"denyRead": ["./secret"], "allowWrite": ["../outside"]}}, "permissions": {"deny": ["Bash(touch:*)"], "allow": ["Bash(cat:*)"]}}"#,
+        );
+        // What widens there does not count here, trusted or not.
+        assert_eq!(world.control(&["trust", "--yes"]).status, Some(0));
+        world.run("mkdir -p sub/.claude; echo '{}' > sub/.claude/settings.json");
+        let sub = world.project.join("sub");
+        assert!(sub.join(".claude/settings.json").exists());
+        let ran = run_in(world, &sub, "touch made");
+        assert_eq!(ran.status, Some(126), "{ran:?}");
+        let ran = run_in(
+            world,
+            &sub,
+            "cat ../secret; echo x > here; echo x > ../up; echo x > ../../outside/made; ls",
+        );
+        assert!(!ran.stdout.contains("PRIVATE") && ran.stdout.ends_with("here\n"), "{ran:?}");
+        assert!(!world.project.join("up").exists() && !world.outside.join("made").exists(), "{ran:?}");
+        // Without a word about what does not count.
+        assert!(!ran.stderr.contains("ignored"), "{ran:?}");
+        // Broken settings there stop everything, as those here do.
+        world.write(&world.project.join(".claude/settings.json"), "{");
+        assert_eq!(run_in(world, &sub, "echo ran").stdout, "");
+    });
+}
+
 // Succeeded: what must not be read in a directory that was closed was not found by the next command, which opened it.
 #[test]
 fn a_closed_directory_hides_no_secret_from_the_next_command() {
