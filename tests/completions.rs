@@ -164,6 +164,8 @@ fn check(shell: &str, line: &str, said: &str, has: &[&str], lacks: &[&str]) {
 
 // --- a terminal -----------------------------------------------------------------------------------------------
 
+const PROMPT: &str = "$ ";
+
 /// A shell that reads a person's keys. Ctrl-X m makes it print its line and empty it, whatever was shown before.
 struct Terminal {
     terminal: File,
@@ -217,8 +219,11 @@ impl Terminal {
 
     /// Types a line and keys behind it; what the terminal shows of that in the end, lists and the line.
     fn types(&mut self, line: &str, keys: &str) -> String {
+        // Before its prompt the shell does not read keys yet, and the terminal would show them by itself.
+        let mut written = self.until(PROMPT);
+        written.extend(PROMPT.as_bytes());
         self.terminal.write_all(format!("{line}{keys}\x18m").as_bytes()).unwrap();
-        let written = self.until("<<end>>");
+        written.extend(self.until("<<end>>"));
         let mut screen = vt100::Parser::new(SIDE.try_into().unwrap(), SIDE.try_into().unwrap(), 0);
         screen.process(&written);
         screen.screen().contents()
