@@ -15,14 +15,13 @@ use crate::pipeline::prepare::{self, Prepared};
 use crate::settings::edit::{self, Edited, Form, Operation};
 use crate::settings::parse::ParseError;
 use crate::settings::srt::{self, Said, What};
-use crate::settings::{Scope, SettingsError, Source};
+use crate::settings::{Scope, SettingsError, Source, load};
 use crate::system::visible::visible;
 use crate::verdict::lint::Finding;
 use meaning::{Becomes, Item};
 use serde_json::Value;
 use std::fmt::Write;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Longer files are nobody's settings.
@@ -84,26 +83,9 @@ fn own(home: &Path) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<Vec<Said>, Stop> {
-    let whole = |message: String| {
-        Stop::Settings(SettingsError { path: path.into(), place: None, line: String::new(), message })
-    };
-    // A FIFO would be waited for.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(|error| whole(format!("cannot open it: {error}")))?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(whole("it is not a regular file".into()));
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| whole(format!("cannot read it: {error}")))?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(whole(format!("it is longer than {LONGEST} bytes")));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        whole(format!("it is not UTF-8 text (at byte {})", error.utf8_error().valid_up_to()))
-    })?;
+    let file = load::open(path)
+        .map_err(|error| Stop::Settings(SettingsError::whole(path, format!("cannot open it: {error}"))))?;
+    let text = load::text_of(path, file, LONGEST).map_err(Stop::Settings)?;
     srt::read(&text).map_err(|ParseError { offset, what }| {
         let source = Source { path: path.into(), scope: Scope::User, text };
         Stop::Settings(SettingsError::at(&source, offset, what))

@@ -13,6 +13,7 @@ use crate::system::{connecting, host, landlock, process, stranger};
 use nix::errno::Errno;
 use std::cell::RefCell;
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -104,23 +105,21 @@ impl Gatekeeper<'_> {
     }
 
     fn try_to_bind(&mut self, asked: Notification, call: Call, named: Named) -> nix::Result<Reply> {
-        let length = usize::try_from(named.length).map_err(|_| Errno::EINVAL)?;
-        if named.length > socket::LONGEST {
-            return Err(Errno::EINVAL);
-        }
-        let address = stranger::bytes(asked.thread, named.address, length)?;
-        let socket = match stranger::descriptor(asked.thread, named.socket) {
+        let own = match stranger::descriptor(asked.thread, named.socket) {
+            Err(Errno::EPERM) if landlock::version().is_some_and(|version| version >= 4) => None,
+            socket => Some(socket?),
+        };
+        let address = socket::address(asked.thread, named.address, named.length)?;
+        let Some(socket) = own else {
             // It hides itself, or a container's filter keeps us from it. Landlock holds names where it allows none, and TCP;
             // and nobody listens by what is not seen.
-            Err(Errno::EPERM) if landlock::version().is_some_and(|version| version >= 4) => {
-                let is_end = [false, true].into_iter().any(|ipv6| is_end(&address, ipv6));
-                return Ok(if is_end { Reply::Value(0) } else { Reply::Continue });
-            }
-            socket => socket?,
+            let meant = [false, true].into_iter().find_map(|ipv6| door::parse(&address, ipv6));
+            return Ok(if meant.is_some_and(is_end) { Reply::Value(0) } else { Reply::Continue });
         };
         if !connecting::is_unix(&socket)? {
             let ipv6 = connecting::tcp_family(&socket)? == libc::AF_INET6;
-            return if is_end(&address, ipv6) { Ok(Reply::Value(0)) } else { Err(Errno::EACCES) };
+            let meant = door::parse(&address, ipv6).ok_or(Errno::EAFNOSUPPORT)?;
+            return if is_end(meant) { Ok(Reply::Value(0)) } else { Err(Errno::EACCES) };
         }
         let name = address.get(2..).unwrap_or_default();
         let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
@@ -156,7 +155,6 @@ impl Gatekeeper<'_> {
 }
 
 /// Whether an address is any of the loopback: the end of a connection that goes to the gateway, where nobody listens.
-fn is_end(address: &[u8], ipv6: bool) -> bool {
-    door::parse(address, ipv6)
-        .is_some_and(|meant| (meant.ip().is_unspecified() || meant.ip().is_loopback()) && meant.port() == 0)
+fn is_end(meant: SocketAddr) -> bool {
+    (meant.ip().is_unspecified() || meant.ip().is_loopback()) && meant.port() == 0
 }

@@ -46,21 +46,21 @@ impl Places {
         if text.as_os_str().is_empty() {
             return Err(Errno::ENOENT);
         }
-        match self.find_text_of(thread, name, text.clone()) {
+        match self.find_text_of(thread, name, &text) {
             Err(Errno::ENAMETOOLONG) => find_deep(thread, name, &text),
             found => found,
         }
     }
 
-    fn find_text_of(&self, thread: i32, name: Name, text: PathBuf) -> nix::Result<PathBuf> {
+    fn find_text_of(&self, thread: i32, name: Name, text: &Path) -> nix::Result<PathBuf> {
         // A slash at the end follows like a slash within.
         let follow = name.follow || text.as_os_str().as_encoded_bytes().ends_with(b"/");
         if text.is_absolute() {
-            return self.walk(thread, text, follow);
+            return self.walk(thread, text.to_path_buf(), follow);
         }
         // What has no path, or a longer one, is still a directory, and has another above it.
         let here = stranger::directory(thread, name.from).map_err(|_| Errno::ENAMETOOLONG)?;
-        let path = here.join(&text);
+        let path = here.join(text);
         if Path::new(text.file_name().unwrap_or_default()) != text {
             return self.walk(thread, path, follow);
         }

@@ -124,7 +124,18 @@ impl Around<'_> {
 }
 
 /// The longest address that the kernel takes (struct sockaddr_storage).
-pub(super) const LONGEST: u64 = 128;
+const LONGEST: u64 = 128;
+
+/// An address in the caller's memory.
+///
+/// # Errors
+/// EINVAL, EFAULT: as the kernel answers.
+pub(super) fn address(thread: i32, at: u64, length: u64) -> nix::Result<Vec<u8>> {
+    if length > LONGEST {
+        return Err(Errno::EINVAL);
+    }
+    stranger::bytes(thread, at, usize::try_from(length).map_err(|_| Errno::EINVAL)?)
+}
 
 /// Makes the connection, if it may be made. `spoke` hears of one with a server outside, and what allows it.
 pub fn connect(
@@ -150,17 +161,16 @@ fn attempt(
     stand_in: &mut Option<StandIn>,
 ) -> nix::Result<Connect> {
     // As connect(2) answers, in its order.
-    let socket = stranger::descriptor(wanted.thread, wanted.socket);
-    if wanted.length > LONGEST {
-        return Err(Errno::EINVAL);
-    }
-    let length = usize::try_from(wanted.length).map_err(|_| Errno::EINVAL)?;
-    let address = stranger::bytes(wanted.thread, wanted.address, length)?;
-    let socket = match socket {
-        Err(Errno::EPERM) if around.first.is_some() => {
+    let own = match stranger::descriptor(wanted.thread, wanted.socket) {
+        Err(Errno::EPERM) if around.first.is_some() => None,
+        socket => Some(socket?),
+    };
+    let address = address(wanted.thread, wanted.address, wanted.length)?;
+    let socket = match own {
+        Some(socket) => socket,
+        None => {
             stand_in.insert(StandIn::of(wanted, &address)?).socket.try_clone().map_err(|_| Errno::EMFILE)?
         }
-        socket => socket?,
     };
     if connecting::is_unix(&socket)? {
         // Asked only about servers outside.

@@ -15,7 +15,7 @@ use super::files::{PathPattern, PathRule, covered};
 use super::paths::{PathReader, normal};
 use super::{AuditPolicy, Collector, CommandRules, FilePolicy, NetworkPolicy, Policy, WorkingRoot};
 use super::{environment, protected, root, secrets};
-use crate::settings::{CredentialMode, Layer, Layers, Locations, Notice, Origin, Scope, Sourced};
+use crate::settings::{CredentialMode, Layer, Layers, Locations, Notice, Origin, Scope, Sourced, Values};
 use std::path::Path;
 
 /// What settings, built-in lists and the caller decide together.
@@ -67,6 +67,12 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
+    /// Where a managed file sets a switch, if one does.
+    fn managed_says(&self, get: impl Fn(&Values) -> Option<&Sourced<bool>>) -> Option<Origin> {
+        let managed = self.layers.layers.iter().filter(|layer| layer.source.scope == Scope::Managed);
+        managed.filter_map(|layer| get(&layer.values)).find(|said| said.value).map(|said| said.origin.clone())
+    }
+
     fn new(layers: &'a Layers, locations: &'a Locations, mut counting: Counting<'a>) -> Self {
         let rules_lock = counting.lock("allowManagedPermissionRulesOnly", |v| v.managed_rules_only.as_ref());
         let domains_lock =
@@ -207,14 +213,7 @@ impl<'a> Builder<'a> {
             .counting
             .lock("sandbox.filesystem.allowManagedReadPathsOnly", |v| v.managed_read_paths_only.as_ref());
         let reach = lock.map_or(Reach::Every, Reach::Locked);
-        self.files.managed_reads_only = self
-            .layers
-            .layers
-            .iter()
-            .filter(|layer| layer.source.scope == Scope::Managed)
-            .filter_map(|layer| layer.values.managed_read_paths_only.as_ref())
-            .find(|said| said.value)
-            .map(|said| said.origin.clone());
+        self.files.managed_reads_only = self.managed_says(|values| values.managed_read_paths_only.as_ref());
         for (entry, counts) in
             self.counting.widening("sandbox.filesystem.allowRead", reach, |v| &v.allow_read)
         {

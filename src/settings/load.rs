@@ -41,7 +41,8 @@ impl SettingsError {
         }
     }
 
-    fn whole(path: &Path, message: impl Into<String>) -> SettingsError {
+    /// An error of a file as a whole.
+    pub fn whole(path: &Path, message: impl Into<String>) -> SettingsError {
         SettingsError { path: path.into(), place: None, line: String::new(), message: message.into() }
     }
 }
@@ -175,6 +176,34 @@ fn managed_files(directory: &Path) -> Result<Vec<PathBuf>, SettingsError> {
     Ok(all)
 }
 
+/// Opens a file of settings; a FIFO is not waited for.
+///
+/// # Errors
+/// What open(2) gives.
+pub fn open(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// All of an open file, if it is one, holds text, and is no longer than so many bytes.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn text_of(path: &Path, file: fs::File, longest: u64) -> Result<String, SettingsError> {
+    let whole = |message: String| SettingsError::whole(path, message);
+    let metadata = file.metadata().map_err(|e| whole(format!("cannot look at it: {e}")))?;
+    if !metadata.is_file() {
+        return Err(whole("it is not a regular file".into()));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(longest)).unwrap_or(0) + 1);
+    file.take(longest + 1).read_to_end(&mut bytes).map_err(|e| whole(format!("cannot read it: {e}")))?;
+    if bytes.len() as u64 > longest {
+        return Err(whole(format!("it is longer than {longest} bytes")));
+    }
+    String::from_utf8(bytes)
+        .map_err(|e| whole(format!("it is not UTF-8 text (at byte {})", e.utf8_error().valid_up_to())))
+}
+
 /// Reads one file, if it is there, and adds it.
 fn read(
     path: &Path,
@@ -182,10 +211,7 @@ fn read(
     layers: &mut Layers,
     may_widen: impl FnOnce(&[u8]) -> bool,
 ) -> Result<(), SettingsError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    // A FIFO would be waited for.
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = match fs::OpenOptions::new().read(true).custom_flags(flags).open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         // A directory above that is no directory means the same as a missing file.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -193,19 +219,8 @@ fn read(
         }
         Err(error) => return Err(SettingsError::whole(path, format!("cannot open it: {error}"))),
     };
-    let whole = |message: String| SettingsError::whole(path, message);
-    let metadata = file.metadata().map_err(|e| whole(format!("cannot look at it: {e}")))?;
-    if !metadata.is_file() {
-        return Err(whole("it is not a regular file".into()));
-    }
-    if metadata.len() > LONGEST {
-        return Err(whole(format!("it is longer than {LONGEST} bytes")));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    file.take(LONGEST).read_to_end(&mut bytes).map_err(|e| whole(format!("cannot read it: {e}")))?;
-    let may_widen = may_widen(&bytes);
-    let text = String::from_utf8(bytes)
-        .map_err(|e| whole(format!("it is not UTF-8 text (at byte {})", e.utf8_error().valid_up_to())))?;
+    let text = text_of(path, file, LONGEST)?;
+    let may_widen = may_widen(text.as_bytes());
     let source = Arc::new(Source { path: path.into(), scope, text });
     let values = parse::values(&source, &mut layers.notices)
         .map_err(|ParseError { offset, what }| SettingsError::at(&source, offset, what))?;

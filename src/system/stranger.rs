@@ -138,16 +138,19 @@ pub fn directory_into(thread: i32, descriptor: RawFd, path: &mut Vec<u8>) -> boo
 /// # Errors
 /// What readlink(2) gives; ENOENT for a directory that has no path any more.
 pub fn directory(thread: i32, descriptor: RawFd) -> nix::Result<PathBuf> {
-    let link = if descriptor == libc::AT_FDCWD {
-        format!("/proc/{thread}/cwd")
-    } else {
-        format!("/proc/{thread}/fd/{descriptor}")
-    };
+    let link = link_to(thread, descriptor);
     let path = fs::read_link(&link).map_err(|error| as_errno(&error))?;
     // What the kernel appends could be its name as well.
     let gone = path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")
         && nix::sys::stat::stat(link.as_str())?.st_nlink == 0;
     if path.is_absolute() && !gone { Ok(path) } else { Err(Errno::ENOENT) }
+}
+
+fn link_to(thread: i32, descriptor: RawFd) -> String {
+    match descriptor {
+        libc::AT_FDCWD => format!("/proc/{thread}/cwd"),
+        descriptor => format!("/proc/{thread}/fd/{descriptor}"),
+    }
 }
 
 /// A directory below its working directory, or below one behind one of its descriptors, opened as a place only: through no
@@ -156,10 +159,7 @@ pub fn directory(thread: i32, descriptor: RawFd) -> nix::Result<PathBuf> {
 /// # Errors
 /// What openat2(2) gives; ELOOP where a link stands.
 pub fn directory_below(thread: i32, descriptor: RawFd, path: &Path) -> nix::Result<OwnedFd> {
-    let link = match descriptor {
-        libc::AT_FDCWD => format!("/proc/{thread}/cwd"),
-        descriptor => format!("/proc/{thread}/fd/{descriptor}"),
-    };
+    let link = link_to(thread, descriptor);
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let here = nix::fcntl::open(link.as_str(), flags, nix::sys::stat::Mode::empty())?;
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };

@@ -1,5 +1,6 @@
 //! `sbshctl import`: a file of sandbox-runtime's becomes settings that hold, and what is broad or broken becomes none.
 
+use crate::verbs::done;
 use crate::world::{World, each};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -43,13 +44,6 @@ fn settings(world: &World) -> (String, String) {
         read(&world.project.join(".claude/settings.local.json")),
         read(&world.home.join(".claude/settings.json")),
     )
-}
-
-#[track_caller]
-fn done(world: &World, words: &[&str]) -> String {
-    let ran = world.control(words);
-    assert_eq!(ran.status, Some(0), "{words:?}: {}{}", ran.stdout, ran.stderr);
-    ran.stdout
 }
 
 #[track_caller]

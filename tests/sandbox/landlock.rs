@@ -267,29 +267,10 @@ fn a_session_that_has_no_namespaces_is_told_what_confines_it() {
     });
 }
 
-/// What Docker refuses by default to whoever has no CAP_SYS_PTRACE (its profile as of 20.10, which Debian 12 has): namespaces,
-/// and what looks into other processes. Takes what to execute.
-const CONTAINER: &str = r#"
-import ctypes, os, platform, struct, sys
-one = {"x86_64": dict(unshare=272, clone=56, readv=310, writev=311), "aarch64": dict(unshare=97, clone=220, readv=270, writev=271)}[platform.machine()]
-def op(code, jt, jf, k): return struct.pack("HBBI", code, jt, jf, k)
-def refuse(number, errno, flags=None):
-    test = b"" if flags is None else op(0x20, 0, 0, 16) + op(0x45, 0, 1, flags)
-    return op(0x20, 0, 0, 0) + op(0x15, 0, 1 + len(test) // 8, number) + test + op(6, 0, 0, 0x50000 | errno)
-NAMESPACES = 0x7e020000
-program = refuse(one["unshare"], 1, NAMESPACES) + refuse(one["clone"], 1, NAMESPACES) + refuse(435, 38)
-program += b"".join(refuse(number, 1) for number in (one["readv"], one["writev"], 438)) + op(6, 0, 0, 0x7fff0000)
-held = ctypes.create_string_buffer(program, len(program))
-filter = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(held))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.create_string_buffer(filter, len(filter)), 0, 0) == 0, ctypes.get_errno()
-os.execv(sys.argv[1], sys.argv[1:])
-"#;
-
-fn in_container(world: &World, words: &[&str]) -> Vec<String> {
-    let sbsh = world.bin(words[0]);
-    let words = words[1..].iter().map(|word| (*word).to_owned());
-    ["-c".into(), CONTAINER.into(), sbsh.to_str().unwrap().into()].into_iter().chain(words).collect()
+fn in_container(world: &World, words: &[&str]) -> Ran {
+    let mut command = world.command("/usr/bin/python3");
+    command.args(["-c", WITHOUT, "container"]).arg(world.bin(words[0])).args(&words[1..]);
+    command.output().unwrap().into()
 }
 
 // Found in Docker itself: with its default filter nothing could be written beside a repository, protected names could be
@@ -302,12 +283,7 @@ fn a_containers_default_filter_takes_nothing_from_files() {
             echo y >.bashrc; mkdir .git/hooks/x; touch -d @0 .git/config; ln -s x .git/hooks/post-checkout; ls -A | tr '\\n' ' '
             python3 -c 'import socket; a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM); a.send(b\"one\"); print(b.recv(9))'
             echo z >../outside/made; exit 3";
-        let ran: Ran = world
-            .command("/usr/bin/python3")
-            .args(in_container(world, &["sbsh", "-c", text]))
-            .output()
-            .unwrap()
-            .into();
+        let ran = in_container(world, &["sbsh", "-c", text]);
         let expected = "x\nnew/.git/HEAD\n.claude .git d new src b'one'\n";
         assert_eq!(
             (ran.status, ran.stdout.as_str()),
@@ -323,12 +299,7 @@ fn a_containers_default_filter_takes_nothing_from_files() {
             );
         }
         assert!(!world.outside.join("made").exists());
-        let found: Ran = world
-            .command("/usr/bin/python3")
-            .args(in_container(world, &["sbshctl", "doctor"]))
-            .output()
-            .unwrap()
-            .into();
+        let found = in_container(world, &["sbshctl", "doctor"]);
         assert!(found.stdout.contains("commands are confined by landlock"), "{found:?}");
         assert!(found.stdout.contains("a filter refuses pidfd_getfd"), "{found:?}");
     });

@@ -12,7 +12,7 @@ use std::fs;
 pub const WITHOUT: &str = r#"
 import ctypes, os, platform, struct, sys
 call = {"x86_64": dict(socket=41, unshare=272, clone=56, clone3=435, setns=308), "aarch64": dict(socket=198, unshare=97, clone=220, clone3=435, setns=268)}[platform.machine()]
-NEW_NET = 0x40000000
+NEW_NET, NEW_ANY = 0x40000000, 0x7e020000
 def op(code, jt, jf, k): return struct.pack("HBBI", code, jt, jf, k)
 def refuse(number, tests, errno):
     # Loads the call's number, then its arguments; what does not match jumps behind the refusal.
@@ -22,8 +22,8 @@ def refuse(number, tests, errno):
 IS, HAS = 0x15, 0x45
 program = {
     "tables": lambda: refuse(call["socket"], [(0, IS, 16), (2, IS, 12)], 93),
-    # What Docker refuses by default; see landlock.rs.
-    "container": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone"], [(0, HAS, NEW_NET)], 1) + refuse(call["clone3"], [], 38)
+    # What Docker refuses by default to whoever has no CAP_SYS_PTRACE (20.10, Debian 12's): namespaces, and what looks into others.
+    "container": lambda: refuse(call["unshare"], [(0, HAS, NEW_ANY)], 1) + refuse(call["clone"], [(0, HAS, NEW_ANY)], 1) + refuse(call["clone3"], [], 38)
         + b"".join(refuse(number, [], 1) for number in {"x86_64": (310, 311, 438), "aarch64": (270, 271, 438)}[platform.machine()]),
     "joined": lambda: refuse(call["setns"], [], 1),
     "own": lambda: refuse(call["unshare"], [(0, HAS, NEW_NET)], 1),

@@ -12,8 +12,9 @@ fn user(world: &World) -> String {
     fs::read_to_string(world.home.join(".claude/settings.json")).unwrap_or_default()
 }
 
+/// Runs a verb that has to succeed; what it says.
 #[track_caller]
-fn done(world: &World, words: &[&str]) -> String {
+pub fn done(world: &World, words: &[&str]) -> String {
     let ran = world.control(words);
     assert_eq!(ran.status, Some(0), "{words:?}: {}{}", ran.stdout, ran.stderr);
     ran.stdout

@@ -1,6 +1,6 @@
 //! Completions for bash. Owns the tables as bash reads them; what uses them is bash.sh.
 
-use super::{HEADER, Place, What, ends_options, places, quoted, spellings, value};
+use super::{HEADER, What, ends_options, pattern, places, quoted, spellings, told, value};
 use crate::cli::own;
 use crate::cli::table::{GLOBAL_OPTIONS, OptionRow, VERBS};
 use std::fmt::Write;
@@ -57,15 +57,10 @@ pub fn bash() -> String {
     text
 }
 
-fn pattern(place: &Place) -> String {
-    let whole = quoted(&place.behind);
-    if place.again { format!("{whole} | '{} '*", place.behind) } else { whole }
-}
-
 fn sets(what: &What) -> String {
     match what {
         What::Words(words) => {
-            let words: Vec<String> = words.iter().map(|(word, about)| entry(word, about)).collect();
+            let words: Vec<String> = words.iter().map(|(word, about)| told(word, about)).collect();
             format!("what=words words=({})", words.join(" "))
         }
         What::Command => "what=command".to_owned(),
@@ -77,12 +72,8 @@ fn sets(what: &What) -> String {
     }
 }
 
-fn entry(word: &str, about: &str) -> String {
-    quoted(&if about.is_empty() { word.to_owned() } else { format!("{word}:{about}") })
-}
-
 /// The long spellings; a short one is not worth a Tab.
 fn options<'a>(rows: impl Iterator<Item = &'a OptionRow>) -> String {
-    let words: Vec<String> = rows.map(|row| entry(&format!("--{}", row.long), row.about)).collect();
+    let words: Vec<String> = rows.map(|row| told(&format!("--{}", row.long), row.about)).collect();
     words.join(" ")
 }

@@ -131,6 +131,17 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// A word with what it means behind a colon, for bash and zsh.
+fn told(word: &str, about: &str) -> String {
+    quoted(&if about.is_empty() { word.to_owned() } else { format!("{word}:{about}") })
+}
+
+/// What `case` matches a place by, in bash and zsh.
+fn pattern(place: &Place) -> String {
+    let whole = quoted(&place.behind);
+    if place.again { format!("{whole} | '{} '*", place.behind) } else { whole }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

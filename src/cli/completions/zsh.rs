@@ -1,6 +1,6 @@
 //! Completions for zsh. Owns the tables as zsh reads them; what uses them is zsh.zsh.
 
-use super::{HEADER, Place, What, ends_options, places, quoted, value};
+use super::{HEADER, Place, What, ends_options, pattern, places, quoted, told, value};
 use crate::cli::own;
 use crate::cli::table::{GLOBAL_OPTIONS, OptionRow, VERBS, VerbRow};
 use std::fmt::Write;
@@ -12,15 +12,16 @@ pub fn zsh() -> String {
         "\n# What can stand behind the words in $1: sets `what`, and `list` with what they mean.\n",
     );
     text.push_str("_sbshctl_operand() {\n  case $1 in\n");
-    for place in places() {
-        let _ = writeln!(text, "    {}) {} ;;", pattern(&place), sets(&place.what));
+    let places = places();
+    for place in &places {
+        let _ = writeln!(text, "    {}) {} ;;", pattern(place), sets(&place.what));
     }
     text.push_str(
         "    *) what=nothing ;;\n  esac\n}\n\n# The words behind a verb, which is the first of them.\n",
     );
     text.push_str("_sbshctl_verb() {\n  case $words[1] in\n");
     for row in VERBS {
-        let _ = writeln!(text, "    {}) _arguments{} ;;", row.name, specs(row));
+        let _ = writeln!(text, "    {}) _arguments{} ;;", row.name, specs(row, &places));
     }
     text.push_str("    *) return 1 ;;\n  esac\n}\n\n_sbshctl_globals() {\n  _arguments");
     for row in GLOBAL_OPTIONS {
@@ -48,15 +49,10 @@ pub fn zsh() -> String {
     text
 }
 
-fn pattern(place: &Place) -> String {
-    let whole = quoted(&place.behind);
-    if place.again { format!("{whole} | '{} '*", place.behind) } else { whole }
-}
-
 fn sets(what: &What) -> String {
     match what {
         What::Words(words) => {
-            let words: Vec<String> = words.iter().map(|(word, about)| entry(word, about)).collect();
+            let words: Vec<String> = words.iter().map(|(word, about)| told(word, about)).collect();
             format!("what=words list=({})", words.join(" "))
         }
         What::Command => "what=command".to_owned(),
@@ -76,12 +72,8 @@ fn action(what: &What) -> &'static str {
     }
 }
 
-fn entry(word: &str, about: &str) -> String {
-    quoted(&if about.is_empty() { word.to_owned() } else { format!("{word}:{about}") })
-}
-
 /// What `_arguments` is told of a verb.
-fn specs(row: &VerbRow) -> String {
+fn specs(row: &VerbRow, places: &[Place]) -> String {
     // Behind the first operand of such a verb everything is another program's.
     let mut text = String::from(if ends_options(row) { " -S -A '-*'" } else { " -S" });
     for option in row.options {
@@ -89,8 +81,8 @@ fn specs(row: &VerbRow) -> String {
     }
     text.push_str(" '(- *)--help[Show help.]'");
     let below = format!("{} ", row.name);
-    let deeper = || places().iter().any(|place| place.behind.starts_with(&below));
-    let operands = match places().iter().find(|place| place.behind == row.name) {
+    let deeper = || places.iter().any(|place| place.behind.starts_with(&below));
+    let operands = match places.iter().find(|place| place.behind == row.name) {
         None => String::new(),
         Some(_) if ends_options(row) => format!(" '*:: : _sbshctl_words {}'", row.name),
         Some(place) if place.again => format!(" '*: : _sbshctl_place {}'", row.name),

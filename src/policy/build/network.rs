@@ -8,7 +8,7 @@ use crate::policy::counting::Reach;
 use crate::policy::error::{PolicyError, Problem};
 use crate::policy::network::{List, ProxyVariables, entry};
 use crate::policy::paths::escaped;
-use crate::settings::{Scope, Sourced};
+use crate::settings::Sourced;
 
 impl Builder<'_> {
     /// `allowedDomains` and `network`.
@@ -38,12 +38,7 @@ impl Builder<'_> {
                 self.network.unchecked_names.add(said.clone(), checked);
             }
         }
-        let layers = self.layers.layers.iter();
-        self.network.managed_only = layers
-            .filter(|layer| layer.source.scope == Scope::Managed)
-            .filter_map(|layer| layer.values.managed_domains_only.as_ref())
-            .find(|said| said.value)
-            .map(|said| said.origin.clone());
+        self.network.managed_only = self.managed_says(|values| values.managed_domains_only.as_ref());
         // It only tightens: true holds wherever it stands.
         let said = || self.layers.layers.iter().filter_map(|layer| layer.values.strict_allowlist.as_ref());
         self.network.strict = said().find(|said| said.value).or_else(|| said().next()).cloned();
