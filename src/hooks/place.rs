@@ -6,12 +6,13 @@
 
 use super::MARK;
 use crate::command::{self, Commands, wrappers};
+use crate::policy::paths::normal;
 use crate::policy::protected::AT_TOP;
 use crate::policy::{Access, FilePolicy, HookRule, PathPattern};
 use crate::settings::hooks::Runs;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Where hooks run, and what they must not find there.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +122,9 @@ impl Places<'_> {
     /// the top of `own`, if that is a writable directory, is not such a place (`.claude/hooks`, for example).
     fn is_writable(&self, path: &Path, own: Option<&Path>) -> bool {
         let plain = normal(path);
-        let real = std::fs::canonicalize(&plain).unwrap_or_else(|_| plain.clone());
+        // Behind a link `..` leads elsewhere than by the text.
+        let real = std::fs::canonicalize(path).or_else(|_| std::fs::canonicalize(&plain));
+        let real = real.unwrap_or_else(|_| plain.clone());
         [plain, real].iter().any(|way| {
             way.ancestors().any(|step| {
                 let step = std::fs::canonicalize(step).unwrap_or_else(|_| step.to_path_buf());
@@ -242,21 +245,6 @@ fn paths_in(value: &OsStr) -> impl Iterator<Item = PathBuf> {
     pieces.filter(|piece| piece.contains(&b'/')).map(|piece| PathBuf::from(OsStr::from_bytes(piece)))
 }
 
-/// Without `.` and `..`, by the text alone.
-fn normal(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => {
-                plain.pop();
-            }
-            Component::CurDir => {}
-            part => plain.push(part),
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::rule;
@@ -331,6 +319,8 @@ mod tests {
         ] {
             assert_eq!(world.planted(text), [true, true], "{text}");
         }
+        std::os::unix::fs::symlink(world.project.join("tools"), world.home.join("link")).unwrap();
+        assert_eq!(world.planted("~/link/../guard.py"), [true, true], "`..` is where the link leads");
         let file = world.project.join("tools/guard.py");
         let mut places = world.places(&[]);
         let none = FilePolicy::default();

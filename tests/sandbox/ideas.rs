@@ -179,8 +179,11 @@ fn no_lease_from_inside_keeps_anybody_waiting() {
             )
         };
         let (settings, mine) = (world.home.join(".claude/settings.json"), world.home.join("mine"));
-        let program =
-            lease(&settings) + &lease(&mine) + "print('.', flush=True)\nimport sys\nsys.stdin.read()";
+        // Who opens such a file is announced by SIGIO, which would end the program and both leases with it.
+        let program = "import signal\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n".to_owned()
+            + &lease(&settings)
+            + &lease(&mine)
+            + "print('.', flush=True)\nimport sys\nsys.stdin.read()";
         // Without sbsh that is a lease: the test would see it.
         let mut bare = world
             .command("python3")

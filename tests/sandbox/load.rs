@@ -121,16 +121,14 @@ fn a_session_of_many_lines_holds_what_one_of_few_does() {
         session.line("n=0");
         let lines = |session: &mut Session, rounds: usize| {
             for _ in 0..rounds {
-                for text in [
-                    "n=$((n+1))",
-                    "cd sub",
-                    "sleep 0 &",
-                    "cd ..",
-                    "echo $n | cat >/dev/null",
-                    "cat uniq\t> copied",
-                ] {
+                for text in ["n=$((n+1))", "cd sub", "sleep 0 &", "cd ..", "echo $n | cat >/dev/null"] {
                     assert_eq!(session.line(text).status, 0, "{text}");
                 }
+                // What is typed does not wait for a completion that takes long.
+                session.types("cat uniq\t");
+                session
+                    .wait("the name", |session| session.before_cursor().trim_end().ends_with("unique-name"));
+                assert_eq!(session.line("> copied").status, 0);
                 // Jobs that are over, and what asks.
                 session.line("wait");
             }

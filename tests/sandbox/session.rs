@@ -122,6 +122,12 @@ impl Session {
         self.screen.screen().contents()
     }
 
+    /// What stands before the cursor in its row: behind it may be a hint.
+    pub fn before_cursor(&self) -> String {
+        let (row, column) = self.screen.screen().cursor_position();
+        self.screen.screen().contents_between(row, 0, row, column)
+    }
+
     /// Waits until this is on the screen.
     pub fn until(&mut self, text: &str) {
         self.wait(text, |session| session.shown().contains(text));

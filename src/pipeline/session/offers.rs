@@ -104,10 +104,10 @@ impl Session<'_> {
     }
 }
 
-/// The nearest directory above that is a project; never the home directory nor the root.
+/// The nearest directory above that is a project; never the home directory, nor what that lies in, nor the root.
 fn project(directory: &Path, home: Option<&Path>) -> Option<PathBuf> {
     let real = std::fs::canonicalize(directory).ok()?;
-    let mut all = real.ancestors().filter(|step| Some(*step) != home && step.parent().is_some());
+    let mut all = real.ancestors().take_while(|step| Some(*step) != home && step.parent().is_some());
     all.find(|step| PROJECTS.iter().any(|name| step.join(name).exists())).map(Path::to_path_buf)
 }
 
@@ -118,10 +118,12 @@ mod tests {
     #[test]
     fn the_nearest_project_is_found_and_home_is_none() {
         let place = tempfile::tempdir().unwrap();
-        let home = place.path().canonicalize().unwrap();
+        let place = place.path().canonicalize().unwrap();
+        let home = place.join("home");
         let deep = home.join("work/a/src");
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::create_dir(home.join(".git")).unwrap();
+        std::fs::create_dir(place.join(".git")).unwrap();
         assert_eq!(project(&deep, Some(&home)), None);
         std::fs::create_dir(home.join("work/.claude")).unwrap();
         assert_eq!(project(&deep, Some(&home)), Some(home.join("work")));
