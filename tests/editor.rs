@@ -139,7 +139,7 @@ fn an_editor() {
         match &read {
             Outcome::Line(line) => drop(editor.remember(line, Path::new("/here")).unwrap()),
             Outcome::Edit(text) => editor.begin_with(&format!("{text} edited")),
-            Outcome::End | Outcome::Closed => break,
+            Outcome::End | Outcome::Closed | Outcome::Failed(_) => break,
             Outcome::Interrupt | Outcome::Stopped => {}
         }
         println!("<{read:?}>");

@@ -10,9 +10,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Something was refused inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,15 @@ pub struct Wire {
     over: bool,
 }
 
+/// Whether a call may be made again in a while.
+fn is_short(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(nix::libc::ENOBUFS | nix::libc::ENOMEM))
+}
+
+/// So often a message is tried, and so long apart.
+const TRIES: u32 = 100;
+const REST: Duration = Duration::from_millis(10);
+
 impl Wire {
     /// Over this socket.
     ///
@@ -72,17 +83,27 @@ impl Wire {
         (!self.over).then(|| self.stream.as_fd())
     }
 
-    /// Sends a message; waits where there is no room.
+    /// Sends a message; waits where there is no room. One that cannot be sent ends the line: the other end may wait for
+    /// it, and hears of that.
     pub fn send(&self, message: &impl Serialize) {
         let Ok(mut line) = serde_json::to_vec(message) else { return };
         line.push(b'\n');
         let mut rest = line.as_slice();
+        let mut tries = 0;
         while !rest.is_empty() {
             match (&self.stream).write(rest) {
                 Ok(length) => rest = rest.get(length..).unwrap_or_default(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::POLLOUT),
-                Err(_) => return,
+                // The kernel has no memory just now (unix(7)).
+                Err(error) if is_short(&error) && tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(REST);
+                }
+                Err(_) => {
+                    let _ = self.stream.shutdown(Shutdown::Both);
+                    return;
+                }
             }
         }
     }

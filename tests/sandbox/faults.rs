@@ -2,6 +2,7 @@
 //! stopped at any stage. Whatever happens, nothing is written outside, nothing hidden is read, nothing is left, and a command
 //! that did not run has said why. docs/faults.md has the matrix; `.ci/faults` tries every call.
 
+use crate::session::Session;
 use crate::world::{Ran, World, by_landlock, has, is_root, not_here, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Users of whom there is nothing else on the machine, so that what is there is of these commands.
 fn alone(number: u32) -> u32 {
-    62_000 + std::process::id() % 200 * 14 + number
+    62_000 + std::process::id() % 180 * 16 + number
 }
 
 /// Runs a check with each way to build the boundary, as a user who is alone: `number` and the next are this check's.
@@ -101,12 +102,19 @@ fn is_told(fault: &str, ran: &Ran) {
 
 /// `program` with its arguments, and then the command.
 fn under(world: &World, program: &str, arguments: &[&str]) -> Command {
+    let mut command = session_under(world, program, arguments);
+    command.args(["-c", &text(world)]);
+    command
+}
+
+/// The same with a session, where there is a terminal.
+fn session_under(world: &World, program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&world.project).env_clear().stdin(Stdio::null());
     command.arg("setpriv").args([format!("--reuid={0}", world.user), format!("--regid={0}", world.user)]);
     command.args(["--clear-groups", "env", "-i", "PATH=/usr/bin:/bin", "SBSH_SESSION=faults"]);
     command.arg(format!("HOME={}", world.home.display())).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    command.arg(world.bin("sbsh")).args(["-c", &text(world)]);
+    command.args(["TERM=xterm", "SHELL=/bin/bash"]).arg(world.bin("sbsh"));
     command
 }
 
@@ -115,6 +123,22 @@ fn with_failing(world: &World, call: &str, fault: &str, number: usize) -> Ran {
     let trace = format!("trace={call}");
     let arguments = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
     under(world, "strace", &arguments).output().unwrap().into()
+}
+
+/// What the line editor has for its keys is made once, and it asked a terminal for ever that it could not read.
+#[test]
+fn a_session_that_cannot_read_keys_says_so_and_ends() {
+    if !has(&["strace", "setpriv"]) {
+        return;
+    }
+    each_backend(14, |world| {
+        let fault = "inject=epoll_create1:error=EMFILE:when=1";
+        let arguments = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=epoll_create1", "-e", fault];
+        let mut session = Session::of(session_under(world, "strace", &arguments));
+        let status = session.ends();
+        assert!(session.raw.contains("cannot read keys"), "{status}: {}", session.raw);
+        nothing_happened(world, fault, &session.raw);
+    });
 }
 
 /// In every process of a run the call of that number fails. Those that found something, and one of each kind.

@@ -408,6 +408,12 @@ impl Session<'_> {
             Read::End => Ok(self.end_of_input(&ready.ignore_eof)),
             Read::Edit(text) => Ok(self.edit(&text)),
             Read::Closed => Err(Over::Hangup(libc::SIGHUP)),
+            Read::Failed(why) => {
+                report::notice(&format!(
+                    "the line editor cannot read keys: {why} (is `ulimit -n` too low?); the session ends"
+                ));
+                Err(Over::Hangup(libc::SIGHUP))
+            }
             Read::Stopped => self.stopped().map(|()| false),
         }
     }

@@ -19,8 +19,9 @@ pub(super) const MENU: &str = "completion";
 /// So many are offered.
 const MOST: usize = 1000;
 
-/// An answer that comes within so long is shown at once.
-const SOON: Duration = Duration::from_millis(100);
+/// An answer that comes within so long is shown at once, and keys that were pressed behind the Tab wait for it as bash lets
+/// them: `cat na<Tab>> file` typed in one go must not write to `file` what nobody meant. A longer one holds no keys.
+const SOON: Duration = Duration::from_millis(500);
 
 /// A longer description is cut.
 const DESCRIPTION: usize = 120;

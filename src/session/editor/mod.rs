@@ -112,6 +112,8 @@ pub enum Read {
     Stopped,
     /// The terminal is gone.
     Closed,
+    /// No keys can be read: why.
+    Failed(String),
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub struct Editor {
     vi: bool,
     /// Notices that the terminal is gone.
     watch: Option<watch::Watch>,
+    /// crossterm has what it reads keys by.
+    opened: bool,
     /// What the next line begins with, and the cursor's byte in it.
     begin: Option<(String, usize)>,
 }
@@ -88,6 +90,7 @@ impl Editor {
             colours: options.colours,
             vi: options.vi,
             watch,
+            opened: false,
             begin: None,
         }
     }
@@ -102,9 +105,12 @@ impl Editor {
         }
         self.store.refresh();
         let watch = self.watch.take().or_else(|| watch::Watch::start(&self.shared).ok());
-        let read = watch::watched(watch.as_ref(), || self.until_end());
+        let read = watch::watched(watch.as_ref(), || match self.open() {
+            Ok(()) => self.until_end(),
+            Err(error) => Read::Failed(error.to_string()),
+        });
         self.watch = watch;
-        if self.vi && read != Read::Closed {
+        if self.vi && !matches!(read, Read::Closed | Read::Failed(_)) {
             say("\u{1b}[0 q");
         }
         read
@@ -193,6 +199,19 @@ impl Editor {
     /// Ends what it has running between two readings, as a process needs to that starts another without a program.
     pub fn rest(&mut self) {
         self.watch = None;
+    }
+
+    /// Lets crossterm open what it reads keys by. It does so once; where that fails (too many open files, for example),
+    /// reedline would ask it for the cursor for ever. In raw mode, for else a Ctrl-D would look like an end.
+    fn open(&mut self) -> io::Result<()> {
+        if self.opened || watch::is_gone() {
+            return Ok(());
+        }
+        crossterm::terminal::enable_raw_mode()?;
+        let opened = crossterm::event::poll(Duration::ZERO);
+        crossterm::terminal::disable_raw_mode()?;
+        self.opened = opened.is_ok();
+        opened.map(drop)
     }
 
     fn until_end(&mut self) -> Read {
