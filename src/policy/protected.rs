@@ -42,6 +42,9 @@ pub const AT_TOP: &[&str] = &[
     ".claude/agents",
     ".claude/skills",
     ".claude/hooks",
+    // What other version control systems obey as git does its configuration: hooks, aliases.
+    ".hg/hgrc",
+    ".jj/repo/config.toml",
 ];
 /// List 1: in each repository's git directory.
 pub const IN_REPOSITORY: &[&str] = &["hooks", "config", "config.worktree", "commondir"];

@@ -114,12 +114,18 @@ fn missing_names_at_the_top_are_taken_away() {
             ".claude/hooks",
             ".cursor",
             ".ripgreprc",
+            ".hg/hgrc",
+            ".jj/repo/config.toml",
         ];
         for name in names {
-            let ran = world.run(&format!("mkdir -p .claude; echo evil > {name} || mkdir {name}"));
+            let ran =
+                world.run(&format!("mkdir -p .claude .hg .jj/repo; echo evil > {name} || mkdir {name}"));
             assert!(!world.project.join(name).exists(), "{name}");
             assert!(ran.stderr.contains(name), "{name}: {}", ran.stderr);
         }
+        // Nor by a directory that gets its name afterwards.
+        let ran = world.run("rmdir .hg; mkdir x && echo evil > x/hgrc && mv x .hg");
+        assert!(!world.project.join(".hg/hgrc").exists(), "{}", ran.stderr);
         world.run("mkdir objects refs hooks; echo 'ref: x' > HEAD; echo '[core] fsmonitor = evil' > config");
         assert!(!world.project.join("HEAD").exists() && !world.project.join("config").exists());
     });
