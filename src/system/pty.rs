@@ -5,6 +5,7 @@
 use nix::errno::Errno;
 use nix::libc;
 use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -20,6 +21,13 @@ pub struct Pty {
 /// The first number of a descriptor that a shell is given besides the standard ones. Those that people use are below, the
 /// shells' own are from 10 on and at 255.
 pub const FIRST_GIVEN: RawFd = 201;
+
+/// Whether descriptors of those numbers can be had (`RLIMIT_NOFILE` is one more than the highest, getrlimit(2)).
+pub fn has_room_for_given() -> bool {
+    const GIVEN: RawFd = 8;
+    let needed = u64::try_from(FIRST_GIVEN + GIVEN).unwrap_or(u64::MAX);
+    getrlimit(Resource::RLIMIT_NOFILE).is_ok_and(|(soft, _)| soft >= needed)
+}
 
 impl Pty {
     /// Opens one of this size, with these settings.

@@ -2,7 +2,7 @@
 //! stopped at any stage. Whatever happens, nothing is written outside, nothing hidden is read, nothing is left, and a command
 //! that did not run has said why. docs/faults.md has the matrix; `.ci/faults` tries every call.
 
-use crate::session::Session;
+use crate::session::{RC, Session};
 use crate::world::{Ran, World, by_landlock, has, is_root, not_here, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Users of whom there is nothing else on the machine, so that what is there is of these commands.
 fn alone(number: u32) -> u32 {
-    62_000 + std::process::id() % 180 * 16 + number
+    62_000 + std::process::id() % 150 * 18 + number
 }
 
 /// Runs a check with each way to build the boundary, as a user who is alone: `number` and the next are this check's.
@@ -138,6 +138,25 @@ fn a_session_that_cannot_read_keys_says_so_and_ends() {
         let status = session.ends();
         assert!(session.raw.contains("cannot read keys"), "{status}: {}", session.raw);
         nothing_happened(world, fault, &session.raw);
+    });
+}
+
+/// Where the descriptors of a session have no numbers, the shell inside reads its lines by itself.
+#[test]
+fn a_session_with_few_descriptors_is_one_all_the_same() {
+    if !has(&["prlimit", "setpriv"]) {
+        return;
+    }
+    each_backend(16, |world| {
+        world.write(&world.home.join(".bashrc"), RC);
+        for limit in ["40", "206", "210"] {
+            let mut session = Session::of(session_under(world, "prlimit", &[&format!("--nofile={limit}")]));
+            session.wait("the prompt", |session| session.shown().contains("ready> "));
+            session.types("echo fi''rst\r");
+            session.until("first");
+            session.types("exit\r");
+            assert_eq!(session.ends(), 0, "{limit}: {}", session.raw);
+        }
     });
 }
 

@@ -35,7 +35,7 @@ use crate::session::terminal::Person;
 use crate::session::wire::{Refused, ToFrontEnd, ToRun};
 use crate::system::shared::lock;
 use crate::system::signals::CallerSignals;
-use crate::system::{process, signals};
+use crate::system::{process, pty, signals};
 use behind::Inside;
 pub use guide::{After, Done, Guide, Last, Now};
 use leaving::Place;
@@ -61,7 +61,10 @@ pub fn may_be(invocation: &ShellInvocation) -> bool {
 /// lines by itself.
 pub fn person(shell: &Shell, prepared: &Prepared, caller: &Caller) -> Option<Person> {
     let known = caller.variable("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-    let plain = !known || caller.variable("INSIDE_EMACS").is_some() || !prepared.policy.enabled.value;
+    let plain = !known
+        || caller.variable("INSIDE_EMACS").is_some()
+        || !prepared.policy.enabled.value
+        || !pty::has_room_for_given();
     if plain || !may_be(&shell.invocation) {
         return None;
     }

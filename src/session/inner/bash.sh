@@ -121,6 +121,12 @@ __sbsh_ready() {
             L)
                 __sbsh_take __sbsh_line
                 __sbsh_status=
+                [[ $__sbsh_learnt ]] || __sbsh_learn >&"$__sbsh_null" 2>&1
+                if [[ ! $__sbsh_learnt ]]; then
+                    # A descriptor was missing, for example: the next line finds one, or says the same.
+                    builtin printf '%s\n' 'sbsh: this shell cannot open a file (is `ulimit -n` too low?); the line was not run'
+                    __sbsh_line= __sbsh_status=126
+                fi
                 builtin return 0
                 ;;
             S)
@@ -144,7 +150,7 @@ __sbsh_learn() {
     } <"/dev/fd/$__sbsh_boot"
     builtin shopt -q expand_aliases && __sbsh_aliases=1
     builtin shopt -u expand_aliases
-    builtin eval "$__sbsh_text" && __sbsh_learnt=1
+    [[ $__sbsh_text ]] && builtin eval "$__sbsh_text" && __sbsh_learnt=1
     __sbsh_calm
 }
 
