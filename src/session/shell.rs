@@ -158,7 +158,7 @@ impl Shell {
 
     /// What has happened while nobody carried.
     pub fn pending(&mut self, person: &Person) -> Option<Event> {
-        self.happened().or_else(|| self.attend(person))
+        self.happened().or_else(|| self.attend(person)).or_else(|| self.happened())
     }
 
     /// Hands a line over. The shell must be ready. False: it holds what no line can.

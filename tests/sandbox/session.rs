@@ -584,6 +584,20 @@ fn excluded_programs_of_a_line_run_outside_on_the_sessions_terminal() {
 }
 
 #[test]
+fn a_shell_that_is_killed_while_it_waits_ends_the_session() {
+    each_with(RC, |world| {
+        let mut session = Session::start(world);
+        session.line("(until [ -e go ]; do sleep 0.01; done; kill -9 $$) &");
+        // The prompt stands, and nobody presses a key.
+        session.until("[1]");
+        world.write(&world.project.join("go"), "");
+        assert_eq!(session.ends(), 137);
+        assert!(session.shown().contains("ended by signal 9"), "{}", session.shown());
+        std::fs::remove_file(world.project.join("go")).unwrap();
+    });
+}
+
+#[test]
 fn a_front_end_that_is_killed_leaves_nothing() {
     each_with(RC, |world| {
         let mut session = Session::start(world);

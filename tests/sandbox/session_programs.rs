@@ -8,8 +8,9 @@ use crate::terminal::terminal_command;
 use crate::world::{World, has, missing, not_here, until};
 use nix::pty::Winsize;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{Termios, tcgetattr};
+use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use nix::unistd::Pid;
+use std::cell::RefCell;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::process::Command;
@@ -22,7 +23,6 @@ struct State {
     keypad: bool,
     cursor_keys: bool,
     hidden_cursor: bool,
-    marked_pastes: bool,
     mouse: vt100::MouseProtocolMode,
 }
 
@@ -46,17 +46,24 @@ impl Session {
         });
     }
 
-    /// How the terminal stands; at a prompt.
+    /// How the terminal stands; at a prompt, while the editor reads: it lets go of the terminal for a moment where there is
+    /// something to show.
     fn state(&mut self) -> State {
         self.at_prompt("");
+        let settings = RefCell::new(self.before.clone());
+        self.wait("the editor", |session| {
+            settings.replace(tcgetattr(&session.slave).unwrap());
+            let raw = !settings.borrow().local_flags.contains(LocalFlags::ICANON);
+            let screen = session.screen.screen();
+            raw && screen.bracketed_paste() && !screen.hide_cursor()
+        });
         let screen = self.screen.screen();
         State {
-            settings: tcgetattr(&self.slave).unwrap(),
+            settings: settings.into_inner(),
             alternate_screen: screen.alternate_screen(),
             keypad: screen.application_keypad(),
             cursor_keys: screen.application_cursor(),
             hidden_cursor: screen.hide_cursor(),
-            marked_pastes: screen.bracketed_paste(),
             mouse: screen.mouse_protocol_mode(),
         }
     }

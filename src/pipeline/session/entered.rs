@@ -135,7 +135,8 @@ impl Session<'_> {
                 if begun {
                     self.running = Some(judged);
                 } else {
-                    report::failure("the line cannot be handed to the shell inside: it holds a NUL");
+                    let why = if judged.text.contains(&0) { "it holds a NUL" } else { "it does not read" };
+                    report::failure(&format!("the line cannot be handed to the shell inside: {why}"));
                 }
                 begun
             }
