@@ -92,8 +92,13 @@ impl Channel {
             }
             let left = end.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
-            match poll(&mut [PollFd::new(self.from.as_fd(), PollFlags::POLLIN)], timeout) {
+            let mut answers = [PollFd::new(self.from.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut answers, timeout) {
                 Ok(0) => return None,
+                // The shell is gone, and has said all that it will.
+                Ok(_) if answers.first().and_then(PollFd::revents) == Some(PollFlags::POLLHUP) => {
+                    return None;
+                }
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(_) => return None,
             }
@@ -104,6 +109,18 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_waits_for_the_answer_of_a_shell_that_is_gone() {
+        let (_lines, to) = nix::unistd::pipe().unwrap();
+        let (from, answers) = nix::unistd::pipe().unwrap();
+        let mut channel = Channel::new(to, from);
+        write(&answers, b"S\x000\0").unwrap();
+        drop(answers);
+        let begun = Instant::now();
+        assert!(channel.ask(&ToShell::Known(&[b"ls"]), Duration::from_secs(600), |_| None::<()>).is_none());
+        assert!(begun.elapsed() < Duration::from_secs(300));
+    }
 
     #[test]
     fn a_shell_that_does_not_read_does_not_hold_the_front_end() {
