@@ -32,7 +32,7 @@ pub use inner::InnerShell;
 pub use preset::Presets;
 pub use review::Review;
 pub use shell::{CommandInput, ShellInvocation};
-pub use try_::{Afterwards, TRIAL, TRIAL_DIGITS, Try, is_trial};
+pub use try_::{Afterwards, Try};
 
 /// sbsh's own version, as `--version` prints it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,7 +1,7 @@
 //! `sbshctl try`: its options and operands as a value. Owns what they mean together, and which word names a trial.
 
 use super::admin::Given;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -51,16 +51,12 @@ pub enum Afterwards {
     Drop,
 }
 
-/// How the name of every trial begins.
-pub const TRIAL: &str = "try-";
-/// Hexadecimal digits behind it.
-pub const TRIAL_DIGITS: usize = 8;
-
-/// Whether a word is the name of a trial, as which no command is likely to be called.
-pub fn is_trial(word: &str) -> bool {
-    word.strip_prefix(TRIAL).is_some_and(|rest| {
-        rest.len() == TRIAL_DIGITS && rest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
+/// A trial's name; `try-` and eight hexadecimal digits, as which no command is likely to be called.
+fn name(word: &OsStr) -> Option<String> {
+    let text = word.to_str()?;
+    let digits = text.strip_prefix("try-")?;
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (digits.len() == 8 && digits.bytes().all(is_digit)).then(|| text.to_owned())
 }
 
 /// A command to run, or what to do with one that ran.
@@ -74,7 +70,7 @@ pub(super) fn read(given: Given) -> Result<Try, &'static str> {
     if list {
         return if words.is_empty() && !diff { Ok(Try::List) } else { Err("--list stands alone") };
     }
-    let first = words.first().and_then(|word| word.to_str()).filter(|word| is_trial(word)).map(str::to_owned);
+    let first = words.first().and_then(|word| name(word));
     if let (Some(name), true) = (first, show || keep || drop) {
         let mut rest = words.split_off(1);
         if show && rest.first().is_some_and(|word| word == "--diff") {

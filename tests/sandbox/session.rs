@@ -128,6 +128,13 @@ impl Session {
         self.screen.screen().contents_between(row, 0, row, column)
     }
 
+    /// Whether this comes on the screen in so long.
+    pub fn comes_within(&mut self, patience: Duration, text: &str) -> bool {
+        let end = Instant::now() + patience;
+        while !self.shown().contains(text) && Instant::now() < end && self.look() {}
+        self.shown().contains(text)
+    }
+
     /// Waits until this is on the screen.
     pub fn until(&mut self, text: &str) {
         self.wait(text, |session| session.shown().contains(text));

@@ -9,7 +9,6 @@ pub mod keep;
 pub use changes::{Change, What};
 pub use keep::{Kept, keep};
 
-use crate::cli::{TRIAL, TRIAL_DIGITS, is_trial};
 use crate::confinement::fittings::Layer;
 use crate::run::Ending;
 use crate::system::planting::remove_tree;
@@ -27,12 +26,23 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// How the name of every trial begins.
+pub const NAME: &str = "try-";
+/// Digits behind it.
+const DIGITS: usize = 8;
 /// What is known of a trial, in its directory.
 const RECORD: &str = "record.json";
 /// What it made that was not there, each ended by a NUL.
 const NEW: &str = "created";
 /// The longest record.
 const LONGEST: u64 = 1 << 20;
+
+/// Whether a word is the name of a trial.
+pub fn is_name(word: &str) -> bool {
+    word.strip_prefix(NAME).is_some_and(|rest| {
+        rest.len() == DIGITS && rest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
 
 /// What is known of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +126,7 @@ pub fn places(state: Option<&Path>) -> Vec<PathBuf> {
 pub fn names(place: &Path) -> Vec<String> {
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.retain(|name| is_trial(name));
+    names.retain(|name| is_name(name));
     names.sort();
     names
 }
@@ -147,7 +157,7 @@ impl Trial {
     /// What the calls give.
     pub fn begin(place: &Path, command: &str, cwd: &Path, tops: &[(PathBuf, bool)]) -> io::Result<Trial> {
         let digits = private::token()?;
-        let name = format!("{TRIAL}{}", digits.get(..TRIAL_DIGITS).unwrap_or_default());
+        let name = format!("{NAME}{}", digits.get(..DIGITS).unwrap_or_default());
         let directory = place.join(&name);
         let make = |path: &Path| DirBuilder::new().mode(0o700).create(path);
         make(&directory)?;
