@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use std::ffi::{CString, OsStr, OsString};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
@@ -145,7 +145,7 @@ impl Shim {
         let open = (0..).zip(before.standard).filter(|(_, open)| *open).map(|(number, _)| number);
         let numbers: Vec<i32> = std::iter::once(directory.as_raw_fd()).chain(open).collect();
         sockets::send_with_descriptors(stream.as_raw_fd(), head, &numbers)?;
-        stream.write_all(body)
+        sockets::write_all(stream, body)
     }
 
     /// Becomes the covered program, inside; returns only what went wrong.
@@ -168,13 +168,13 @@ impl Shim {
 
 /// Signals of this process, told to the broker. Before the program runs there is nothing that could have them: this
 /// process ends as any would, by those that it does not ignore.
-fn forward(arrivals: &Arrivals, mut stream: &UnixStream, runs: bool, before: Dispositions) {
+fn forward(arrivals: &Arrivals, stream: &UnixStream, runs: bool, before: Dispositions) {
     while let Some(signal) = arrivals.next() {
         let bit = u64::try_from(signal - 1).map_or(0, |shift| 1u64.checked_shl(shift as u32).unwrap_or(0));
         if runs && signal != libc::SIGCHLD {
             let mut message = vec![SIGNAL];
             message.extend(signal.to_le_bytes());
-            let _ = stream.write_all(&message);
+            let _ = sockets::write_all(stream, &message);
         } else if !runs && ENDING.contains(&signal) && (before.ignored | before.blocked) & bit == 0 {
             process::die_by(signal);
         }

@@ -4,7 +4,7 @@
 use super::message::News;
 use crate::system::sockets;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -53,8 +53,7 @@ impl Wire<'_> {
     /// Tells the shim, if it still listens. What is told is shorter than what a socket that can be written takes.
     pub fn say(&self, news: &News) {
         if self.wait(PollFlags::POLLOUT).is_ok() {
-            let mut stream = &self.stream;
-            let _ = stream.write_all(&news.encode());
+            let _ = sockets::write_all(&self.stream, &news.encode());
         }
     }
 

@@ -24,13 +24,14 @@ use crate::exit;
 use crate::network::desk::{Reply, ToFront};
 use crate::report::Way;
 use crate::system::children::{Watch, give_up};
+use crate::system::sockets;
 use crate::system::tally::Tally;
 use crate::system::visible::visible;
 use crate::verdict::brokered::{self, Brokered};
 use crate::verdict::{DirectCommand, Reason};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -302,8 +303,7 @@ impl Call<'_> {
     fn tell_front(&self, message: &ToFront) -> bool {
         let Ok(mut text) = serde_json::to_vec(message) else { return false };
         text.push(b'\n');
-        let mut front = self.front;
-        front.write_all(&text).is_ok()
+        sockets::write_all(self.front, &text).is_ok()
     }
 
     /// Keeps it in the log; what cannot be written is said by the front.

@@ -14,12 +14,12 @@ use crate::run::{Ending, Outcome, RunError};
 use crate::system::descriptors;
 use crate::system::process::{self, Fork};
 use crate::system::signals::{self, Arrivals};
+use crate::system::sockets;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::socket::{MsgFlags, send};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid, pipe2};
 use std::fs::File;
@@ -183,7 +183,7 @@ impl Witness {
         // One that was stopped with the group does not answer.
         signals::send(self.process, libc::SIGCONT);
         let mut answer = [0; 8];
-        send(self.stream.as_raw_fd(), b"?", MsgFlags::MSG_NOSIGNAL).ok()?;
+        sockets::send(self.stream.as_raw_fd(), b"?").ok()?;
         self.stream.read_exact(&mut answer).ok()?;
         self.had |= u64::from_le_bytes(answer);
         let had = self.had & bit != 0;
@@ -207,7 +207,7 @@ fn testify(mut stream: UnixStream, arrivals: &Arrivals) {
         while let Some(number) = arrivals.next() {
             had |= bit(number).unwrap_or(0);
         }
-        if stream.write_all(&had.to_le_bytes()).is_err() {
+        if sockets::write_all(&stream, &had.to_le_bytes()).is_err() {
             return;
         }
     }

@@ -6,15 +6,15 @@
 use crate::approval::{Answer, Approver, Question};
 use crate::gatekeeper::Violation;
 use crate::run::Blocked;
+use crate::system::sockets;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Something was refused inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,15 +59,6 @@ pub struct Wire {
     over: bool,
 }
 
-/// Whether a call may be made again in a while.
-fn is_short(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(nix::libc::ENOBUFS | nix::libc::ENOMEM))
-}
-
-/// So often a message is tried, and so long apart.
-const TRIES: u32 = 100;
-const REST: Duration = Duration::from_millis(10);
-
 impl Wire {
     /// Over this socket.
     ///
@@ -88,23 +79,8 @@ impl Wire {
     pub fn send(&self, message: &impl Serialize) {
         let Ok(mut line) = serde_json::to_vec(message) else { return };
         line.push(b'\n');
-        let mut rest = line.as_slice();
-        let mut tries = 0;
-        while !rest.is_empty() {
-            match (&self.stream).write(rest) {
-                Ok(length) => rest = rest.get(length..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(PollFlags::POLLOUT),
-                // The kernel has no memory just now (unix(7)).
-                Err(error) if is_short(&error) && tries < TRIES => {
-                    tries += 1;
-                    std::thread::sleep(REST);
-                }
-                Err(_) => {
-                    let _ = self.stream.shutdown(Shutdown::Both);
-                    return;
-                }
-            }
+        if sockets::write_all_waiting(&self.stream, &line).is_err() {
+            let _ = self.stream.shutdown(Shutdown::Both);
         }
     }
 

@@ -1,8 +1,9 @@
 //! Netlink: messages with attributes, sent as one batch, answered by the kernel one by one. Owns the framing
 //! (netlink(7)); what is said to the kernel is the caller's.
 
+use super::sockets;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 const REQUEST: u16 = 1; // NLM_F_REQUEST
@@ -34,7 +35,7 @@ pub fn list(socket: BorrowedFd<'_>, kind: u16, body: &[u8], mut entry: impl FnMu
     request.add_unanswered(kind, DUMP, |content| {
         content.header(body);
     });
-    send(socket.as_raw_fd(), &request.bytes, MsgFlags::empty())?;
+    sockets::send(socket.as_raw_fd(), &request.bytes)?;
     let mut buffer = vec![0; 32 << 10];
     loop {
         let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
@@ -100,7 +101,7 @@ impl Batch {
     /// The first error that the kernel answers, or what the socket gives.
     pub fn send(&self, protocol: SockProtocol) -> nix::Result<()> {
         let socket = open(protocol)?;
-        send(socket.as_raw_fd(), &self.bytes, MsgFlags::empty())?;
+        sockets::send(socket.as_raw_fd(), &self.bytes)?;
         let mut left = self.acknowledged;
         let mut buffer = vec![0; 8192];
         while left > 0 {

@@ -3,14 +3,16 @@
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn,
     SockaddrIn6, SockaddrStorage, UnixAddr, bind, recvmsg, sendmsg, socket, sockopt,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 /// Connections that wait to be accepted; the kernel's own limit (somaxconn) is 4096.
 const WAITING: i32 = 4096;
@@ -213,18 +215,55 @@ pub fn send_with_descriptors(over: RawFd, bytes: &[u8], descriptors: &[RawFd]) -
     sendmsg::<()>(over, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
 
-/// Writes all of it to a stream; who is gone is no signal. By sendmsg(2): filters that are to keep a program off the network refuse
-/// sendto(2) even without an address (Codex's does), and that is what the standard library takes.
+/// Sends one message; who is gone is no signal. By sendmsg(2), as everything here: filters that are to keep a program off the network
+/// refuse sendto(2) even without an address (Codex's does), and that is what send(2) and the standard library are.
+///
+/// # Errors
+/// What sendmsg(2) gives.
+pub fn send(over: RawFd, bytes: &[u8]) -> nix::Result<usize> {
+    sendmsg::<()>(over, &[IoSlice::new(bytes)], &[], MsgFlags::MSG_NOSIGNAL, None)
+}
+
+/// Writes all of it to a stream.
 ///
 /// # Errors
 /// What sendmsg(2) gives; EAGAIN where the stream does not block and has no room, after what it had room for.
 pub fn write_all(over: &UnixStream, bytes: &[u8]) -> io::Result<()> {
+    write_or(over, bytes, |error| if error == Errno::EINTR { Ok(()) } else { Err(error.into()) })
+}
+
+/// The same to a stream that does not block, which is waited for where it has no room, and where the kernel has no memory for what is
+/// sent (unix(7)), which is over soon or not at all: a second is waited for it.
+///
+/// # Errors
+/// What sendmsg(2) gives else, and ENOBUFS and ENOMEM after that second.
+pub fn write_all_waiting(over: &UnixStream, bytes: &[u8]) -> io::Result<()> {
+    const TRIES: u32 = 100;
+    const REST: Duration = Duration::from_millis(10);
+    let mut tries = 0;
+    write_or(over, bytes, |error| {
+        match error {
+            Errno::EINTR => {}
+            Errno::EAGAIN => {
+                let _ = poll(&mut [PollFd::new(over.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
+            }
+            Errno::ENOBUFS | Errno::ENOMEM if tries < TRIES => {
+                tries += 1;
+                std::thread::sleep(REST);
+            }
+            error => return Err(error.into()),
+        }
+        Ok(())
+    })
+}
+
+/// `or` says whether it goes on after an error.
+fn write_or(over: &UnixStream, bytes: &[u8], mut or: impl FnMut(Errno) -> io::Result<()>) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match sendmsg::<()>(over.as_raw_fd(), &[IoSlice::new(rest)], &[], MsgFlags::MSG_NOSIGNAL, None) {
+        match send(over.as_raw_fd(), rest) {
             Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => or(error)?,
         }
     }
     Ok(())

@@ -2,8 +2,9 @@
 //! holds a socket made by [`open`] asks about the namespace in which it was made, wherever it lives itself. Owns the
 //! messages; what follows from the answer is the gatekeeper's.
 
+use super::sockets;
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -85,7 +86,7 @@ fn ask(over: &OwnedFd, flags: u16, states: u32, inode: u32, mut take: impl FnMut
     message.extend(inode.to_ne_bytes());
     message.extend((SHOW_NAME | SHOW_FILE).to_ne_bytes());
     message.extend([0xff; 8]);
-    send(over.as_raw_fd(), &message, MsgFlags::empty())?;
+    sockets::send(over.as_raw_fd(), &message)?;
     let mut buffer = vec![0; 32 * 1024];
     loop {
         let length = recv(over.as_raw_fd(), &mut buffer, MsgFlags::empty())?;

@@ -1,6 +1,8 @@
 //! Where sbsh finds itself: in containers, in other sandboxes, in user namespaces, and in places that are not as usual. On
 //! each backend; what cannot be confined there is refused with the reason.
 
+use crate::session::Session;
+use crate::terminal::terminal_command;
 use crate::world::{Ran, World, bubblewrap, each, not_here, skip, without_bubblewrap};
 use std::fs;
 use std::process::Command;
@@ -230,6 +232,32 @@ fn a_kernel_that_lacks_a_call_of_the_builder_runs_nothing() {
             );
             assert!(!world.project.join("inside").exists() && !world.outside.join("made").exists(), "{name}");
         }
+    });
+}
+
+/// Filters that keep a program off the network refuse sendto(2) whatever it is for, and that is what the standard library writes to
+/// sockets with: a session could not ask, and who is to run programs outside heard of none.
+#[test]
+fn under_a_filter_that_refuses_to_send_a_session_asks_all_the_same() {
+    each(|world| {
+        world.write(&world.home.join(".bashrc"), "PS1='ready> '\n");
+        world.user_settings(
+            r#"{"sandbox":{"excludedCommands":["uname *"]},"permissions":{"allow":["Bash(uname *)"]}}"#,
+        );
+        let mut command = terminal_command(world, "/usr/bin/python3");
+        command.args(["-c", LACKING, &nix::libc::SYS_sendto.to_string()]).arg(world.bin("sbsh"));
+        command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8").env("PWD", &world.project);
+        let mut session = Session::of(command);
+        session.over();
+        let file = world.outside.join("file");
+        session.types(&format!("echo text > {}; echo wrote $?\r", file.display()));
+        session.until("[o]nce");
+        session.answers("o", "once");
+        let line = session.over();
+        assert!(line.output.ends_with("wrote 0\n"), "{line:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "text\n");
+        assert_eq!(session.line("uname -s").output, "Linux\n");
+        assert_eq!(session.line("true | uname -s").output, "Linux\n");
     });
 }
 

@@ -20,6 +20,7 @@ use super::setup::{Entrances, Reach};
 use super::{Permit, Tally, Target, Way, tunnel};
 use crate::policy::Host;
 use crate::policy::network::NetworkVerdict;
+use crate::system::sockets;
 use listeners::Served;
 use maker::{Line, Maker};
 use mirror::Mirror;
@@ -27,7 +28,7 @@ use nix::sys::socket::{SockaddrStorage, getsockname};
 use seat::Seat;
 use session::Session;
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -257,11 +258,11 @@ impl Loopback {
 }
 
 /// Says something to the person, if the command has not ended yet.
-pub fn say(mut front: &UnixStream, text: String) {
+pub fn say(front: &UnixStream, text: String) {
     if let Ok(mut line) = serde_json::to_vec(&ToFront::Notice(text)) {
         line.push(b'\n');
         // A front that does not read has a full socket: then the line is lost.
-        let _ = front.write_all(&line);
+        let _ = sockets::write_all(front, &line);
     }
 }
 

@@ -6,12 +6,12 @@
 //! starts a gateway. What was left behind by a killed process is taken away by the next one that looks.
 
 use crate::system::visible::hex;
-use crate::system::{peer, private};
+use crate::system::{peer, private, sockets};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use sha2::{Digest, Sha256};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -134,7 +134,7 @@ impl Seat {
         let end = Instant::now() + PATIENCE;
         let others = self.others(false);
         for (_, stream) in &others {
-            (&mut &*stream).write_all(LIST).ok()?;
+            sockets::write_all(stream, LIST).ok()?;
         }
         let mut all = Vec::new();
         for (_, stream) in others {

@@ -22,7 +22,7 @@ use crate::session::wire::{RunEnd, ToFrontEnd, Wire};
 use crate::system::process::{self, Fork};
 use crate::system::pty::{self, FIRST_GIVEN, Pty};
 use crate::system::signals::{self, Arrivals, CallerSignals};
-use crate::system::{descriptors, private};
+use crate::system::{descriptors, private, sockets};
 use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::{File, OpenOptions};
@@ -125,7 +125,7 @@ fn begin(
     let mut typed = Vec::new();
     if start.is_some() {
         let said = person.answers();
-        let told = (&near).write_all(&[u8::from(said.answered)]);
+        let told = sockets::write_all(&near, &[u8::from(said.answered)]);
         if !said.answered || told.is_err() {
             drop(near);
             process::reap(child);
