@@ -4,8 +4,8 @@
 //! number for the caller's group, so it cannot give it back itself. Must never take the foreground from anybody else:
 //! a command that the caller continued in the background has no claim to it.
 
+use crate::system::terminal::has_hung_up;
 use nix::fcntl::{OFlag, open};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgid, getpgrp, getppid, tcgetpgrp, tcsetpgrp};
@@ -76,9 +76,7 @@ impl Terminal {
 
     /// Whether it hung up.
     pub fn is_gone(&self) -> bool {
-        let Some(file) = &self.file else { return false };
-        let mut hangup = [PollFd::new(file.as_fd(), PollFlags::empty())];
-        poll(&mut hangup, PollTimeout::ZERO).is_ok_and(|changed| changed > 0)
+        self.file.as_ref().is_some_and(|file| has_hung_up(file.as_fd()))
     }
 
     /// Gives the caller's group the foreground again, if it had it.

@@ -45,6 +45,12 @@ pub enum Input {
     Other,
 }
 
+/// Whether a terminal has hung up, or is none that is open. poll(2) tells that without being asked to.
+pub fn has_hung_up(terminal: BorrowedFd<'_>) -> bool {
+    let mut waited = [PollFd::new(terminal, PollFlags::empty())];
+    poll(&mut waited, PollTimeout::ZERO).is_ok_and(|changed| changed > 0)
+}
+
 impl ControllingTerminal {
     /// The terminal, if there is one and this process is in its foreground process group.
     pub fn in_foreground() -> Option<ControllingTerminal> {

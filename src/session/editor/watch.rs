@@ -2,6 +2,7 @@
 //! and getting reedline out of a terminal that is gone.
 
 use super::shared::Shared;
+use crate::system::terminal::has_hung_up;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
@@ -83,14 +84,7 @@ impl Drop for Resizes {
 
 /// Whether the terminal hung up.
 pub(super) fn is_gone() -> bool {
-    let input = stdin();
-    let mut waited = [PollFd::new(input.as_fd(), PollFlags::empty())];
-    poll(&mut waited, PollTimeout::ZERO).is_ok() && hung_up(&waited)
-}
-
-fn hung_up(waited: &[PollFd<'_>]) -> bool {
-    let ended = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
-    waited.first().and_then(PollFd::revents).is_some_and(|events| events.intersects(ended))
+    has_hung_up(stdin().as_fd())
 }
 
 /// Notices that the terminal hangs up while a line is read. Then crossterm 0.29 would read it for ever (`read` gives
@@ -180,7 +174,7 @@ fn watch(shared: &Shared, state: &State, stopped: &OwnedFd) -> nix::Result<()> {
         if waited.iter().skip(1).any(|end| end.revents().is_some_and(|events| !events.is_empty())) {
             return Ok(());
         }
-        if hung_up(&waited) {
+        if has_hung_up(input.as_fd()) {
             let idle = |now: &mut Now| !now.reading && !now.ended;
             let mut now = state.changed.wait_while(state.now(), idle).unwrap_or_else(PoisonError::into_inner);
             if now.reading {
