@@ -57,13 +57,17 @@ impl Sight {
     /// The directory on the way to a path that keeps this user from looking, where this user may open it again: so may a
     /// command, which could have closed it (chmod) to hide from us what it means to read.
     pub fn shut(&self, path: &Path) -> Option<PathBuf> {
-        let denied = |seen: io::Result<()>| seen.is_err_and(|e| e.kind() == io::ErrorKind::PermissionDenied);
-        let by = if denied(fs::symlink_metadata(path).map(drop)) {
-            path.ancestors().skip(1).find(|step| fs::metadata(step).is_ok())?
-        } else if fs::metadata(path).is_ok_and(|m| m.is_dir()) && denied(fs::read_dir(path).map(drop)) {
-            path
-        } else {
-            return None;
+        let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        let by = match fs::symlink_metadata(path) {
+            Ok(_) => {
+                let is_directory = fs::metadata(path).is_ok_and(|m| m.is_dir());
+                (is_directory && fs::read_dir(path).is_err_and(|error| is_denied(&error))).then_some(path)?
+            }
+            Err(error) if is_denied(&error) => {
+                path.ancestors().skip(1).find(|step| fs::metadata(step).is_ok())?
+            }
+            // Of most that policies name there is nothing.
+            Err(_) => return None,
         };
         let own = fs::metadata(by).is_ok_and(|m| m.uid() == nix::unistd::geteuid().as_raw());
         own.then(|| fs::canonicalize(by).ok()).flatten()

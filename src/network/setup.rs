@@ -175,34 +175,31 @@ impl Entrances {
     }
 }
 
-/// A network namespace that has nothing but `lo`.
+/// This process's network namespace, which nobody else is in yet and has nothing but `lo`, which is down.
 #[derive(Debug)]
-pub struct Namespace {
-    network: nix::Result<OwnedFd>,
-    owner: Option<OwnedFd>,
-}
+pub struct Namespace(());
 
 impl Namespace {
-    /// Enters a new one, for good. `lo` is up when it returns, so that programs inside have it even if no more can be done;
-    /// where even that cannot be had, the namespace is empty all the same.
+    /// Enters a new one, for good.
     ///
     /// # Errors
     /// Why there is none: then whatever builds the sandbox has to make an empty one.
     pub fn enter() -> Result<Namespace, String> {
         namespaces::enter_new_network()
-            .map_err(|e| format!("cannot make a network namespace: {}", e.desc()))?;
-        let network = loopback_up().and_then(|()| namespaces::own_network());
-        Ok(Namespace { network, owner: namespaces::own_user().ok() })
+            .map(|()| Namespace(()))
+            .map_err(|e| format!("cannot make a network namespace: {}", e.desc()))
     }
 
-    /// Makes it ready; by the process that has entered it.
+    /// Makes it ready; by the process that has entered it. `lo` is what comes first, so that programs inside have it even if
+    /// no more can be done.
     ///
     /// # Errors
-    /// Why not: then programs inside have nothing but `lo`.
+    /// Why not: then programs inside have nothing but `lo`, or not even that.
     pub fn furnish(self) -> Result<Entrances, String> {
-        let network = self.network.map_err(not_set_up)?;
+        loopback_up().map_err(not_set_up)?;
+        let network = namespaces::own_network().map_err(not_set_up)?;
         let entrances = furniture().map_err(not_set_up)?;
-        Ok(Entrances { namespace: Some(network), owner: self.owner, ..entrances })
+        Ok(Entrances { namespace: Some(network), owner: namespaces::own_user().ok(), ..entrances })
     }
 }
 
