@@ -131,17 +131,20 @@ impl Judge {
             Reply::Once => ("answered: once", false),
             Reply::Session => ("answered: session", true),
             Reply::AlwaysHere | Reply::AlwaysUser => ("answered: always", true),
-            Reply::No(by) | Reply::Never(by) => {
-                let cause = Cause::Answered(by);
-                self.known.borrow_mut().insert(target.clone(), Known::Refused(cause.clone()));
-                return Err(cause);
-            }
+            Reply::No(by) => return Err(self.remember(target, Cause::Answered(by))),
+            Reply::Never(by) => return Err(self.remember(target, Cause::Never(by))),
             Reply::Nobody(why) => return Err(Cause::Nobody(why)),
         };
         if lasts {
             self.known.borrow_mut().insert(target.clone(), Known::Allowed(rule));
         }
         Ok(self.permit_by(target.clone(), way, rule.into()))
+    }
+
+    /// A refusal that is not asked about again.
+    fn remember(&self, target: &Target, cause: Cause) -> Cause {
+        self.known.borrow_mut().insert(target.clone(), Known::Refused(cause.clone()));
+        cause
     }
 
     /// Whether a refusal is one that is still told.

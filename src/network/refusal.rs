@@ -29,6 +29,8 @@ pub enum Cause {
     Nobody(String),
     /// Somebody said no.
     Answered(String),
+    /// Somebody said never, which settings hold by now.
+    Never(String),
     /// Too many questions.
     Flood,
     /// The name leads only to addresses that no name may lead to: what they are (`loopback`, `private` …).
@@ -102,7 +104,7 @@ impl Refusal {
                 format!("{target} is blocked: not in allowedDomains, and {} says not to ask", safe(origin))
             }
             Cause::Nobody(why) => format!("{target} is blocked: not in allowedDomains, and {}", safe(why)),
-            Cause::Answered(by) => format!("{target} is blocked: {}", safe(by)),
+            Cause::Answered(by) | Cause::Never(by) => format!("{target} is blocked: {}", safe(by)),
             Cause::Flood => format!("{target} is blocked: too many unknown hosts were asked for"),
             Cause::Range(range) => {
                 format!("{target} is blocked: the name leads only to {} addresses", safe(range))
@@ -123,7 +125,7 @@ impl Refusal {
     pub fn advice(&self) -> Option<String> {
         let host = self.host.as_ref()?;
         match self.cause {
-            Cause::Strict { .. } | Cause::Nobody(_) | Cause::Flood => {
+            Cause::Strict { .. } | Cause::Nobody(_) | Cause::Answered(_) | Cause::Flood => {
                 let allow = format!("a person can allow it: sbshctl allow domain {host}");
                 Some(match (presets::of_host(host), lint::lets_data_out(host)) {
                     (Some(preset), _) => {
@@ -133,7 +135,7 @@ impl Refusal {
                     (None, None) => allow,
                 })
             }
-            Cause::Denied { .. } => Some("a person can change that rule".to_owned()),
+            Cause::Denied { .. } | Cause::Never(_) => Some("a person can change that rule".to_owned()),
             _ => None,
         }
     }
@@ -190,6 +192,11 @@ mod tests {
         );
         let denied = Cause::Denied { entry: "*".to_owned(), origin: "x:1:2".to_owned() };
         assert_eq!(Refusal::of(&target, denied).advice().as_deref(), Some("a person can change that rule"));
+        // Who said no may think again, and who said never has made a rule.
+        let no = Refusal::of(&target, Cause::Answered("the person said no".to_owned())).advice();
+        assert_eq!(no.as_deref(), Some("a person can allow it: sbshctl allow domain a.example"));
+        let never = Refusal::of(&target, Cause::Never("the person said never".to_owned())).advice();
+        assert_eq!(never.as_deref(), Some("a person can change that rule"));
         let advice = |host: &str| {
             let target = Target { host: Host::Name(host.to_owned()), port: 443 };
             Refusal::of(&target, Cause::Flood).advice().unwrap()
