@@ -14,12 +14,19 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 /// The errand as it is known here.
 #[derive(Debug)]
 pub struct Errand {
+    /// `None`: another process's made the network, ahead (`super::ahead`).
+    sent: Option<Sent>,
+    entrances: Option<Result<Entrances, String>>,
+    proves: bool,
+}
+
+/// The process, and what it tells.
+#[derive(Debug)]
+struct Sent {
     process: Pid,
     /// Whose child it is, as long as that has not collected it.
     parent: Option<Pid>,
     told: OwnedFd,
-    entrances: Option<Result<Entrances, String>>,
-    proves: bool,
 }
 
 /// What starts whatever builds, as a child of the front: it is told whether it is in a network that was made, and where that child
@@ -36,8 +43,8 @@ impl Errand {
         let processors = Processors::of_this();
         match processors.fork_elsewhere()? {
             process::Fork::Parent(process) => {
-                let parent = Some(nix::unistd::getpid());
-                Ok(Errand { process, parent, told, entrances: None, proves })
+                let sent = Sent { process, parent: Some(nix::unistd::getpid()), told };
+                Ok(Errand { sent: Some(sent), entrances: None, proves })
             }
             process::Fork::Child => {
                 // What is for the whole group is the front's to hear of.
@@ -47,6 +54,11 @@ impl Errand {
                 process::exit_now(0)
             }
         }
+    }
+
+    /// One that was done before, by a process that has shown that an ordinary user's namespaces can be had.
+    pub fn done(entrances: Entrances) -> Errand {
+        Errand { sent: None, entrances: Some(Ok(entrances)), proves: true }
     }
 
     /// Starts what builds in the network that the errand made, where it started nothing itself; gives what
@@ -70,7 +82,8 @@ impl Errand {
     /// What kept it from being started; ECHILD if the errand was killed.
     pub fn started(&self) -> nix::Result<(Pid, bool)> {
         let mut word = [0; 5];
-        let length = nix::unistd::read(&self.told, &mut word)?;
+        let told = &self.sent.as_ref().ok_or(Errno::ECHILD)?.told;
+        let length = nix::unistd::read(told, &mut word)?;
         let [a, b, c, d, has_network] =
             *word.get(..length).and_then(|word| word.as_array()).ok_or(Errno::ECHILD)?;
         match i32::from_ne_bytes([a, b, c, d]) {
@@ -83,7 +96,8 @@ impl Errand {
     pub fn proof(&mut self) -> bool {
         let _ = self.read_entrances();
         let mut word = [0];
-        std::mem::take(&mut self.proves) && nix::unistd::read(&self.told, &mut word) == Ok(1) && word == [1]
+        let shown = |sent: &Sent| nix::unistd::read(&sent.told, &mut word) == Ok(1) && word == [1];
+        std::mem::take(&mut self.proves) && self.sent.as_ref().is_none_or(shown)
     }
 
     /// The entrances of the network, once it is ready.
@@ -97,7 +111,11 @@ impl Errand {
     }
 
     fn read_entrances(&mut self) -> &Result<Entrances, String> {
-        self.entrances.get_or_insert_with(|| Entrances::receive(self.told.as_raw_fd()))
+        let nobody = || Err("nobody told of them".into());
+        let sent = &self.sent;
+        self.entrances.get_or_insert_with(|| {
+            sent.as_ref().map_or_else(nobody, |sent| Entrances::receive(sent.told.as_raw_fd()))
+        })
     }
 
     /// Waits for its end; what it told is for a child of this process that has this, too.
@@ -106,6 +124,12 @@ impl Errand {
     }
 
     fn collect(&mut self) {
+        self.sent.iter_mut().for_each(Sent::collect);
+    }
+}
+
+impl Sent {
+    fn collect(&mut self) {
         if self.parent.take_if(|parent| *parent == nix::unistd::getpid()).is_some() {
             process::reap(self.process);
         }
@@ -113,7 +137,7 @@ impl Errand {
 }
 
 /// It is taken back.
-impl Drop for Errand {
+impl Drop for Sent {
     fn drop(&mut self) {
         if self.parent == Some(nix::unistd::getpid()) {
             signals::send(self.process, libc::SIGKILL);
