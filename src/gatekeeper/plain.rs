@@ -6,7 +6,7 @@
 //! leads, repositories, what a person granted) is looked at anew for each call or has no plain name. Must not answer
 //! anything that [`Rules::judge`] would not.
 
-use super::call::{Deed, Name};
+use super::call::{Deed, Made, Name};
 use super::domain::Domain;
 use super::place::Places;
 use super::rules::{self, Judgement, Rules};
@@ -45,6 +45,8 @@ impl Plain {
         let mut one = |name| self.name_passes(thread, name, places, rules, domain);
         match deed {
             Deed::Change { .. } if domain.is_some() => false,
+            // It brings what is behind it.
+            Deed::Make { what: Made::Symlink(_), .. } => false,
             Deed::Open { at, .. }
             | Deed::Make { at, .. }
             | Deed::Remove { at, .. }

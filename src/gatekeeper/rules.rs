@@ -210,6 +210,17 @@ impl Rules {
         (!path.ancestors().any(|step| self.known.contains(step))).then_some(entry)
     }
 
+    /// The `.git` entry that would get hooks or a configuration by what is put at a path as a whole, a directory with all that is
+    /// in it or a link to one, unless it is of a known repository.
+    pub fn filled<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        let entry = path.ancestors().skip(1).find(|step| is_repository(step))?;
+        let mut parts = path.strip_prefix(entry).ok()?.components().map(|c| c.as_os_str());
+        let first = parts.next()?;
+        let is = |name: &str| first.eq_ignore_ascii_case(name);
+        let fills = is("modules") || is("worktrees") || is("hooks") && parts.next().is_none();
+        (fills && !path.ancestors().any(|step| self.known.contains(step))).then_some(entry)
+    }
+
     /// For a canonical path that a call would change, make or take away.
     pub fn judge(&self, path: &Path) -> Judgement {
         if OWN.iter().any(|own| path.starts_with(own)) {

@@ -5,7 +5,7 @@
 use super::call::{Changed, Deed, Made};
 use super::perform;
 use super::place::UNTOLD;
-use super::rules::{ANOTHERS, Judgement, is_obeyed};
+use super::rules::{ANOTHERS, Judgement, SETTLED, is_obeyed};
 use super::violation::{Why, is_trifle};
 use super::watch::{Gatekeeper, News};
 use crate::system::notify::Reply;
@@ -46,6 +46,11 @@ pub(super) struct Touched {
     pub judgement: Judgement,
     /// It is there before the call and is taken from there by it.
     pub source: bool,
+}
+
+/// Whether a call puts something at each of its names.
+pub(super) fn exchanges(deed: Deed) -> bool {
+    matches!(deed, Deed::Rename { flags, .. } if flags & libc::RENAME_EXCHANGE != 0)
 }
 
 /// Whether what stands at a path is held by a mount that cannot be written.
@@ -98,6 +103,31 @@ impl Gatekeeper<'_> {
             }
             Judgement::Protected(_) => Settled::LetThrough,
             Judgement::Outside | Judgement::Hidden | Judgement::OnTheWay => self.settle_outside(deed, one),
+        }
+    }
+
+    /// A repository that was there before, and that no mount holds, gets no hooks and no configuration by a whole directory that is
+    /// put there either: what was in it was made elsewhere, under names that meant nothing.
+    pub(super) fn judge_wholes(&self, deed: Deed, touched: &mut [Touched]) {
+        let brought: &[(usize, Option<usize>)] = match deed {
+            Deed::Rename { .. } if exchanges(deed) => &[(0, Some(1)), (1, Some(0))],
+            Deed::Rename { .. } => &[(1, Some(0))],
+            Deed::Make { what: Made::Symlink(_), .. } => &[(0, None)],
+            _ => return,
+        };
+        for &(to, from) in brought {
+            let kind = from.and_then(|from| touched.get(from)).map(|from| self.kind(&from.path));
+            // A link, or what is not found; files are what they are called.
+            if kind == Some(Some(SFlag::S_IFREG)) {
+                continue;
+            }
+            let Some(one) = touched.get_mut(to).filter(|one| one.judgement == Judgement::Passes) else {
+                continue;
+            };
+            if self.rules.filled(&one.path).is_some_and(|entry| !self.is_born(entry) && self.is_there(entry))
+            {
+                one.judgement = SETTLED;
+            }
         }
     }
 

@@ -151,6 +151,66 @@ fn a_repository_cannot_be_born_unseen() {
     });
 }
 
+// Succeeded on every backend, without a race and unseen by the sweep: a directory that was prepared elsewhere, where its names mean
+// nothing, took the place of the hooks, of a submodule's directory or of the worktrees of a repository that no mount holds.
+#[test]
+fn a_repository_that_was_there_before_gets_no_directory_that_was_prepared_elsewhere() {
+    each(|world| {
+        let line = format!(
+            "{CROWD} git init -q deep/er/and/deeper; cd deep/er/and/deeper/.git; mkdir modules; git init -q --bare modules/sub"
+        );
+        assert!(world.command("/bin/sh").args(["-c", &line]).status().unwrap().success());
+        let git = world.project.join("deep/er/and/deeper/.git");
+        let program = r#"
+import ctypes, os
+top = os.getcwd()
+git = top + '/deep/er/and/deeper/.git'
+evil = '[core]\n\tfsmonitor = touch evil\n'
+number = 0
+def prepared(*names):
+    global number
+    number += 1
+    for name in names:
+        os.makedirs(os.path.dirname(f'{top}/e{number}/{name}'), exist_ok=True)
+        open(f'{top}/e{number}/{name}', 'w').write(evil); os.chmod(f'{top}/e{number}/{name}', 0o755)
+    return f'{top}/e{number}'
+def attempt(what, go):
+    try: go(); print(what)
+    except OSError: pass
+def exchange(one, other):
+    if ctypes.CDLL(None).renameat2(-100, one.encode(), -100, other.encode(), 2): raise OSError()
+def aside(name): os.rename(f'{git}/{name}', f'{top}/aside')
+def back(name):
+    # An empty one, as git makes it: what was there may go.
+    if os.path.lexists(f'{top}/aside'): os.system(f'rm -rf {top}/aside')
+    os.makedirs(f'{git}/{name}', exist_ok=True)
+for name, inside in (('hooks', ('pre-commit',)), ('modules', ('sub/config', 'sub/hooks/pre-commit')), ('modules/sub', ('config', 'hooks/pre-commit')),
+                     ('worktrees', ('w/config.worktree', 'w/commondir'))):
+    back(name)
+    attempt(f'exchanged {name}', lambda: exchange(f'{git}/{name}', prepared(*inside)))
+    attempt(f'exchanged for {name}', lambda: exchange(prepared(*inside), f'{git}/{name}'))
+    aside(name)
+    attempt(f'moved to {name}', lambda: os.rename(prepared(*inside), f'{git}/{name}'))
+    attempt(f'linked to {name}', lambda: os.symlink(prepared(*inside), f'{git}/{name}'))
+    link = prepared('x') + '/link'; os.symlink(prepared(*inside), link)
+    attempt(f'moved a link to {name}', lambda: os.rename(link, f'{git}/{name}'))
+    back(name)
+# What is in order.
+open(git + '/modules/new.lock', 'w').close(); os.rename(git + '/modules/new.lock', git + '/modules/new')
+os.mkdir(git + '/refs/x'); os.rename(git + '/refs/x', git + '/refs/y'); os.symlink('y', git + '/refs/z')
+os.system('git init -q born; mv born/.git/hooks h; mv h born/.git/hooks; git init -q far && mkdir born/.git/modules && mv far/.git born/.git/modules/far')
+print(sorted(os.listdir('born/.git/modules/far'))[0], os.path.isdir('born/.git/hooks'))
+"#;
+        let ran = python(world, program);
+        assert_eq!(ran.stdout, "HEAD True\n", "as {}: {}", world.user, ran.stderr);
+        let evil = |(path, content): &(std::path::PathBuf, String)| {
+            content.contains("touch evil").then(|| path.display().to_string())
+        };
+        let left: Vec<_> = world.state(&git).iter().filter_map(evil).collect();
+        assert!(left.is_empty(), "as {}: {left:?} {}", world.user, ran.stderr);
+    });
+}
+
 // Succeeded: the mounts hold the repositories that are found within a budget, and nothing held the config of the others.
 #[test]
 fn the_config_of_a_repository_that_was_there_before_is_not_written_however_deep_it_is() {
@@ -160,7 +220,7 @@ fn the_config_of_a_repository_that_was_there_before_is_not_written_however_deep_
         let config = world.project.join("deep/er/and/deeper/.git/config");
         let before = fs::read_to_string(&config).unwrap();
         let program = r#"
-import os
+import ctypes, os
 top = os.getcwd() + '/deep/er/and/deeper'
 def attempt(what, go):
     try: go(); print(what)
@@ -175,6 +235,10 @@ for path in (config, 'link', '/proc/self/cwd/deep/er/and/deeper/.git/config', '/
              '/proc/self/fd/%d' % fd, '/dev/fd/%d' % fd, '/proc/%d/fd/%d' % (os.getpid(), fd), 'magic'):
     attempt('wrote ' + path, lambda: write(path))
 attempt('renamed', lambda: other(config))
+# Succeeded: what may be taken away may be exchanged, and then something else stands there.
+exchange = lambda one, other: ctypes.CDLL(None).renameat2(-100, one.encode(), -100, other.encode(), 2) and os.open('none', 0)
+attempt('exchanged', lambda: exchange(config, 'evil'))
+attempt('exchanged for it', lambda: exchange('evil', config))
 attempt('renamed by proc', lambda: other('/proc/self/cwd/deep/er/and/deeper/.git/config'))
 attempt('linked', lambda: (os.link(config, 'alias'), write('alias')))
 attempt('linked by descriptor', lambda: (os.link('/proc/self/fd/%d' % fd, 'alias', follow_symlinks=True), write('alias')))
