@@ -132,28 +132,34 @@ impl Gatekeeper<'_> {
     }
 
     /// What becomes of a call whose place is not found. Mostly the kernel finds none either, and says so; what it may find
-    /// nevertheless must not be a name that means something.
+    /// nevertheless must not be a name that means something, or be held by nothing that is below.
     pub(super) fn unplaced(&self, thread: i32, deed: Deed, error: Errno) -> Reply {
         let fail = |error| Reply::Fail(if error == UNTOLD { Errno::ENAMETOOLONG } else { error });
-        let name = match deed {
-            Deed::Open { at, flags, .. } if flags & libc::O_CREAT != 0 => at,
-            Deed::Make { at, .. } => at,
+        let (name, makes) = match deed {
+            Deed::Open { at, flags, .. } => (at, flags & libc::O_CREAT != 0),
+            Deed::Make { at, .. } => (at, true),
+            Deed::Remove { at, .. } | Deed::Change { at, .. } => (at, false),
             // Programs copy then.
             Deed::Link { .. } | Deed::Rename { .. } if error == Errno::ENAMETOOLONG => {
                 return Reply::Fail(Errno::EXDEV);
             }
             Deed::Link { .. } | Deed::Rename { .. } => return fail(error),
-            // What is there is held by what is below.
             _ => return Reply::Continue,
         };
         match stranger::path(thread, name.text) {
-            // What cannot be read here could be read by the kernel, or by then.
+            // What cannot be read here could be read by the kernel (memfd_secret(2)), or by then.
             Err(error) => fail(error),
-            Ok(path) => {
+            // It could be a FIFO outside, or the configuration of a repository that no mount holds.
+            Ok(_) if error == UNTOLD && matches!(deed, Deed::Open { .. }) => fail(error),
+            // Here there is no room to look.
+            Ok(_) if matches!(error, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => fail(error),
+            Ok(path) if makes => {
                 let last = path.file_name().unwrap_or_default().as_encoded_bytes();
                 let fails = error == UNTOLD || self.rules.may_mean(last);
                 if fails { fail(error) } else { Reply::Continue }
             }
+            // What is there is held by what is below.
+            Ok(_) => Reply::Continue,
         }
     }
 

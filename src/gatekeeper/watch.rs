@@ -6,7 +6,7 @@ use super::domain::Domain;
 use super::held::{Below, Grant, Held, Waiting};
 use super::pair::{self, Own};
 use super::perform;
-use super::place::{Places, UNTOLD};
+use super::place::{Magic, Places, UNTOLD};
 use super::plain::Plain;
 use super::rules::{self, Judgement, Rules, SETTLED};
 use super::settle::{self, Settled, Touched, exchanges};
@@ -323,14 +323,18 @@ impl<'a> Gatekeeper<'a> {
         self.rules.judge_among(path, |entry| self.is_born(entry), |entry| self.is_there(entry))
     }
 
-    /// For a name that only the caller's own view of `/proc` leads to, where it leads to something writable inside: other
-    /// open files are the kernel's business.
+    /// For a name that only the caller's own view of `/proc` leads to, where it leads to something writable inside, or to a FIFO
+    /// outside, which no mount holds: other open files are the kernel's business.
     fn through_magic(&self, thread: i32, name: Name) -> nix::Result<Option<(PathBuf, Judgement)>> {
         let Some(places) = &self.places else { return Ok(None) };
-        let Some(path) = places.find_through_magic(thread, name)? else { return Ok(None) };
+        let Some(Magic { path, last }) = places.find_through_magic(thread, name)? else { return Ok(None) };
         let judgement = self.judge_path(&path);
         let is_ours = matches!(judgement, Judgement::Passes | Judgement::Protected(_));
-        Ok(is_ours.then_some((path, judgement)))
+        let is_new_way = || {
+            let written = last.is_some_and(|link| places.is_written_by(&link));
+            !written && self.kind(&path) == Some(SFlag::S_IFIFO)
+        };
+        Ok((is_ours || is_new_way()).then_some((path, judgement)))
     }
 
     /// What a call touches; an error is whatever keeps that from being found out.

@@ -4,7 +4,7 @@
 use crate::gatekeeper::{CONNECT, Host, Paused, python, with_answer};
 use crate::world::{Ran, World, each};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// A shell text that makes a repository in `name` whose config names a program.
@@ -699,5 +699,79 @@ print(sorted(os.listdir('.')))
         assert!(!ran.stderr.contains("took '"), "nothing had to be swept: {ran:?}");
         let lines: Vec<&str> = ran.stdout.lines().collect();
         assert_eq!(lines, ["['deeper']", "['.claude', 'plain', 'to-rc']"], "as {}: {ran:?}", world.user);
+    });
+}
+
+// Succeeded under bubblewrap and namespaces, without a race: the gatekeeper knew a FIFO outside by its plain name alone. Nor did it
+// know what it could not read, in memory that the kernel alone reads for its owner (memfd_secret(2)); so the config of a
+// repository that no mount holds was written, on every backend.
+#[test]
+fn no_name_of_a_fifo_outside_leads_to_writing_to_it_and_none_is_hidden() {
+    each(|world| {
+        let made = world
+            .command("/bin/sh")
+            .args(["-c", &format!("{CROWD} git init -q deep/er/and/deeper")])
+            .status();
+        assert!(made.unwrap().success());
+        let config = world.project.join("deep/er/and/deeper/.git/config");
+        let before = fs::read_to_string(&config).unwrap();
+        let fifo = world.outside.join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        world.give(&fifo);
+        let mut reader = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(&fifo)
+            .unwrap();
+        let program = format!(
+            r#"
+import ctypes, os, platform
+fifo, config = '{}', os.getcwd() + '/deep/er/and/deeper/.git/config'
+"#,
+            fifo.display()
+        ) + r#"
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.openat.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+def attempt(what, go):
+    try: os.write(go(), b'evil'); print(what)
+    except OSError: pass
+def opened(name, flags=os.O_WRONLY): return lambda: os.open(name, flags | os.O_NONBLOCK)
+secret = libc.syscall(447, 0)
+if secret >= 0:
+    os.ftruncate(secret, 4096)
+    memory = libc.mmap(None, 4096, 3, 1, secret, 0)
+def hidden(name):
+    text = os.fsencode(name) + b'\0'
+    ctypes.memmove(memory, text, len(text))
+    return lambda: libc.openat(-100, memory, os.O_WRONLY | os.O_NONBLOCK)
+place, reading, above = os.open(fifo, os.O_PATH), os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), os.open(os.path.dirname(fifo), os.O_PATH)
+os.symlink('/proc/self/root' + fifo, 'link')
+for name in (fifo, '/proc/self/root' + fifo, '/proc/thread-self/cwd/' + os.path.relpath(fifo), f'/proc/self/fd/{place}', f'/dev/fd/{place}',
+             f'/proc/self/fd/{reading}', f'/proc/{os.getpid()}/fd/{reading}', f'/proc/self/fd/{above}/fifo', 'link'):
+    attempt(name, opened(name)); attempt('both ways ' + name, opened(name, os.O_RDWR))
+if secret >= 0: attempt('hidden', hidden(fifo)); attempt('hidden config', hidden(config))
+top, part = os.getcwd(), 'x' * 250
+for _ in range(15): os.mkdir(part); os.chdir(part)
+attempt('long', opened('./' * 170 + '../' * 15 + os.path.relpath(fifo, top)))
+os.chdir(top); os.system(f'rm -rf {part}')
+# What is in order: FIFOs of its own, and what is open for writing already.
+os.mkfifo('own'); own = os.open('own', os.O_RDWR); os.close(os.open(f'/proc/self/fd/{own}', os.O_WRONLY)); os.close(os.open('/proc/self/cwd/own', os.O_WRONLY))
+r, w = os.pipe(); os.close(os.open(f'/dev/fd/{w}', os.O_WRONLY))
+print('tried')
+"#;
+        let ran = python(world, &program);
+        assert_eq!(ran.stdout, "tried\n", "as {}: {}", world.user, ran.stderr);
+        assert!(std::io::Read::read(&mut reader, &mut [0; 64]).is_err(), "something came");
+        assert_eq!(fs::read_to_string(&config).unwrap(), before);
+        // A FIFO that the caller opened for the command.
+        let given = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+        let line = "echo given > /dev/stdout; echo again > /proc/self/fd/1";
+        let status = world.command(world.bin("sbsh")).args(["-c", line]).stdout(given).status().unwrap();
+        let mut said = [0; 64];
+        let length = std::io::Read::read(&mut reader, &mut said).unwrap();
+        assert_eq!((status.code(), &said[..length]), (Some(0), b"given\nagain\n".as_slice()));
     });
 }
