@@ -775,3 +775,32 @@ print('tried')
         assert_eq!((status.code(), &said[..length]), (Some(0), b"given\nagain\n".as_slice()));
     });
 }
+
+// Succeeded on every backend: names that are nothing on most file systems, and on some those of a repository, of settings or of a
+// start-up file: vfat leaves out dots at the end, HFS+ and ext4's casefold what Unicode ignores (CVE-2014-9390's class).
+#[test]
+fn no_name_that_a_file_system_takes_for_a_protected_one_can_be_made() {
+    each(|world| {
+        let program = r#"
+import os
+def attempt(what, go):
+    try: go(); print(what, ascii(name))
+    except OSError: pass
+os.mkdir('sub'); os.system('git init -q born')
+for name in ('.vscode.', '.MCP.json ', '.g\u200dit', '.git.', '.bashrc\u200b', '.inputrc..', '.claude/\u017fettings.json', 'sub/.g\ufeffit', 'sub/.GIT. ',
+             'born/.git/hoo\u212as', 'born/.git/hooks\u200c/pre-commit', 'born/.git/con\ufb01g'):
+    os.makedirs(os.path.dirname(name) or '.', exist_ok=True) if 'hooks' not in name else None
+    attempt('directory', lambda: os.mkdir(name))
+    attempt('file', lambda: open(name, 'w').close())
+    attempt('link', lambda: os.symlink('sub', name))
+    open('plain', 'w').close()
+    attempt('renamed', lambda: os.rename('plain', name))
+    attempt('linked', lambda: os.link('plain', name))
+for name in ('caf\u00e9.', 'plain.', 'a\u200db', '\u4e2d\u6587 ', 'sub/stra\u00dfe'):
+    open(name, 'w').close(); os.rename(name, 'x'); os.rename('x', name); os.unlink(name)
+print('tried')
+"#;
+        let ran = python(world, program);
+        assert_eq!(ran.stdout, "tried\n", "as {}: {}", world.user, ran.stderr);
+    });
+}
