@@ -6,6 +6,7 @@
 //! leads, repositories, what a person granted) is looked at anew for each call or has no plain name. Must not answer
 //! anything that [`Rules::judge`] would not.
 
+use super::bare;
 use super::call::{Deed, Made, Name};
 use super::domain::Domain;
 use super::place::Places;
@@ -90,6 +91,9 @@ impl Plain {
     }
 
     fn may(&mut self, directory: &[u8], last: &[u8], rules: &Rules) -> bool {
+        if bare::is_hooks(as_path(directory)) {
+            return false;
+        }
         if !self.answers.contains_key(directory) {
             if self.answers.len() >= MOST {
                 self.answers.clear();
@@ -113,7 +117,7 @@ fn split(text: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let is_odd = |part: &[u8]| matches!(part, b"" | b"." | b"..");
     let rest = above.filter(|above| !above.is_empty()).map(|above| above.strip_prefix(b"/").unwrap_or(above));
     let odd = is_odd(last) || rest.is_some_and(|rest| rest.split(|&byte| byte == b'/').any(is_odd));
-    (!odd && rules::is_plain(last)).then_some((above, last))
+    (!odd && rules::is_plain(last) && !bare::is_part(last)).then_some((above, last))
 }
 
 /// The path of the directory that holds a name.

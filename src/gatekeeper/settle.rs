@@ -2,6 +2,7 @@
 //!
 //! Owns the answers that need a look at the file system or at what was granted. Must not change anything.
 
+use super::bare;
 use super::call::{Changed, Deed, Made};
 use super::perform;
 use super::place::UNTOLD;
@@ -124,11 +125,28 @@ impl Gatekeeper<'_> {
             let Some(one) = touched.get_mut(to).filter(|one| one.judgement == Judgement::Passes) else {
                 continue;
             };
-            if self.rules.filled(&one.path).is_some_and(|entry| !self.is_born(entry) && self.is_there(entry))
+            let settled = |entry: &Path| !self.is_born(entry) && self.is_there(entry);
+            if self.rules.filled(&one.path).is_some_and(settled)
+                || bare::filled(&one.path).is_some_and(|directory| self.is_settled_bare(directory))
             {
                 one.judgement = SETTLED;
             }
         }
+    }
+
+    /// Whether a path is configuration or a hook of a bare repository that was there before.
+    pub(super) fn configures_bare(&self, path: &Path) -> bool {
+        bare::configured(path).is_some_and(|directory| self.is_settled_bare(directory))
+    }
+
+    fn is_settled_bare(&self, directory: &Path) -> bool {
+        !self.is_born(directory) && bare::parts(directory).all(|part| self.is_there(&part))
+    }
+
+    /// The directory that becomes a bare repository by what is made at a path, or may.
+    pub(super) fn bare_by(&self, path: &Path) -> Option<PathBuf> {
+        let (directory, other) = bare::made(path)?;
+        (!self.is_there(path) && other.is_none_or(|other| self.is_there(&other))).then(|| directory.into())
     }
 
     /// What becomes of a call whose place is not found. Mostly the kernel finds none either, and says so; what it may find

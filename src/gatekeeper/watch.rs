@@ -297,12 +297,16 @@ impl<'a> Gatekeeper<'a> {
         let mut born: Vec<PathBuf> = touched
             .iter()
             .filter(|one| !one.source || exchanges(deed))
-            .filter_map(|one| rules::born_by(&one.path).map(Path::to_path_buf))
+            .filter_map(|one| {
+                rules::born_by(&one.path).map(Path::to_path_buf).or_else(|| self.bare_by(&one.path))
+            })
             .collect();
         if let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) {
             born.extend(self.births.carried(&from.path, &to.path));
+            born.extend(self.is_born(&from.path).then(|| to.path.clone()));
             if flags & libc::RENAME_EXCHANGE != 0 {
                 born.extend(self.births.carried(&to.path, &from.path));
+                born.extend(self.is_born(&to.path).then(|| from.path.clone()));
             }
         }
         let stands = |path: &Path| self.places.as_ref().is_some_and(|places| places.is_there(path));
@@ -320,7 +324,9 @@ impl<'a> Gatekeeper<'a> {
     /// As the rules judge it; and git's configuration in a repository that was there before is not written, however deep
     /// it is: the mounts hold those that were found within a budget.
     pub(super) fn judge_path(&self, path: &Path) -> Judgement {
-        self.rules.judge_among(path, |entry| self.is_born(entry), |entry| self.is_there(entry))
+        let judgement =
+            self.rules.judge_among(path, |entry| self.is_born(entry), |entry| self.is_there(entry));
+        if judgement == Judgement::Passes && self.configures_bare(path) { SETTLED } else { judgement }
     }
 
     /// For a name that only the caller's own view of `/proc` leads to, where it leads to something writable inside, or to a FIFO

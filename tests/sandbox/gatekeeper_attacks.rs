@@ -211,6 +211,47 @@ print(sorted(os.listdir('born/.git/modules/far'))[0], os.path.isdir('born/.git/h
     });
 }
 
+// Succeeded on every backend: bare repositories that the search did not come to were held by nothing, and new ones looked at by nobody.
+#[test]
+fn a_bare_repository_is_held_and_looked_at_however_deep_it_is() {
+    each(|world| {
+        let line = format!(
+            "{CROWD} git init -q --bare deep/er/and/deeper/x.git; cd deep/er/and/deeper; mkdir plain half; \
+             echo x > plain/HEAD; mkdir plain/hooks; echo x > half/HEAD"
+        );
+        assert!(world.command("/bin/sh").args(["-c", &line]).status().unwrap().success());
+        let top = world.project.join("deep/er/and/deeper");
+        let before = fs::read_to_string(top.join("x.git/config")).unwrap();
+        let evil = |file: &str| format!("printf '[core]\\n\\tfsmonitor = touch evil\\n' > {file}; ");
+        let ran = world.run(&format!(
+            "cd deep/er/and/deeper; exec 2>/dev/null; {}{}{} mv x.git y; {} mv y x.git; mkdir h; {} mv h x.git/hooks; mv x.git/hooks h2; mv h x.git/hooks; \
+             ln -s ../h x.git/hooks; \
+             git init -q --bare new.git && git --git-dir=new.git config user.name x; {}{} \
+             mkdir p p/hooks p/objects p/refs; {} echo ref: refs/heads/main > p/H; mv p/H p/HEAD; mv p q; \
+             {} mkdir half/objects half/refs; mkdir plain/refs; echo hook > plain/hooks/useThing; echo x > plain/config; echo end",
+            evil("x.git/config"),
+            evil("x.git/hooks/post-receive"),
+            evil("x.git/config.worktree"),
+            evil("y/config"),
+            evil("h/post-receive"),
+            evil("new.git/hooks/post-receive"),
+            evil("new.git/config.worktree"),
+            evil("p/config"),
+            evil("half/config"),
+        ));
+        assert!(ran.stdout.ends_with("end\n"), "{ran:?}");
+        let stands = |(path, content): &(std::path::PathBuf, String)| {
+            let harmless = path.starts_with(top.join("h")) || path.starts_with(top.join("h2"));
+            (content.contains("touch evil") && !harmless).then(|| path.display().to_string())
+        };
+        let left: Vec<_> = world.state(&top).iter().filter_map(stands).collect();
+        assert!(left.is_empty(), "as {}: {left:?} {}", world.user, ran.stderr);
+        assert_eq!(fs::read_to_string(top.join("x.git/config")).unwrap(), before);
+        assert!(fs::read_to_string(top.join("new.git/config")).unwrap().contains("name = x"));
+        assert!(top.join("plain/hooks/useThing").exists() && top.join("plain/config").exists());
+    });
+}
+
 // Succeeded: the mounts hold the repositories that are found within a budget, and nothing held the config of the others.
 #[test]
 fn the_config_of_a_repository_that_was_there_before_is_not_written_however_deep_it_is() {
