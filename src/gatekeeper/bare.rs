@@ -33,7 +33,7 @@ pub fn configured(path: &Path) -> Option<&Path> {
         return above.parent().filter(|_| !sample);
     }
     let configures = |part: &&str| **part != *"hooks" && name.eq_ignore_ascii_case(part);
-    protected::IN_REPOSITORY.iter().any(|part| configures(&part)).then_some(above)
+    protected::IN_REPOSITORY.iter().any(configures).then_some(above)
 }
 
 /// The directory that would get hooks or a configuration by a whole directory that is put at a path.
