@@ -22,7 +22,7 @@ const CONFIG: u64 = 1 << 20;
 const CROWDED: &[&str] = &["node_modules", "target", ".venv", "venv", "vendor", "build", "dist"];
 
 /// What makes git take a directory for a bare repository.
-const BARE: &[&str] = &["HEAD", "objects", "refs"];
+pub const BARE: &[&str] = &["HEAD", "objects", "refs"];
 
 /// One repository as its `.git` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

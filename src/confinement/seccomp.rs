@@ -78,6 +78,32 @@ const NEW_TIME: u32 = 0x80;
 const TIOCSTI: u32 = 0x5412;
 const TIOCCONS: u32 = 0x541d;
 const TIOCLINUX: u32 = 0x541c;
+/// What would leave the caller's terminal dead: with another line discipline, which neither reset(1) nor stty(1) undoes, open
+/// to root alone, or, on a console, without a keyboard or a way to another console.
+const SPOILING: &[u32] = &[
+    0x5423, // TIOCSETD
+    0x540c, // TIOCEXCL
+    0x4b45, // KDSKBMODE
+    0x4b51, // KDSKBMUTE
+    0x4b3a, // KDSETMODE
+    0x5602, // VT_SETMODE
+    0x5606, // VT_ACTIVATE
+];
+/// Requests by which file systems copy, make and take away whole trees, or give a file another name. A snapshot is of all
+/// that the file system has there, whatever mounts hide or hold of it inside; and a name is in memory, where no filter looks.
+const OF_FILE_SYSTEMS: &[u32] = &[
+    0x5000_9401, // BTRFS_IOC_SNAP_CREATE
+    0x5000_940e, // BTRFS_IOC_SUBVOL_CREATE
+    0x5000_940f, // BTRFS_IOC_SNAP_DESTROY
+    0x5000_9417, // BTRFS_IOC_SNAP_CREATE_V2
+    0x5000_9418, // BTRFS_IOC_SUBVOL_CREATE_V2
+    0x5000_943f, // BTRFS_IOC_SNAP_DESTROY_V2
+    0x4020_bc10, // BCH_IOCTL_SUBVOLUME_CREATE
+    0x4020_bc11, // BCH_IOCTL_SUBVOLUME_DESTROY
+    0x4018_6f04, // OCFS2_IOC_REFLINK
+    0xc040_6618, // FS_IOC_REMOVE_ENCRYPTION_KEY: an encrypted home would be locked, outside too
+    0xc040_6619, // FS_IOC_REMOVE_ENCRYPTION_KEY_ALL_USERS
+];
 /// READ_IMPLIES_EXEC | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO: what personality(2) can weaken.
 const WEAKENING_PERSONALITY: u32 = 0x0040_0000 | 0x0020_0000 | 0x0010_0000;
 const PERSONALITY_QUERY: u32 = 0xffff_ffff;
@@ -138,8 +164,8 @@ fn refusals(options: Options) -> Vec<Rule> {
     let mut all: Vec<Rule> = Vec::with_capacity(NEVER.len() + ABSENT.len() + 16);
     all.extend(NEVER.iter().map(|&call| refuse(call, &[], libc::EPERM)));
     all.extend(ABSENT.iter().map(|&call| refuse(call, &[], libc::ENOSYS)));
-    // Typing into the caller's terminal (CVE-2017-5226) and its selection buffer.
-    for request in [TIOCSTI, TIOCLINUX, TIOCCONS] {
+    // Typing into the caller's terminal (CVE-2017-5226) and its selection buffer, and what spoils it for others.
+    for &request in [TIOCSTI, TIOCLINUX, TIOCCONS].iter().chain(SPOILING).chain(OF_FILE_SYSTEMS) {
         all.push(refuse(libc::SYS_ioctl, &[Is(1, request)], libc::EPERM));
     }
     // Reading is enough for a lease, and whoever opens the file then waits or fails, outside too: sbsh for its settings.
@@ -463,6 +489,18 @@ mod tests {
         assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0xdead_beef_0000_5412, 0, 0, 0, 0]), REFUSED);
         assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0x541c, 0, 0, 0, 0]), REFUSED);
         assert_eq!(ask(PLAIN, libc::SYS_ioctl, [0, 0x5413, 0, 0, 0, 0]), ALLOW);
+    }
+
+    #[test]
+    fn whole_trees_are_not_made_by_ioctl_and_files_are_cloned() {
+        let ioctl = |request: u32| ask(PLAIN, libc::SYS_ioctl, [3, u64::from(request), 0, 0, 0, 0]);
+        for &request in OF_FILE_SYSTEMS {
+            assert_eq!(ioctl(request), REFUSED, "{request:#x}");
+        }
+        // FICLONE, FICLONERANGE, FS_IOC_GETFLAGS, BTRFS_IOC_SUBVOL_GETFLAGS.
+        for request in [0x4004_9409, 0x4020_940d, 0x8008_6601, 0x8008_9419] {
+            assert_eq!(ioctl(request), ALLOW, "{request:#x}");
+        }
     }
 
     #[test]

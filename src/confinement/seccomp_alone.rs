@@ -39,16 +39,10 @@ const OF_FILES: &[u32] = &[
     0x800c_6613, // FS_IOC_SET_ENCRYPTION_POLICY
     0x4080_6685, // FS_IOC_ENABLE_VERITY
     0x4004_7211, // FAT_IOCTL_SET_ATTRIBUTES
-    // BTRFS_IOC_: these make and take away whole trees by a directory that was opened for reading.
-    0x5000_9401, // SNAP_CREATE
-    0x5000_9402, // DEFRAG
-    0x5000_940e, // SUBVOL_CREATE
-    0x5000_940f, // SNAP_DESTROY
-    0x5000_9417, // SNAP_CREATE_V2
-    0x5000_9418, // SUBVOL_CREATE_V2
-    0x4008_941a, // SUBVOL_SETFLAGS
-    0xc0c8_9425, // SET_RECEIVED_SUBVOL
-    0x5000_943f, // SNAP_DESTROY_V2
+    0x5000_9402, // BTRFS_IOC_DEFRAG
+    0x4030_9410, // BTRFS_IOC_DEFRAG_RANGE
+    0x4008_941a, // BTRFS_IOC_SUBVOL_SETFLAGS
+    0xc0c8_9425, // BTRFS_IOC_SET_RECEIVED_SUBVOL
 ];
 
 /// Connects and sends in one: the address is in memory.

@@ -19,6 +19,15 @@ const LINKS: usize = 40;
 /// gives this number itself.
 pub const UNTOLD: Errno = Errno::EOVERFLOW;
 
+/// Where a name leads through links of `/proc`.
+#[derive(Debug)]
+pub struct Magic {
+    /// The path.
+    pub path: PathBuf,
+    /// The link that leads to just that.
+    pub last: Option<PathBuf>,
+}
+
 /// The tree of one sandbox. All its processes have the same root: none of them may change it.
 #[derive(Debug)]
 pub struct Places {
@@ -129,11 +138,12 @@ impl Places {
     }
 
     /// The path that a name leads to through links of `/proc` that are true for the caller alone: `self`, working
-    /// directories, open files. `None` where it passes through none of them, or leads to nothing that has a path.
+    /// directories, open files; and the link that is the last of its steps, if one is. `None` where it passes through none
+    /// of them, or leads to nothing that has a path.
     ///
     /// # Errors
     /// [`UNTOLD`].
-    pub fn find_through_magic(&self, thread: i32, name: Name) -> nix::Result<Option<PathBuf>> {
+    pub fn find_through_magic(&self, thread: i32, name: Name) -> nix::Result<Option<Magic>> {
         let Ok(text) = stranger::path(thread, name.text) else { return Ok(None) };
         let start = match stranger::directory(thread, name.from) {
             _ if text.is_absolute() => text,
@@ -142,6 +152,7 @@ impl Places {
         };
         let mut rest: VecDeque<OsString> = start.components().map(|c| c.as_os_str().into()).collect();
         let (mut here, mut links, mut magic) = (PathBuf::from("/"), 0, false);
+        let mut last = None;
         while let Some(part) = rest.pop_front() {
             if part == ".." {
                 here.pop();
@@ -150,7 +161,9 @@ impl Places {
             let next = here.join(&part);
             let target = match stranger::own_name(thread, &next) {
                 Some(own) => own,
-                None if rest.is_empty() && !name.follow => return Ok(magic.then_some(next)),
+                None if rest.is_empty() && !name.follow => {
+                    return Ok(magic.then_some(Magic { path: next, last: None }));
+                }
                 None => match self.tree.link(&next) {
                     Ok(target) => target,
                     Err(Errno::ENAMETOOLONG) => return Err(UNTOLD),
@@ -166,12 +179,25 @@ impl Places {
             }
             if next.starts_with("/proc") {
                 magic = true;
+                last = rest.is_empty().then(|| next.clone());
             }
             for component in target.components().rev() {
                 rest.push_front(component.as_os_str().into());
             }
         }
-        Ok(magic.then_some(here))
+        Ok(magic.then_some(Magic { path: here, last }))
+    }
+
+    /// Whether a link of `/proc` is one to a descriptor that is open for writing: opening it again gives nothing new.
+    pub fn is_written_by(&self, link: &Path) -> bool {
+        let Some((process, number)) =
+            link.parent().zip(link.file_name()).filter(|(fd, _)| fd.ends_with("fd"))
+        else {
+            return false;
+        };
+        self.tree
+            .look(&process.with_file_name("fdinfo").join(number), false)
+            .is_ok_and(|told| stranger::is_written(&told))
     }
 
     fn directory(&self, thread: i32, path: &Path) -> nix::Result<PathBuf> {

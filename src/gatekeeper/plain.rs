@@ -6,7 +6,8 @@
 //! leads, repositories, what a person granted) is looked at anew for each call or has no plain name. Must not answer
 //! anything that [`Rules::judge`] would not.
 
-use super::call::{Deed, Name};
+use super::bare;
+use super::call::{Deed, Made, Name};
 use super::domain::Domain;
 use super::place::Places;
 use super::rules::{self, Judgement, Rules};
@@ -45,6 +46,8 @@ impl Plain {
         let mut one = |name| self.name_passes(thread, name, places, rules, domain);
         match deed {
             Deed::Change { .. } if domain.is_some() => false,
+            // It brings what is behind it.
+            Deed::Make { what: Made::Symlink(_), .. } => false,
             Deed::Open { at, .. }
             | Deed::Make { at, .. }
             | Deed::Remove { at, .. }
@@ -88,6 +91,9 @@ impl Plain {
     }
 
     fn may(&mut self, directory: &[u8], last: &[u8], rules: &Rules) -> bool {
+        if bare::is_hooks(as_path(directory)) {
+            return false;
+        }
         if !self.answers.contains_key(directory) {
             if self.answers.len() >= MOST {
                 self.answers.clear();
@@ -111,7 +117,7 @@ fn split(text: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let is_odd = |part: &[u8]| matches!(part, b"" | b"." | b"..");
     let rest = above.filter(|above| !above.is_empty()).map(|above| above.strip_prefix(b"/").unwrap_or(above));
     let odd = is_odd(last) || rest.is_some_and(|rest| rest.split(|&byte| byte == b'/').any(is_odd));
-    (!odd && rules::is_plain(last)).then_some((above, last))
+    (!odd && rules::is_plain(last) && !bare::is_part(last)).then_some((above, last))
 }
 
 /// The path of the directory that holds a name.

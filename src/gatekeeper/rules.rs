@@ -6,7 +6,7 @@
 use crate::confinement::landlock::Allowed;
 use crate::confinement::plan::{Before, Guard, Places};
 use crate::policy::files::{FilePolicy, PathPattern, PathRule};
-use crate::policy::{Access, NetworkPolicy, protected};
+use crate::policy::{Access, NetworkPolicy, disguise, protected};
 use crate::settings::Origin;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -87,6 +87,7 @@ const HOOK: &str = "a git hook, which would run outside";
 /// Said of what settings deny.
 pub const DENIED: &str = "denied by settings";
 const KEPT: &str = "always protected";
+const DISGUISED: &str = "some file systems take it for a name that is always protected";
 /// Of the configuration of a repository that was there before.
 pub const SETTLED: Judgement =
     Judgement::Protected("the configuration of a git repository that was there before");
@@ -190,6 +191,13 @@ impl Rules {
         if judgement == Judgement::Passes { settled().unwrap_or(judgement) } else { judgement }
     }
 
+    /// For a name that a file system could take for one that means something.
+    fn disguised(&self, path: &Path) -> Option<Judgement> {
+        let taken = disguise::of_path(path)?;
+        let means = self.judge(&taken) != Judgement::Passes || is_obeyed(&taken) || is_repository(&taken);
+        means.then_some(Judgement::Protected(DISGUISED))
+    }
+
     /// The `.git` entry that a path configures, unless it is of a known repository.
     pub fn configured<'a>(&self, path: &'a Path) -> Option<&'a Path> {
         let name = path.file_name()?;
@@ -210,6 +218,17 @@ impl Rules {
         (!path.ancestors().any(|step| self.known.contains(step))).then_some(entry)
     }
 
+    /// The `.git` entry that would get hooks or a configuration by what is put at a path as a whole, a directory with all that is
+    /// in it or a link to one, unless it is of a known repository.
+    pub fn filled<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        let entry = path.ancestors().skip(1).find(|step| is_repository(step))?;
+        let mut parts = path.strip_prefix(entry).ok()?.components().map(|c| c.as_os_str());
+        let first = parts.next()?;
+        let is = |name: &str| first.eq_ignore_ascii_case(name);
+        let fills = is("modules") || is("worktrees") || is("hooks") && parts.next().is_none();
+        (fills && !path.ancestors().any(|step| self.known.contains(step))).then_some(entry)
+    }
+
     /// For a canonical path that a call would change, make or take away.
     pub fn judge(&self, path: &Path) -> Judgement {
         if OWN.iter().any(|own| path.starts_with(own)) {
@@ -219,7 +238,7 @@ impl Rules {
             Access::Write => match self.protected(path) {
                 Some(why) => Judgement::Protected(why),
                 None if self.is_single(path) => Judgement::Single,
-                None => Judgement::Passes,
+                None => self.disguised(path).unwrap_or(Judgement::Passes),
             },
             Access::None => Judgement::Hidden,
             Access::Read if self.is_allowed_later(path) => Judgement::Allowed,
@@ -235,7 +254,8 @@ impl Rules {
         let later = || self.denied_later.iter().chain(hidden.clone()).map(|rule| &rule.pattern);
         // What a glob matches lies below its base.
         let may_match = |pattern: &PathPattern| matches!(pattern, PathPattern::Glob(glob) if directory.starts_with(&glob.base));
-        if self.judge(&directory.join("plain")) != Judgement::Passes || later().any(may_match) {
+        let disguised = disguise::of_path(directory).is_some();
+        if disguised || self.judge(&directory.join("plain")) != Judgement::Passes || later().any(may_match) {
             return None;
         }
         let bases = later().map(|pattern| match pattern {
@@ -386,7 +406,7 @@ pub fn is_repository(path: &Path) -> bool {
 /// Whether a name is nothing in itself, wherever it stands: no repository, and nothing that git obeys in one.
 pub fn is_plain(name: &[u8]) -> bool {
     let is = |special: &str| name.eq_ignore_ascii_case(special.as_bytes());
-    !is(".git") && !protected::IN_REPOSITORY.iter().any(|special| is(special))
+    !is(".git") && !protected::IN_REPOSITORY.iter().any(|special| is(special)) && disguise::of(name).is_none()
 }
 
 /// Whether git obeys what stands at a path: where a repository is, or what it does there.

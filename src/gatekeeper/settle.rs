@@ -2,10 +2,11 @@
 //!
 //! Owns the answers that need a look at the file system or at what was granted. Must not change anything.
 
+use super::bare;
 use super::call::{Changed, Deed, Made};
 use super::perform;
 use super::place::UNTOLD;
-use super::rules::{ANOTHERS, Judgement, is_obeyed};
+use super::rules::{ANOTHERS, Judgement, SETTLED, is_obeyed};
 use super::violation::{Why, is_trifle};
 use super::watch::{Gatekeeper, News};
 use crate::system::notify::Reply;
@@ -46,6 +47,11 @@ pub(super) struct Touched {
     pub judgement: Judgement,
     /// It is there before the call and is taken from there by it.
     pub source: bool,
+}
+
+/// Whether a call puts something at each of its names.
+pub(super) fn exchanges(deed: Deed) -> bool {
+    matches!(deed, Deed::Rename { flags, .. } if flags & libc::RENAME_EXCHANGE != 0)
 }
 
 /// Whether what stands at a path is held by a mount that cannot be written.
@@ -101,29 +107,77 @@ impl Gatekeeper<'_> {
         }
     }
 
+    /// A repository that was there before, and that no mount holds, gets no hooks and no configuration by a whole directory that is
+    /// put there either: what was in it was made elsewhere, under names that meant nothing.
+    pub(super) fn judge_wholes(&self, deed: Deed, touched: &mut [Touched]) {
+        let brought: &[(usize, Option<usize>)] = match deed {
+            Deed::Rename { .. } if exchanges(deed) => &[(0, Some(1)), (1, Some(0))],
+            Deed::Rename { .. } => &[(1, Some(0))],
+            Deed::Make { what: Made::Symlink(_), .. } => &[(0, None)],
+            _ => return,
+        };
+        for &(to, from) in brought {
+            let kind = from.and_then(|from| touched.get(from)).map(|from| self.kind(&from.path));
+            // A link, or what is not found; files are what they are called.
+            if kind == Some(Some(SFlag::S_IFREG)) {
+                continue;
+            }
+            let Some(one) = touched.get_mut(to).filter(|one| one.judgement == Judgement::Passes) else {
+                continue;
+            };
+            let settled = |entry: &Path| !self.is_born(entry) && self.is_there(entry);
+            if self.rules.filled(&one.path).is_some_and(settled)
+                || bare::filled(&one.path).is_some_and(|directory| self.is_settled_bare(directory))
+            {
+                one.judgement = SETTLED;
+            }
+        }
+    }
+
+    /// Whether a path is configuration or a hook of a bare repository that was there before.
+    pub(super) fn configures_bare(&self, path: &Path) -> bool {
+        bare::configured(path).is_some_and(|directory| self.is_settled_bare(directory))
+    }
+
+    fn is_settled_bare(&self, directory: &Path) -> bool {
+        !self.is_born(directory) && bare::parts(directory).all(|part| self.is_there(&part))
+    }
+
+    /// The directory that becomes a bare repository by what is made at a path, or may.
+    pub(super) fn bare_by(&self, path: &Path) -> Option<PathBuf> {
+        let (directory, other) = bare::made(path)?;
+        (!self.is_there(path) && other.is_none_or(|other| self.is_there(&other))).then(|| directory.into())
+    }
+
     /// What becomes of a call whose place is not found. Mostly the kernel finds none either, and says so; what it may find
-    /// nevertheless must not be a name that means something.
+    /// nevertheless must not be a name that means something, or be held by nothing that is below.
     pub(super) fn unplaced(&self, thread: i32, deed: Deed, error: Errno) -> Reply {
         let fail = |error| Reply::Fail(if error == UNTOLD { Errno::ENAMETOOLONG } else { error });
-        let name = match deed {
-            Deed::Open { at, flags, .. } if flags & libc::O_CREAT != 0 => at,
-            Deed::Make { at, .. } => at,
+        let (name, makes) = match deed {
+            Deed::Open { at, flags, .. } => (at, flags & libc::O_CREAT != 0),
+            Deed::Make { at, .. } => (at, true),
+            Deed::Remove { at, .. } | Deed::Change { at, .. } => (at, false),
             // Programs copy then.
             Deed::Link { .. } | Deed::Rename { .. } if error == Errno::ENAMETOOLONG => {
                 return Reply::Fail(Errno::EXDEV);
             }
             Deed::Link { .. } | Deed::Rename { .. } => return fail(error),
-            // What is there is held by what is below.
             _ => return Reply::Continue,
         };
         match stranger::path(thread, name.text) {
-            // What cannot be read here could be read by the kernel, or by then.
+            // What cannot be read here could be read by the kernel (memfd_secret(2)), or by then.
             Err(error) => fail(error),
-            Ok(path) => {
+            // It could be a FIFO outside, or the configuration of a repository that no mount holds.
+            Ok(_) if error == UNTOLD && matches!(deed, Deed::Open { .. }) => fail(error),
+            // Here there is no room to look.
+            Ok(_) if matches!(error, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => fail(error),
+            Ok(path) if makes => {
                 let last = path.file_name().unwrap_or_default().as_encoded_bytes();
                 let fails = error == UNTOLD || self.rules.may_mean(last);
                 if fails { fail(error) } else { Reply::Continue }
             }
+            // What is there is held by what is below.
+            Ok(_) => Reply::Continue,
         }
     }
 

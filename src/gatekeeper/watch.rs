@@ -6,10 +6,10 @@ use super::domain::Domain;
 use super::held::{Below, Grant, Held, Waiting};
 use super::pair::{self, Own};
 use super::perform;
-use super::place::{Places, UNTOLD};
+use super::place::{Magic, Places, UNTOLD};
 use super::plain::Plain;
 use super::rules::{self, Judgement, Rules, SETTLED};
-use super::settle::{self, Settled, Touched};
+use super::settle::{self, Settled, Touched, exchanges};
 use super::socket::Wanted;
 use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
 use crate::system::notify::{Listener, Notification, Reply};
@@ -296,14 +296,17 @@ impl<'a> Gatekeeper<'a> {
     fn note_births(&mut self, deed: Deed, touched: &[Touched]) -> bool {
         let mut born: Vec<PathBuf> = touched
             .iter()
-            .filter(|one| !one.source)
-            .filter_map(|one| rules::born_by(&one.path).map(Path::to_path_buf))
+            .filter(|one| !one.source || exchanges(deed))
+            .filter_map(|one| {
+                rules::born_by(&one.path).map(Path::to_path_buf).or_else(|| self.bare_by(&one.path))
+            })
             .collect();
         if let (Deed::Rename { flags, .. }, [from, to]) = (deed, touched) {
             born.extend(self.births.carried(&from.path, &to.path));
+            born.extend(self.is_born(&from.path).then(|| to.path.clone()));
             if flags & libc::RENAME_EXCHANGE != 0 {
                 born.extend(self.births.carried(&to.path, &from.path));
-                born.extend(rules::is_repository(&from.path).then(|| from.path.clone()));
+                born.extend(self.is_born(&to.path).then(|| from.path.clone()));
             }
         }
         let stands = |path: &Path| self.places.as_ref().is_some_and(|places| places.is_there(path));
@@ -314,20 +317,30 @@ impl<'a> Gatekeeper<'a> {
         })
     }
 
+    pub(super) fn is_born(&self, entry: &Path) -> bool {
+        self.births.holds(entry)
+    }
+
     /// As the rules judge it; and git's configuration in a repository that was there before is not written, however deep
     /// it is: the mounts hold those that were found within a budget.
     pub(super) fn judge_path(&self, path: &Path) -> Judgement {
-        self.rules.judge_among(path, |entry| self.births.holds(entry), |entry| self.is_there(entry))
+        let judgement =
+            self.rules.judge_among(path, |entry| self.is_born(entry), |entry| self.is_there(entry));
+        if judgement == Judgement::Passes && self.configures_bare(path) { SETTLED } else { judgement }
     }
 
-    /// For a name that only the caller's own view of `/proc` leads to, where it leads to something writable inside: other
-    /// open files are the kernel's business.
+    /// For a name that only the caller's own view of `/proc` leads to, where it leads to something writable inside, or to a FIFO
+    /// outside, which no mount holds: other open files are the kernel's business.
     fn through_magic(&self, thread: i32, name: Name) -> nix::Result<Option<(PathBuf, Judgement)>> {
         let Some(places) = &self.places else { return Ok(None) };
-        let Some(path) = places.find_through_magic(thread, name)? else { return Ok(None) };
+        let Some(Magic { path, last }) = places.find_through_magic(thread, name)? else { return Ok(None) };
         let judgement = self.judge_path(&path);
         let is_ours = matches!(judgement, Judgement::Passes | Judgement::Protected(_));
-        Ok(is_ours.then_some((path, judgement)))
+        let is_new_way = || {
+            let written = last.is_some_and(|link| places.is_written_by(&link));
+            !written && self.kind(&path) == Some(SFlag::S_IFIFO)
+        };
+        Ok((is_ours || is_new_way()).then_some((path, judgement)))
     }
 
     /// What a call touches; an error is whatever keeps that from being found out.
@@ -351,10 +364,12 @@ impl<'a> Gatekeeper<'a> {
                 Ok(path) => (path.clone(), self.judge_path(&path)),
                 Err(error) => self.through_magic(thread, name)?.ok_or(error)?,
             };
-            // It may be taken away, and what it says may be lost.
-            let judgement = if source && judgement == SETTLED { Judgement::Passes } else { judgement };
+            // It may be taken away, and what it says may be lost; but an exchange puts something else there.
+            let goes = source && !exchanges(deed);
+            let judgement = if goes && judgement == SETTLED { Judgement::Passes } else { judgement };
             all.push(Touched { path, judgement, source });
         }
+        self.judge_wholes(deed, &mut all);
         if let Deed::Link { from, .. } = deed {
             let found = match places.find(thread, from) {
                 Ok(path) => Some((path.clone(), self.judge_path(&path))),

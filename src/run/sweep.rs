@@ -190,6 +190,12 @@ impl Sweeper<'_> {
 
     /// A repository that was born during the run: its own config and sample hooks may stay.
     fn newborn(&mut self, entry: &Path) {
+        // What made a directory look like a bare repository may have been something else.
+        let named = entry.file_name().is_some_and(|name| name.eq_ignore_ascii_case(".git"))
+            || entry.parent().is_some_and(|above| above.ends_with("worktrees"));
+        if !named && !repositories::BARE.iter().all(|part| self.top.exists(&entry.join(part))) {
+            return;
+        }
         if self.top.is_directory(entry) {
             self.git_directory(entry);
         } else if self.top.exists(entry) {

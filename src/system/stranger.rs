@@ -254,6 +254,14 @@ pub fn socket_flags(thread: i32, number: RawFd) -> nix::Result<i32> {
     flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok()).ok_or(Errno::EBADF)
 }
 
+/// Whether what `/proc` tells of a descriptor, opened as a place, says that it is open for writing.
+pub fn is_written(told: &OwnedFd) -> bool {
+    let text = fs::read_to_string(format!("/proc/self/fd/{}", told.as_raw_fd())).unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_PATH == 0 && flags & libc::O_ACCMODE != libc::O_RDONLY)
+}
+
 /// A copy of one of its descriptors.
 ///
 /// # Errors

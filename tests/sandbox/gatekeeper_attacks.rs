@@ -2,9 +2,9 @@
 //! against the built binary and looks at the host's state; the comment in front says what came of it at first.
 
 use crate::gatekeeper::{CONNECT, Host, Paused, python, with_answer};
-use crate::world::{Ran, World, each};
+use crate::world::{Ran, World, by_landlock, each};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
 /// A shell text that makes a repository in `name` whose config names a program.
@@ -151,6 +151,107 @@ fn a_repository_cannot_be_born_unseen() {
     });
 }
 
+// Succeeded on every backend, without a race and unseen by the sweep: a directory that was prepared elsewhere, where its names mean
+// nothing, took the place of the hooks, of a submodule's directory or of the worktrees of a repository that no mount holds.
+#[test]
+fn a_repository_that_was_there_before_gets_no_directory_that_was_prepared_elsewhere() {
+    each(|world| {
+        let line = format!(
+            "{CROWD} git init -q deep/er/and/deeper; cd deep/er/and/deeper/.git; mkdir modules; git init -q --bare modules/sub"
+        );
+        assert!(world.command("/bin/sh").args(["-c", &line]).status().unwrap().success());
+        let git = world.project.join("deep/er/and/deeper/.git");
+        let program = r#"
+import ctypes, os
+top = os.getcwd()
+git = top + '/deep/er/and/deeper/.git'
+evil = '[core]\n\tfsmonitor = touch evil\n'
+number = 0
+def prepared(*names):
+    global number
+    number += 1
+    for name in names:
+        os.makedirs(os.path.dirname(f'{top}/e{number}/{name}'), exist_ok=True)
+        open(f'{top}/e{number}/{name}', 'w').write(evil); os.chmod(f'{top}/e{number}/{name}', 0o755)
+    return f'{top}/e{number}'
+def attempt(what, go):
+    try: go(); print(what)
+    except OSError: pass
+def exchange(one, other):
+    if ctypes.CDLL(None).renameat2(-100, one.encode(), -100, other.encode(), 2): raise OSError()
+def aside(name): os.rename(f'{git}/{name}', f'{top}/aside')
+def back(name):
+    # An empty one, as git makes it: what was there may go.
+    if os.path.lexists(f'{top}/aside'): os.system(f'rm -rf {top}/aside')
+    os.makedirs(f'{git}/{name}', exist_ok=True)
+for name, inside in (('hooks', ('pre-commit',)), ('modules', ('sub/config', 'sub/hooks/pre-commit')), ('modules/sub', ('config', 'hooks/pre-commit')),
+                     ('worktrees', ('w/config.worktree', 'w/commondir'))):
+    back(name)
+    attempt(f'exchanged {name}', lambda: exchange(f'{git}/{name}', prepared(*inside)))
+    attempt(f'exchanged for {name}', lambda: exchange(prepared(*inside), f'{git}/{name}'))
+    aside(name)
+    attempt(f'moved to {name}', lambda: os.rename(prepared(*inside), f'{git}/{name}'))
+    attempt(f'linked to {name}', lambda: os.symlink(prepared(*inside), f'{git}/{name}'))
+    link = prepared('x') + '/link'; os.symlink(prepared(*inside), link)
+    attempt(f'moved a link to {name}', lambda: os.rename(link, f'{git}/{name}'))
+    back(name)
+# What is in order.
+open(git + '/modules/new.lock', 'w').close(); os.rename(git + '/modules/new.lock', git + '/modules/new')
+os.mkdir(git + '/refs/x'); os.rename(git + '/refs/x', git + '/refs/y'); os.symlink('y', git + '/refs/z')
+os.system('git init -q born; mv born/.git/hooks h; mv h born/.git/hooks; git init -q far && mkdir born/.git/modules && mv far/.git born/.git/modules/far')
+print(sorted(os.listdir('born/.git/modules/far'))[0], os.path.isdir('born/.git/hooks'))
+"#;
+        let ran = python(world, program);
+        assert_eq!(ran.stdout, "HEAD True\n", "as {}: {}", world.user, ran.stderr);
+        let evil = |(path, content): &(std::path::PathBuf, String)| {
+            content.contains("touch evil").then(|| path.display().to_string())
+        };
+        let left: Vec<_> = world.state(&git).iter().filter_map(evil).collect();
+        assert!(left.is_empty(), "as {}: {left:?} {}", world.user, ran.stderr);
+    });
+}
+
+// Succeeded on every backend: bare repositories that the search did not come to were held by nothing, and new ones looked at by nobody.
+#[test]
+fn a_bare_repository_is_held_and_looked_at_however_deep_it_is() {
+    each(|world| {
+        let line = format!(
+            "{CROWD} git init -q --bare deep/er/and/deeper/x.git; cd deep/er/and/deeper; mkdir plain half; \
+             echo x > plain/HEAD; mkdir plain/hooks; echo x > half/HEAD"
+        );
+        assert!(world.command("/bin/sh").args(["-c", &line]).status().unwrap().success());
+        let top = world.project.join("deep/er/and/deeper");
+        let before = fs::read_to_string(top.join("x.git/config")).unwrap();
+        let evil = |file: &str| format!("printf '[core]\\n\\tfsmonitor = touch evil\\n' > {file}; ");
+        let ran = world.run(&format!(
+            "cd deep/er/and/deeper; exec 2>/dev/null; {}{}{} mv x.git y; {} mv y x.git; mkdir h; {} mv h x.git/hooks; mv x.git/hooks h2; mv h x.git/hooks; \
+             ln -s ../h x.git/hooks; \
+             git init -q --bare new.git && git --git-dir=new.git config user.name x; {}{} \
+             mkdir p p/hooks p/objects p/refs; {} echo ref: refs/heads/main > p/H; mv p/H p/HEAD; mv p q; \
+             {} mkdir half/objects half/refs; mkdir plain/refs; echo hook > plain/hooks/useThing; echo x > plain/config; echo end",
+            evil("x.git/config"),
+            evil("x.git/hooks/post-receive"),
+            evil("x.git/config.worktree"),
+            evil("y/config"),
+            evil("h/post-receive"),
+            evil("new.git/hooks/post-receive"),
+            evil("new.git/config.worktree"),
+            evil("p/config"),
+            evil("half/config"),
+        ));
+        assert!(ran.stdout.ends_with("end\n"), "{ran:?}");
+        let stands = |(path, content): &(std::path::PathBuf, String)| {
+            let harmless = path.starts_with(top.join("h")) || path.starts_with(top.join("h2"));
+            (content.contains("touch evil") && !harmless).then(|| path.display().to_string())
+        };
+        let left: Vec<_> = world.state(&top).iter().filter_map(stands).collect();
+        assert!(left.is_empty(), "as {}: {left:?} {}", world.user, ran.stderr);
+        assert_eq!(fs::read_to_string(top.join("x.git/config")).unwrap(), before);
+        assert!(fs::read_to_string(top.join("new.git/config")).unwrap().contains("name = x"));
+        assert!(top.join("plain/hooks/useThing").exists() && top.join("plain/config").exists());
+    });
+}
+
 // Succeeded: the mounts hold the repositories that are found within a budget, and nothing held the config of the others.
 #[test]
 fn the_config_of_a_repository_that_was_there_before_is_not_written_however_deep_it_is() {
@@ -160,7 +261,7 @@ fn the_config_of_a_repository_that_was_there_before_is_not_written_however_deep_
         let config = world.project.join("deep/er/and/deeper/.git/config");
         let before = fs::read_to_string(&config).unwrap();
         let program = r#"
-import os
+import ctypes, os
 top = os.getcwd() + '/deep/er/and/deeper'
 def attempt(what, go):
     try: go(); print(what)
@@ -175,6 +276,10 @@ for path in (config, 'link', '/proc/self/cwd/deep/er/and/deeper/.git/config', '/
              '/proc/self/fd/%d' % fd, '/dev/fd/%d' % fd, '/proc/%d/fd/%d' % (os.getpid(), fd), 'magic'):
     attempt('wrote ' + path, lambda: write(path))
 attempt('renamed', lambda: other(config))
+# Succeeded: what may be taken away may be exchanged, and then something else stands there.
+exchange = lambda one, other: ctypes.CDLL(None).renameat2(-100, one.encode(), -100, other.encode(), 2) and os.open('none', 0)
+attempt('exchanged', lambda: exchange(config, 'evil'))
+attempt('exchanged for it', lambda: exchange('evil', config))
 attempt('renamed by proc', lambda: other('/proc/self/cwd/deep/er/and/deeper/.git/config'))
 attempt('linked', lambda: (os.link(config, 'alias'), write('alias')))
 attempt('linked by descriptor', lambda: (os.link('/proc/self/fd/%d' % fd, 'alias', follow_symlinks=True), write('alias')))
@@ -635,5 +740,111 @@ print(sorted(os.listdir('.')))
         assert!(!ran.stderr.contains("took '"), "nothing had to be swept: {ran:?}");
         let lines: Vec<&str> = ran.stdout.lines().collect();
         assert_eq!(lines, ["['deeper']", "['.claude', 'plain', 'to-rc']"], "as {}: {ran:?}", world.user);
+    });
+}
+
+// Succeeded under bubblewrap and namespaces, without a race: the gatekeeper knew a FIFO outside by its plain name alone. Nor did it
+// know what it could not read, in memory that the kernel alone reads for its owner (memfd_secret(2)); so the config of a
+// repository that no mount holds was written, on every backend.
+#[test]
+fn no_name_of_a_fifo_outside_leads_to_writing_to_it_and_none_is_hidden() {
+    each(|world| {
+        let made = world
+            .command("/bin/sh")
+            .args(["-c", &format!("{CROWD} git init -q deep/er/and/deeper")])
+            .status();
+        assert!(made.unwrap().success());
+        let config = world.project.join("deep/er/and/deeper/.git/config");
+        let before = fs::read_to_string(&config).unwrap();
+        let fifo = world.outside.join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        world.give(&fifo);
+        let mut reader = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(&fifo)
+            .unwrap();
+        let program = format!(
+            r#"
+import ctypes, os, platform
+fifo, config = '{}', os.getcwd() + '/deep/er/and/deeper/.git/config'
+"#,
+            fifo.display()
+        ) + r#"
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.openat.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int]
+def attempt(what, go):
+    try: os.write(go(), b'evil'); print(what)
+    except OSError: pass
+def opened(name, flags=os.O_WRONLY): return lambda: os.open(name, flags | os.O_NONBLOCK)
+secret = libc.syscall(447, 0)
+if secret >= 0:
+    os.ftruncate(secret, 4096)
+    memory = libc.mmap(None, 4096, 3, 1, secret, 0)
+def hidden(name):
+    text = os.fsencode(name) + b'\0'
+    ctypes.memmove(memory, text, len(text))
+    return lambda: libc.openat(-100, memory, os.O_WRONLY | os.O_NONBLOCK)
+place, reading, above = os.open(fifo, os.O_PATH), os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), os.open(os.path.dirname(fifo), os.O_PATH)
+os.symlink('/proc/self/root' + fifo, 'link')
+for name in (fifo, '/proc/self/root' + fifo, '/proc/thread-self/cwd/' + os.path.relpath(fifo), f'/proc/self/fd/{place}', f'/dev/fd/{place}',
+             f'/proc/self/fd/{reading}', f'/proc/{os.getpid()}/fd/{reading}', f'/proc/self/fd/{above}/fifo', 'link'):
+    attempt(name, opened(name)); attempt('both ways ' + name, opened(name, os.O_RDWR))
+if secret >= 0: attempt('hidden', hidden(fifo)); attempt('hidden config', hidden(config))
+top, part = os.getcwd(), 'x' * 250
+for _ in range(15): os.mkdir(part); os.chdir(part)
+attempt('long', opened('./' * 170 + '../' * 15 + os.path.relpath(fifo, top)))
+os.chdir(top); os.system(f'rm -rf {part}')
+# What is in order: FIFOs of its own, and what is open for writing already.
+os.mkfifo('own'); own = os.open('own', os.O_RDWR); os.close(os.open(f'/proc/self/fd/{own}', os.O_WRONLY)); os.close(os.open('/proc/self/cwd/own', os.O_WRONLY))
+r, w = os.pipe(); os.close(os.open(f'/dev/fd/{w}', os.O_WRONLY))
+print('tried')
+"#;
+        let ran = python(world, &program);
+        assert_eq!(ran.stdout, "tried\n", "as {}: {}", world.user, ran.stderr);
+        assert!(std::io::Read::read(&mut reader, &mut [0; 64]).is_err(), "something came");
+        assert_eq!(fs::read_to_string(&config).unwrap(), before);
+        // A FIFO that the caller opened for the command. Landlock opens nothing again that it does not know.
+        if by_landlock() {
+            return;
+        }
+        let given = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+        let line = "echo given > /dev/stdout; echo again > /proc/self/fd/1";
+        let status = world.command(world.bin("sbsh")).args(["-c", line]).stdout(given).status().unwrap();
+        let mut said = [0; 64];
+        let length = std::io::Read::read(&mut reader, &mut said).unwrap();
+        assert_eq!((status.code(), &said[..length]), (Some(0), b"given\nagain\n".as_slice()));
+    });
+}
+
+// Succeeded on every backend: names that are nothing on most file systems, and on some those of a repository, of settings or of a
+// start-up file: vfat leaves out dots at the end, HFS+ and ext4's casefold what Unicode ignores (CVE-2014-9390's class).
+#[test]
+fn no_name_that_a_file_system_takes_for_a_protected_one_can_be_made() {
+    each(|world| {
+        let program = r#"
+import os
+def attempt(what, go):
+    try: go(); print(what, ascii(name))
+    except OSError: pass
+os.mkdir('sub'); os.system('git init -q born')
+for name in ('.vscode.', '.MCP.json ', '.g\u200dit', '.git.', '.bashrc\u200b', '.inputrc..', '.claude/\u017fettings.json', 'sub/.g\ufeffit', 'sub/.GIT. ',
+             'born/.git/hoo\u212as', 'born/.git/hooks\u200c/pre-commit', 'born/.git/con\ufb01g'):
+    os.makedirs(os.path.dirname(name) or '.', exist_ok=True) if 'hooks' not in name else None
+    attempt('directory', lambda: os.mkdir(name))
+    attempt('file', lambda: open(name, 'w').close())
+    attempt('link', lambda: os.symlink('sub', name))
+    open('plain', 'w').close()
+    attempt('renamed', lambda: os.rename('plain', name))
+    attempt('linked', lambda: os.link('plain', name))
+for name in ('caf\u00e9.', 'plain.', 'a\u200db', '\u4e2d\u6587 ', 'sub/stra\u00dfe'):
+    open(name, 'w').close(); os.rename(name, 'x'); os.rename('x', name); os.unlink(name)
+print('tried')
+"#;
+        let ran = python(world, program);
+        assert_eq!(ran.stdout, "tried\n", "as {}: {}", world.user, ran.stderr);
     });
 }

@@ -480,3 +480,73 @@ fn neither_the_machine_nor_other_processes_answer() {
         assert!(host.wait().unwrap().success());
     });
 }
+
+// Succeeded under bubblewrap and namespaces, run on btrfs: a snapshot of the home, which is the user's own volume, had in it all
+// that mounts hide there, keys too, and a volume came to a protected name; on every backend a key that was taken away locked an
+// encrypted directory outside. Here any file system does: the filter answers first.
+#[test]
+fn no_file_system_copies_a_tree_or_forgets_a_key_by_ioctl() {
+    each(|world| {
+        let program = r#"
+import fcntl, os
+here = os.open('.', os.O_RDONLY)
+for request in (0x50009401, 0x5000940e, 0x5000940f, 0x50009417, 0x50009418, 0x5000943f, 0x4020bc10, 0x4020bc11, 0x40186f04,
+                0xc0406618, 0xc0406619):
+    try: fcntl.ioctl(here, request, bytearray(4096)); print('let', hex(request))
+    except OSError as error: print(error.errno, end=' ')
+"#;
+        world.write(&world.project.join("trees.py"), program);
+        let ran = world.run("python3 trees.py");
+        // EPERM by the filter, not ENOTTY or EINVAL by the file system.
+        assert_eq!(ran.stdout, "1 ".repeat(11), "{}", ran.stderr);
+    });
+}
+
+/// On the host: runs what it is told on a terminal of its own, and looks at that terminal afterwards.
+const ON_A_TERMINAL: &str = r#"
+import fcntl, os, pty, struct, sys
+keeper, terminal = pty.openpty()
+name = os.ttyname(terminal)
+child = os.fork()
+if child == 0:
+    os.setsid(); fcntl.ioctl(terminal, 0x540e, 0)
+    for number in 0, 1, 2: os.dup2(terminal, number)
+    os.execv(sys.argv[1], sys.argv[1:])
+os.waitpid(child, 0)
+discipline = bytearray(4)
+fcntl.ioctl(terminal, 0x5424, discipline)
+try: os.close(os.open(name, os.O_RDWR | os.O_NOCTTY)); opened = 'opened'
+except OSError as error: opened = error.strerror
+print(struct.unpack('i', discipline)[0], opened)
+"#;
+
+/// Inside: the terminal's line discipline and who may open it; a console's keyboard, picture and number.
+const SPOIL: &str = r#"
+import fcntl, struct
+said = open('said', 'w')
+for request, what in ((0x540c, 0), (0x4b45, 4), (0x4b51, 1), (0x4b3a, 1), (0x5602, bytes(8)), (0x5606, 9), (0x5423, struct.pack('i', 27))):
+    try: fcntl.ioctl(0, request, what); print('let', hex(request), file=said)
+    except OSError as error: print(error.errno, end=' ', file=said)
+"#;
+
+// Succeeded on every backend: the terminal answered nobody any more (line discipline N_NULL, which neither reset(1) nor stty(1)
+// undoes), or could be opened by root alone (TIOCEXCL). A console (tried on /dev/tty9) lost its keyboard (K_OFF).
+#[test]
+fn the_callers_terminal_works_as_before_afterwards() {
+    each(|world| {
+        world.write(&world.project.join("spoil.py"), SPOIL);
+        world.write(&world.outside.join("host.py"), ON_A_TERMINAL);
+        let run = |words: &[&std::ffi::OsStr]| {
+            let out =
+                world.command("python3").arg(world.outside.join("host.py")).args(words).output().unwrap();
+            String::from_utf8_lossy(&out.stdout).into_owned()
+        };
+        let sbsh = world.bin("sbsh");
+        let said = run(&[sbsh.as_os_str(), "-c".as_ref(), "python3 spoil.py".as_ref()]);
+        let inside = fs::read_to_string(world.project.join("said")).unwrap();
+        assert_eq!((said.as_str(), inside), ("0 opened\n", "1 ".repeat(7)));
+        // Without sbsh it is spoilt: the test would see it.
+        let bare = run(&["/usr/bin/env".as_ref(), "python3".as_ref(), "spoil.py".as_ref()]);
+        assert!(bare.starts_with("27 "), "{bare}");
+    });
+}
