@@ -114,7 +114,7 @@ impl Opening {
 /// Whether TLS names the host that was decided on.
 fn named(target: &Target, server_name: Option<String>) -> Judged {
     let agrees = match (&server_name, &target.host) {
-        (Some(name), host) => Host::parse(name).as_ref() == Ok(host),
+        (Some(name), _) => Host::parse(name).is_ok_and(|named| target.is_called(&named)),
         (None, Host::Address(_)) => true,
         (None, Host::Name(_)) => false,
     };
@@ -175,7 +175,12 @@ mod tests {
         assert_eq!(judge("a.example", 443, &hello(Some("A.example"))), Judged::Passes);
         assert_eq!(judge("a.example", 8443, &hello(Some("A.example"))), Judged::Passes);
         assert_eq!(judge("192.0.2.1", 443, &hello(None)), Judged::Passes);
+        assert_eq!(judge("127.0.0.1", 8443, &hello(Some("localhost"))), Judged::Passes);
+        assert_eq!(judge("::1", 8443, &hello(Some("localhost"))), Judged::Passes);
         for (host, name) in [
+            ("127.0.0.1", Some("x.localhost")),
+            ("127.0.0.2", Some("localhost")),
+            ("a.example", Some("localhost")),
             ("a.example", Some("b.example")),
             ("a.example", Some("x.a.example")),
             ("a.example", None),

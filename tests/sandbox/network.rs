@@ -427,6 +427,36 @@ fn servers_inside_are_reached_inside_and_the_hosts_loopback_only_where_it_is_all
 }
 
 #[test]
+fn the_hosts_loopback_is_reached_by_either_of_its_names() {
+    for settings in [
+        r#"{"sandbox": {"network": {"allowLocalBinding": true}}}"#,
+        r#"{"sandbox": {"allowedDomains": ["localhost:3001", "127.0.0.1:3443"]}}"#,
+    ] {
+        online(settings, |world, outside| {
+            let ran = outside.run(
+                world,
+                "curl -sS http://localhost:3001/1; curl -sS http://127.0.0.1:3001/2
+                 curl -sSk https://localhost:3443/3; curl -sSk https://127.0.0.1:3443/4
+                 curl -sS -x http://127.0.0.1:28128 http://localhost:3001/5
+                 curl -sS -H 'Host: other.test' http://localhost:3001/6; curl -sS -H 'Host: localhost:80' http://localhost:3001/7
+                 curl -sSk --connect-to other.test:443:localhost:3443 https://other.test/8",
+            );
+            let lines: Vec<&str> = ran.stdout.lines().filter(|line| !line.starts_with("sbsh: ")).collect();
+            let expected = [
+                "http GET /1 host=localhost:3001 body=0",
+                "http GET /2 host=127.0.0.1:3001 body=0",
+                "https GET /3 host=localhost:3443 body=0",
+                "https GET /4 host=127.0.0.1:3443 body=0",
+                "http GET /5 host=localhost:3001 body=0",
+            ];
+            assert_eq!(lines, expected, "{ran:?}");
+            let received = outside.received();
+            assert!(!["/6", "/7", "/8"].iter().any(|path| received.contains(path)), "{received}");
+        });
+    }
+}
+
+#[test]
 fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
     online(GOOD, |world, outside| {
         let text = "curl -sS --cacert $CA https://good.test/1; curl -sS http://good.test/2; curl -sS http://evil.test/3; env; cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'";

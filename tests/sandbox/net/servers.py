@@ -254,6 +254,8 @@ async def main():
     await tcp(web("https"), good, 443, ssl=context)
     await tcp(echo, "127.0.0.1", 5432)
     await tcp(echo, "127.0.0.1", 80)
+    await tcp(web("http"), "127.0.0.1", 3001)
+    await tcp(web("https"), "127.0.0.1", 3443, ssl=context)
     await tcp(proxy, "127.0.0.1", 3128)
     await udp(Resolver, "203.0.113.53", 53)
     print("ready", flush=True)
