@@ -459,7 +459,7 @@ fn the_hosts_loopback_is_reached_by_either_of_its_names() {
 #[test]
 fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
     online(GOOD, |world, outside| {
-        let text = "curl -sS --cacert $CA https://good.test/1; curl -sS http://good.test/2; curl -sS http://evil.test/3; env; cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'";
+        let text = "curl -sS --cacert $CA https://good.test/1; curl -sS http://good.test/2; curl -sS http://evil.test/3; curl -sS -X TRACE http://good.test/4; curl -sS -H 'Max-Forwards: 0' -X TRACE -x http://127.0.0.1:28128 http://good.test/5; env; cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'";
         let ran: crate::world::Ran = outside
             .command(world, &world.bin("sbsh"), &["-c", text])
             .env("HTTPS_PROXY", "http://me:p%40ss@127.0.0.1:3128")
@@ -471,6 +471,8 @@ fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
         assert!(ran.stdout.contains("proxied http://good.test/2"), "{ran:?}");
         assert!(ran.stdout.contains("evil.test:80 is blocked"), "{ran:?}");
         assert!(!ran.stdout.contains("p%40ss") && !ran.stdout.contains("p@ss"), "{ran:?}");
+        // As the proxy gets it.
+        assert!(!ran.stdout.contains("bWU6cEBzcw"), "{ran:?}");
         let received = outside.received();
         assert!(
             received.contains("proxy CONNECT good.test:443") && !received.contains("evil.test"),

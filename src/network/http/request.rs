@@ -150,6 +150,12 @@ pub fn address(uri: &Uri, target: &Target, absolute: bool) -> Uri {
     whole.build().unwrap_or_else(|_| Uri::from(path))
 }
 
+/// Whether the answer to such a request is the request as it arrived (RFC 9110, 9.3.8; TRACK is IIS's word for it). With
+/// `Max-Forwards: 0` the upstream proxy itself gives it.
+pub fn comes_back(method: &Method) -> bool {
+    ["TRACE", "TRACK"].iter().any(|word| method.as_str().eq_ignore_ascii_case(word))
+}
+
 /// A target as `Host` says it.
 fn authority(target: &Target) -> String {
     if target.port == HTTP_PORT { target.host.to_string() } else { target.to_string() }

@@ -171,6 +171,9 @@ async def proxy(reader, writer):
         writer.write(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
         return
     method, target = head.split(" ")[:2]
+    if method == "TRACE":
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(head) + head.encode("latin1"))
+        return
     if method != "CONNECT":
         text = f"proxied {target}\n".encode()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
