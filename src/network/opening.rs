@@ -97,8 +97,12 @@ impl Opening {
             Some(Talk::Http) if server_spoke && target.port != HTTP_PORT => Judged::Passes,
             Some(Talk::Http) => Judged::Http,
             Some(Talk::Http2) => refused("cleartext HTTP/2 cannot be judged request by request"),
-            Some(Talk::Other) if target.port == HTTP_PORT => refused("what was sent to port 80 is not HTTP"),
-            Some(Talk::Other | Talk::Silent) => Judged::Passes,
+            Some(Talk::Other | Talk::Socks) if target.port == HTTP_PORT => {
+                refused("what was sent to port 80 is not HTTP")
+            }
+            // A server that is first to speak is none of SOCKS.
+            Some(Talk::Socks) if !server_spoke => refused("SOCKS would lead on to another host"),
+            Some(Talk::Other | Talk::Silent | Talk::Socks) => Judged::Passes,
             Some(Talk::Tls) => match look(&self.bytes) {
                 Look::NeedMore if !self.ended => Judged::Open,
                 _ if !check_name => Judged::Passes,
