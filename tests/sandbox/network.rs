@@ -355,6 +355,27 @@ fn connections_are_logged_with_what_decided_and_what_passed() {
 }
 
 #[test]
+fn no_number_of_connections_keeps_others_out_of_the_log() {
+    online(GOOD, |world, outside| {
+        // So many that they would take every descriptor of the gateway, which the log needs too.
+        let text = r#"python3 - <<'PY'
+import socket, time
+all = [socket.create_connection(("good.test", 7000), 20) for _ in range(40)]
+for one in all: one.sendall(b"\0")
+time.sleep(1)
+PY"#;
+        let sbsh = world.bin("sbsh").display().to_string();
+        let arguments = ["--nofile=60:60", &sbsh, "-c", text];
+        let ran: crate::world::Ran =
+            outside.command(world, "prlimit".as_ref(), &arguments).output().unwrap().into();
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""), "{ran:?}");
+        let log = std::fs::read_to_string(world.home.join(".local/state/sbsh/audit.jsonl")).unwrap();
+        let logged = log.lines().filter(|line| line.contains("\"good.test\"") && line.contains("7000"));
+        assert_eq!(logged.count(), 40, "{log}");
+    });
+}
+
+#[test]
 fn names_that_are_none_are_logged_too() {
     online(GOOD, |world, outside| {
         let ran = python(
