@@ -485,6 +485,10 @@ fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
             .command(world, &world.bin("sbsh"), &["-c", text])
             .env("HTTPS_PROXY", "http://me:p%40ss@127.0.0.1:3128")
             .env("http_proxy", "http://me:p%40ss@127.0.0.1:3128")
+            // What desktops and administrators set beside them.
+            .env("ftp_proxy", "http://me:p%40ss@127.0.0.1:3128")
+            .env("SOCKS_PROXY", "http://me:p%40ss@127.0.0.1:3128")
+            .env("npm_config_https_proxy", "http://me:p%40ss@127.0.0.1:3128")
             .output()
             .unwrap()
             .into();
