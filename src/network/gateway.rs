@@ -38,6 +38,8 @@ use tokio::task::spawn_local;
 
 /// Connections served at the same time; more wait to be accepted. A sandbox must not exhaust the host's descriptors.
 const MOST: usize = 4096;
+/// Descriptors that are no connection's: doors, the log, settings, name servers' answers.
+const OTHERS: usize = 32;
 /// How long connections may take to end after everything inside has: their bytes are on the way.
 const LAST: Duration = Duration::from_millis(200);
 
@@ -56,6 +58,7 @@ pub fn serve(
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+    let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(MOST, |(limit, _)| most(limit));
     let wanted = seat.is_some() || desk.policy().is_ok_and(|policy| policy.local_binding.value);
     let ready = wanted.then(|| loopback::Ready::new(entrances, seat.clone()));
     let ready = ready.transpose().unwrap_or_else(|why| {
@@ -72,12 +75,12 @@ pub fn serve(
         let judge = Rc::new(Judge::new(Arc::clone(&desk), upstreams, front.try_clone()?, inside)?);
         let scribe = Rc::clone(&judge);
         spawn_local(async move { scribe.write_down().await });
-        let room = Arc::new(tokio::sync::Semaphore::new(MOST));
+        let room = Arc::new(tokio::sync::Semaphore::new(most));
         let loopback = match ready {
             Some(ready) => Loopback::open(ready, desk, front.try_clone()?, Arc::clone(&room)).await.ok(),
             None => None,
         };
-        let house = Rc::new(House { judge, names: RefCell::default(), room, loopback });
+        let house = Rc::new(House { judge, names: RefCell::default(), room, most, loopback });
         for door in &entrances.transparent {
             let listener = listener(door)?;
             house.admit(listener, House::transparent);
@@ -109,6 +112,13 @@ pub fn serve(
     served
 }
 
+/// How many connections there is room for under a limit of descriptors. Each takes two, and those who wait for a place
+/// take none: what is said and done about a connection must always be written down.
+fn most(limit: u64) -> usize {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    (limit.saturating_sub(OTHERS.max(limit / 8)) / 2).clamp(1, MOST)
+}
+
 fn listener(door: &OwnedFd) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::from(door.try_clone()?);
     // The sender has chosen its packets already. What is accepted inherits it (tcp(7), inet_csk_clone_lock).
@@ -128,6 +138,8 @@ struct House {
     judge: Rc<Judge>,
     names: RefCell<Names>,
     room: Arc<tokio::sync::Semaphore>,
+    /// The places that it has.
+    most: usize,
     loopback: Option<Rc<Loopback>>,
 }
 
@@ -137,7 +149,7 @@ impl House {
         while is_knocked(entrances) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let _ = self.room.acquire_many(MOST as u32).await;
+        let _ = self.room.acquire_many(self.most as u32).await;
     }
 
     fn admit<F: Future<Output = ()> + 'static>(
@@ -246,6 +258,19 @@ impl House {
             let answer = answer.ok_or(io::ErrorKind::InvalidData)?;
             let length = u16::try_from(answer.len()).map_err(|_| io::ErrorKind::InvalidData)?;
             stream.write_all(&[length.to_be_bytes().as_slice(), &answer].concat()).await?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_log() {
+        for (limit, places) in [(0, 1), (60, 14), (1024, 448), (16_384, MOST), (u64::MAX, MOST)] {
+            assert_eq!(most(limit), places, "{limit}");
+            assert!(limit < 34 || 2 * places as u64 + OTHERS as u64 <= limit, "{limit}");
         }
     }
 }

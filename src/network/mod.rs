@@ -48,7 +48,7 @@ use crate::policy::Host;
 pub use refusal::{Cause, Refusal};
 use std::cell::Cell;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use tokio::net::TcpStream;
 
@@ -59,6 +59,18 @@ pub struct Target {
     pub host: Host,
     /// The TCP port.
     pub port: u16,
+}
+
+impl Target {
+    /// Whether a host that the program names on the connection is this one. `localhost` and the addresses that it has
+    /// everywhere are one, as they are for the settings.
+    pub fn is_called(&self, host: &Host) -> bool {
+        let own = |host: &Host| match host {
+            Host::Name(name) => name == "localhost",
+            Host::Address(ip) => *ip == Ipv4Addr::LOCALHOST || *ip == Ipv6Addr::LOCALHOST,
+        };
+        *host == self.host || own(host) && own(&self.host)
+    }
 }
 
 impl fmt::Display for Target {

@@ -97,8 +97,12 @@ impl Opening {
             Some(Talk::Http) if server_spoke && target.port != HTTP_PORT => Judged::Passes,
             Some(Talk::Http) => Judged::Http,
             Some(Talk::Http2) => refused("cleartext HTTP/2 cannot be judged request by request"),
-            Some(Talk::Other) if target.port == HTTP_PORT => refused("what was sent to port 80 is not HTTP"),
-            Some(Talk::Other | Talk::Silent) => Judged::Passes,
+            Some(Talk::Other | Talk::Socks) if target.port == HTTP_PORT => {
+                refused("what was sent to port 80 is not HTTP")
+            }
+            // A server that is first to speak is none of SOCKS.
+            Some(Talk::Socks) if !server_spoke => refused("SOCKS would lead on to another host"),
+            Some(Talk::Other | Talk::Silent | Talk::Socks) => Judged::Passes,
             Some(Talk::Tls) => match look(&self.bytes) {
                 Look::NeedMore if !self.ended => Judged::Open,
                 _ if !check_name => Judged::Passes,
@@ -114,7 +118,7 @@ impl Opening {
 /// Whether TLS names the host that was decided on.
 fn named(target: &Target, server_name: Option<String>) -> Judged {
     let agrees = match (&server_name, &target.host) {
-        (Some(name), host) => Host::parse(name).as_ref() == Ok(host),
+        (Some(name), _) => Host::parse(name).is_ok_and(|named| target.is_called(&named)),
         (None, Host::Address(_)) => true,
         (None, Host::Name(_)) => false,
     };
@@ -175,7 +179,12 @@ mod tests {
         assert_eq!(judge("a.example", 443, &hello(Some("A.example"))), Judged::Passes);
         assert_eq!(judge("a.example", 8443, &hello(Some("A.example"))), Judged::Passes);
         assert_eq!(judge("192.0.2.1", 443, &hello(None)), Judged::Passes);
+        assert_eq!(judge("127.0.0.1", 8443, &hello(Some("localhost"))), Judged::Passes);
+        assert_eq!(judge("::1", 8443, &hello(Some("localhost"))), Judged::Passes);
         for (host, name) in [
+            ("127.0.0.1", Some("x.localhost")),
+            ("127.0.0.2", Some("localhost")),
+            ("a.example", Some("localhost")),
             ("a.example", Some("b.example")),
             ("a.example", Some("x.a.example")),
             ("a.example", None),

@@ -1,4 +1,4 @@
-//! What a program speaks, from its first bytes. Pure. Owns telling TLS and HTTP from all else, also where a program
+//! What a program speaks, from its first bytes. Pure. Owns telling TLS, HTTP and SOCKS from all else, also where a program
 //! hides them from us but not from its server; must not judge what they say.
 
 /// What a connection speaks.
@@ -10,6 +10,8 @@ pub enum Talk {
     Http,
     /// HTTP/2 without TLS.
     Http2,
+    /// SOCKS, by which a server leads on to another host.
+    Socks,
     /// None of these.
     Other,
     /// Nothing was said.
@@ -21,6 +23,9 @@ const LONGEST_LINE: usize = 16 << 10;
 
 /// What the bytes that have come so far begin; `None` while that is open.
 pub fn sniff(bytes: &[u8]) -> Option<Talk> {
+    if matches!(bytes, [4 | 5, ..]) {
+        return socks(bytes).map(|is| if is { Talk::Socks } else { Talk::Other });
+    }
     match tls(bytes) {
         Some(true) => Some(Talk::Tls),
         Some(false) => http(bytes),
@@ -51,6 +56,29 @@ fn tls(bytes: &[u8]) -> Option<bool> {
         _ => false,
     };
     Some(sure)
+}
+
+/// Whether it is SOCKS (RFC 1928; SOCKS4). Other protocols begin with these bytes too: it is one only when it says where
+/// to, or who asks; what comes before that leads nowhere.
+fn socks(bytes: &[u8]) -> Option<bool> {
+    match bytes {
+        // Nobody asks for port 0; a length of four bytes may look so.
+        [4, 1 | 2, 0, 0, ..] => Some(false),
+        [4, 1 | 2, _, _, _, _, _, _, ..] => Some(true),
+        [4] | [4, 1 | 2, ..] | [5] => None,
+        [5, count, rest @ ..] if *count > 0 => {
+            let (methods, said) = rest.split_at_checked(usize::from(*count))?;
+            let login = methods.iter().any(|method| matches!(method, 1 | 2));
+            match said {
+                [5, _, _, 1 | 3 | 4, ..] => Some(true),
+                [1, _, ..] if login => Some(true),
+                [] | [1] if login => None,
+                [] | [5] | [5, _] | [5, _, _] => None,
+                _ => Some(false),
+            }
+        }
+        _ => Some(false),
+    }
 }
 
 /// Whether it is HTTP. Blanks before a request and between its words are what servers are lenient about.
@@ -129,6 +157,15 @@ mod tests {
             (b"0032git-upload-pack /x\0host=a.example\0", Talk::Other),
             (b"\0\0\0\x08\x04\xd2\x16\x2f", Talk::Other),
             (b"\0\0\0\x54\0\x03\0\0user\0", Talk::Other),
+            (b"\x05\x01\0\x05\x01\0\x03\x09a.example\0\x50", Talk::Socks),
+            (b"\x05\x02\0\x02\x01\x02me\x02it", Talk::Socks),
+            (b"\x04\x01\x01\xbb\xcb\0\x71\x42me\0", Talk::Socks),
+            // Cassandra, versions 4 and 5; a packet of DCE; a message of 260 bytes and one of five.
+            (b"\x04\0\0\0\x05\0\0\0\0", Talk::Other),
+            (b"\x05\0\0\0\x05\0\0\0\0", Talk::Other),
+            (b"\x05\0\x0b\x03\x10\0\0\0", Talk::Other),
+            (b"\x04\x01\0\0{\"a\": 1", Talk::Other),
+            (b"\x05\x02\x03\x04\x08\x01", Talk::Other),
         ] {
             assert_eq!(sniff(bytes), Some(talk), "{}", bytes.escape_ascii());
         }
@@ -173,6 +210,12 @@ mod tests {
             b"SSH-2.0",
             b"\x16\x03\x01",
             b"\x80\x2e",
+            b"\x05",
+            b"\x05\x01",
+            b"\x05\x01\0",
+            b"\x05\x01\0\x05\x01",
+            b"\x05\x01\x02\x01",
+            b"\x04\x01\x01\xbb\xcb",
         ] {
             assert_eq!(sniff(bytes), None, "{}", bytes.escape_ascii());
         }
@@ -185,7 +228,7 @@ mod tests {
     proptest! {
         #[test]
         fn once_decided_more_bytes_change_nothing(
-            bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"GETPRI /*HTTP:\r\n\0\t\x16\x03\x01\x80".to_vec())], 0..40),
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"GETPRI /*HTTP:\r\n\0\t\x16\x03\x01\x80\x04\x05".to_vec())], 0..40),
             more in prop::collection::vec(any::<u8>(), 0..40),
         ) {
             if let Some(talk) = sniff(&bytes) {

@@ -3,8 +3,8 @@
 //! Owns their names and spellings. Must not decide whether they are set: that is `network.proxyVariables` and the way
 //! the boundary carries connections.
 
-/// What the caller's own proxy is named by. It is honoured outside, after the decision; inside it would name a place
-/// that cannot be reached.
+/// What the caller's own proxy is named by, often with a password. It is honoured outside, after the decision; inside it
+/// would name a place that cannot be reached.
 pub const CALLERS: &[&str] = &[
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -14,6 +14,33 @@ pub const CALLERS: &[&str] = &[
     "https_proxy",
     "all_proxy",
     "no_proxy",
+    // Not read here; they say the same to some programs.
+    "FTP_PROXY",
+    "ftp_proxy",
+    "GRPC_PROXY",
+    "grpc_proxy",
+    "RSYNC_PROXY",
+    "npm_config_proxy",
+    "npm_config_https_proxy",
+    "DOCKER_HTTP_PROXY",
+    "DOCKER_HTTPS_PROXY",
+    "CLOUDSDK_PROXY_TYPE",
+    "CLOUDSDK_PROXY_ADDRESS",
+    "CLOUDSDK_PROXY_PORT",
+    "CLOUDSDK_PROXY_USERNAME",
+    "CLOUDSDK_PROXY_PASSWORD",
+    "SOCKS_PROXY",
+    "socks_proxy",
+    "WS_PROXY",
+    "ws_proxy",
+    "WSS_PROXY",
+    "wss_proxy",
+    "NPM_CONFIG_PROXY",
+    "NPM_CONFIG_HTTPS_PROXY",
+    "YARN_HTTP_PROXY",
+    "YARN_HTTPS_PROXY",
+    "CARGO_HTTP_PROXY",
+    "PIP_PROXY",
 ];
 
 /// All variables for a proxy on these ports of the loopback. `helper` is the command, in shell words, that connects its
@@ -96,8 +123,9 @@ mod tests {
         ] {
             assert_eq!(of(name), value, "{name}");
         }
-        // What is removed of the caller's is what is set again where variables are wanted.
-        assert!(CALLERS.iter().all(|name| all.iter().any(|(set, _)| set == name)));
+        // Whatever of it the caller has set is removed, also where variables are not wanted.
+        let others = ["GIT_SSH_COMMAND", "JAVA_TOOL_OPTIONS"];
+        assert!(all.iter().all(|(set, _)| CALLERS.contains(set) || others.contains(set)));
     }
 
     #[test]

@@ -355,6 +355,27 @@ fn connections_are_logged_with_what_decided_and_what_passed() {
 }
 
 #[test]
+fn no_number_of_connections_keeps_others_out_of_the_log() {
+    online(GOOD, |world, outside| {
+        // So many that they would take every descriptor of the gateway, which the log needs too.
+        let text = r#"python3 - <<'PY'
+import socket, time
+all = [socket.create_connection(("good.test", 7000), 20) for _ in range(40)]
+for one in all: one.sendall(b"\0")
+time.sleep(1)
+PY"#;
+        let sbsh = world.bin("sbsh").display().to_string();
+        let arguments = ["--nofile=60:60", &sbsh, "-c", text];
+        let ran: crate::world::Ran =
+            outside.command(world, "prlimit".as_ref(), &arguments).output().unwrap().into();
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""), "{ran:?}");
+        let log = std::fs::read_to_string(world.home.join(".local/state/sbsh/audit.jsonl")).unwrap();
+        let logged = log.lines().filter(|line| line.contains("\"good.test\"") && line.contains("7000"));
+        assert_eq!(logged.count(), 40, "{log}");
+    });
+}
+
+#[test]
 fn names_that_are_none_are_logged_too() {
     online(GOOD, |world, outside| {
         let ran = python(
@@ -427,13 +448,47 @@ fn servers_inside_are_reached_inside_and_the_hosts_loopback_only_where_it_is_all
 }
 
 #[test]
+fn the_hosts_loopback_is_reached_by_either_of_its_names() {
+    for settings in [
+        r#"{"sandbox": {"network": {"allowLocalBinding": true}}}"#,
+        r#"{"sandbox": {"allowedDomains": ["localhost:3001", "127.0.0.1:3443"]}}"#,
+    ] {
+        online(settings, |world, outside| {
+            let ran = outside.run(
+                world,
+                "curl -sS http://localhost:3001/1; curl -sS http://127.0.0.1:3001/2
+                 curl -sSk https://localhost:3443/3; curl -sSk https://127.0.0.1:3443/4
+                 curl -sS -x http://127.0.0.1:28128 http://localhost:3001/5
+                 curl -sS -H 'Host: other.test' http://localhost:3001/6; curl -sS -H 'Host: localhost:80' http://localhost:3001/7
+                 curl -sSk --connect-to other.test:443:localhost:3443 https://other.test/8",
+            );
+            let lines: Vec<&str> = ran.stdout.lines().filter(|line| !line.starts_with("sbsh: ")).collect();
+            let expected = [
+                "http GET /1 host=localhost:3001 body=0",
+                "http GET /2 host=127.0.0.1:3001 body=0",
+                "https GET /3 host=localhost:3443 body=0",
+                "https GET /4 host=127.0.0.1:3443 body=0",
+                "http GET /5 host=localhost:3001 body=0",
+            ];
+            assert_eq!(lines, expected, "{ran:?}");
+            let received = outside.received();
+            assert!(!["/6", "/7", "/8"].iter().any(|path| received.contains(path)), "{received}");
+        });
+    }
+}
+
+#[test]
 fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
     online(GOOD, |world, outside| {
-        let text = "curl -sS --cacert $CA https://good.test/1; curl -sS http://good.test/2; curl -sS http://evil.test/3; env; cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'";
+        let text = "curl -sS --cacert $CA https://good.test/1; curl -sS http://good.test/2; curl -sS http://evil.test/3; curl -sS -X TRACE http://good.test/4; curl -sS -H 'Max-Forwards: 0' -X TRACE -x http://127.0.0.1:28128 http://good.test/5; env; cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'";
         let ran: crate::world::Ran = outside
             .command(world, &world.bin("sbsh"), &["-c", text])
             .env("HTTPS_PROXY", "http://me:p%40ss@127.0.0.1:3128")
             .env("http_proxy", "http://me:p%40ss@127.0.0.1:3128")
+            // What desktops and administrators set beside them.
+            .env("ftp_proxy", "http://me:p%40ss@127.0.0.1:3128")
+            .env("SOCKS_PROXY", "http://me:p%40ss@127.0.0.1:3128")
+            .env("npm_config_https_proxy", "http://me:p%40ss@127.0.0.1:3128")
             .output()
             .unwrap()
             .into();
@@ -441,6 +496,8 @@ fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
         assert!(ran.stdout.contains("proxied http://good.test/2"), "{ran:?}");
         assert!(ran.stdout.contains("evil.test:80 is blocked"), "{ran:?}");
         assert!(!ran.stdout.contains("p%40ss") && !ran.stdout.contains("p@ss"), "{ran:?}");
+        // As the proxy gets it.
+        assert!(!ran.stdout.contains("bWU6cEBzcw"), "{ran:?}");
         let received = outside.received();
         assert!(
             received.contains("proxy CONNECT good.test:443") && !received.contains("evil.test"),

@@ -267,6 +267,51 @@ for way in ("transparent", "connect", "socks"):
 }
 
 #[test]
+fn no_allowed_server_leads_on_to_another_host() {
+    let settings =
+        r#"{"sandbox": {"allowedDomains": ["good.test"], "network": {"allowLocalBinding": true}}}"#;
+    for settings in [GOOD, settings] {
+        online(settings, |world, outside| {
+            let ran = python(
+                outside,
+                world,
+                r#"
+import time
+FIVE = b"\5\1\0\3\x09evil.test\0\x50"
+FOUR = b"\4\1\0\x50\xcb\0\x71\x42me\0"
+ways = [[FOUR], [FOUR[:5], FOUR[5:]], [FOUR[:2], FOUR[2:8], FOUR[8:]], [b"\5\1\0" + FIVE], [b"\5\1\0", FIVE], [b"\5", b"\1\0", FIVE[:3], FIVE[3:]], [b"\5\1\0\5", FIVE[1:]],
+    [b"\5\2\0\2" + FIVE], [b"\5\1\2" + b"\1\2me\2it" + FIVE], [b"\5\x20" + bytes(32) + FIVE], [b"\5\x20", bytes(32), FIVE], [b"\5\1\0", b"\5\xf0\7\3\x09evil.test\0\0"]]
+def by_connect(host):
+    s = open_to(HTTP); s.sendall(b"CONNECT %s:1080 HTTP/1.1\r\n\r\n" % host.encode()); s.recv(4096); return s
+def by_socks(host):
+    s = open_to(SOCKS); s.sendall(b"\5\1\0\5\1\0\3" + bytes([len(host)]) + host.encode() + struct.pack(">H", 1080)); s.recv(2); s.recv(10); return s
+def attempt_one(host, way, opened):
+    try:
+        s = opened(host); s.settimeout(0.4)
+        for part in way:
+            s.sendall(part)
+            try: s.recv(100)
+            except TimeoutError: pass
+        s.shutdown(1)
+    except OSError: pass
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(24) as all:
+    for host in ("good.test", "localhost"):
+        for way in ways:
+            for opened in (lambda host: open_to((host, 1080)), by_connect, by_socks): all.submit(attempt_one, host, way, opened)
+# What only begins so passes.
+for words in (b"\5\0\0\0\5\0\0\0\0", b"\4\0\0\0\5", b"\4\1\0\0{\"a\": 1", b"\5\x0a\3abc"):
+    s = open_to(("good.test", 7000)); s.sendall(words); print(s.recv(100) == words)
+"#,
+            );
+            assert_eq!(ran.stdout, "True\n".repeat(4), "{ran:?}");
+            assert!(ran.stderr.contains("SOCKS would lead on to another host"), "{ran:?}");
+            assert!(!outside.received().contains("socks "), "{}", outside.received());
+        });
+    }
+}
+
+#[test]
 fn nothing_leaves_by_another_protocol_or_family() {
     online(GOOD, |world, outside| {
         let ran = python(

@@ -185,6 +185,11 @@ impl<G: Gate> Exchange<G> {
                 Ok(upstream) => upstream,
                 Err(refusal) => return Ok(refused(&refusal)),
             };
+            if upstream.authorization.is_some() && request::comes_back(request.method()) {
+                let cause =
+                    Cause::Malformed("it would bring back what the upstream proxy is told".to_owned());
+                return Ok(refused(&self.gate.refuse(&permit.target, permit.way, cause)));
+            }
             *request.uri_mut() = request::address(&asked, &permit.target, upstream.absolute);
             request.headers_mut().remove(PROXY_AUTHORIZATION);
             if let Some(authorization) = &upstream.authorization {

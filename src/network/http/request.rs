@@ -47,10 +47,17 @@ pub fn origin(parts: &Parts, target: &Target) -> Result<(), Cause> {
 
 /// Whether a name in a request means the target; a port that is left out means the connection's.
 fn agrees(authority: &[u8], target: &Target) -> Result<(), Cause> {
-    match asked::authority(authority) {
-        Ok((host, port)) if host == target.host && port.is_none_or(|port| port == target.port) => Ok(()),
-        _ => Err(Cause::OtherName(Some(String::from_utf8_lossy(authority).into_owned()))),
+    match called(authority, target) {
+        Some(_) => Ok(()),
+        None => Err(Cause::OtherName(Some(String::from_utf8_lossy(authority).into_owned()))),
     }
+}
+
+/// The target by the host that a name in a request has for it; `None` where that means another.
+fn called(authority: &[u8], target: &Target) -> Option<Target> {
+    let (host, port) = asked::authority(authority).ok()?;
+    let means = target.is_called(&host) && port.is_none_or(|port| port == target.port);
+    means.then_some(Target { host, port: target.port })
 }
 
 /// What a request line asks for, where that can stand in no request: nobody who reads requests gets to see it.
@@ -110,7 +117,9 @@ pub fn prepare(parts: &mut Parts, target: &Target) -> Option<HeaderValue> {
     let upgrade = upgrade(&parts.headers);
     let trailers = has_word(&parts.headers, &TE, "trailers");
     clean(&mut parts.headers);
-    if let Ok(host) = HeaderValue::from_str(&authority(target)) {
+    // In one spelling; but a server on the loopback may tell `localhost` from its addresses.
+    let said = parts.headers.get(HOST).and_then(|host| called(host.as_bytes(), target));
+    if let Ok(host) = HeaderValue::from_str(&authority(said.as_ref().unwrap_or(target))) {
         parts.headers.insert(HOST, host);
     }
     let mut connection = Vec::new();
@@ -139,6 +148,12 @@ pub fn address(uri: &Uri, target: &Target, absolute: bool) -> Uri {
     }
     let whole = Uri::builder().scheme(Scheme::HTTP).authority(authority(target)).path_and_query(path.clone());
     whole.build().unwrap_or_else(|_| Uri::from(path))
+}
+
+/// Whether the answer to such a request is the request as it arrived (RFC 9110, 9.3.8; TRACK is IIS's word for it). With
+/// `Max-Forwards: 0` the upstream proxy itself gives it.
+pub fn comes_back(method: &Method) -> bool {
+    ["TRACE", "TRACK"].iter().any(|word| method.as_str().eq_ignore_ascii_case(word))
 }
 
 /// A target as `Host` says it.

@@ -486,6 +486,28 @@ fn an_upstream_proxy_gets_whole_addresses_and_its_password() {
 }
 
 #[test]
+fn the_password_of_an_upstream_proxy_is_not_brought_back() {
+    run(async {
+        let (gate, direct) = web_gate().await;
+        let trace = |word: &str, place: &str| {
+            format!("{word} {place} HTTP/1.1\r\nHost: a.example\r\nMax-Forwards: 0\r\n\r\n")
+        };
+        // Without a password there is nothing to bring back.
+        ask(&mut transparent(&gate, "a.example", 80).await, &trace("TRACE", "/x")).await;
+        assert_eq!(direct.borrow().len(), 1);
+        let (proxy, seen) = web().await;
+        gate.upstream.set(Some(proxy));
+        for word in ["TRACE", "trace", "TRACK"] {
+            let answer = ask_last(&mut transparent(&gate, "a.example", 80).await, &trace(word, "/x")).await;
+            is_refused(&answer, "400 Bad Request", "bring back");
+            let answer = ask_last(&mut explicit(&gate).await, &trace(word, "http://a.example/x")).await;
+            is_refused(&answer, "400 Bad Request", "bring back");
+        }
+        assert!(seen.borrow().is_empty(), "{:?}", seen.borrow());
+    });
+}
+
+#[test]
 fn a_program_that_dies_takes_its_request_with_it() {
     run(async {
         let (tell, told) = tokio::sync::oneshot::channel();

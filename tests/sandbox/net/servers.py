@@ -171,6 +171,9 @@ async def proxy(reader, writer):
         writer.write(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
         return
     method, target = head.split(" ")[:2]
+    if method == "TRACE":
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(head) + head.encode("latin1"))
+        return
     if method != "CONNECT":
         text = f"proxied {target}\n".encode()
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
@@ -185,6 +188,21 @@ async def proxy(reader, writer):
             await sink.drain()
         sink.write_eof()
     await asyncio.gather(carry(reader, far_writer), carry(far_reader, writer))
+
+
+async def socks(reader, writer):
+    """A proxy that asks nobody for a password."""
+    version, count = await reader.readexactly(2)
+    if version == 4:
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        log(f"socks 4 {socket.inet_ntoa(await reader.readexactly(4))}:{port}")
+        return
+    await reader.readexactly(count)
+    writer.write(b"\5\0")
+    head = await reader.readexactly(5)
+    name = await reader.readexactly(head[4])
+    log(f"socks 5 {name.decode()}:{int.from_bytes(await reader.readexactly(2), 'big')}")
+    writer.write(b"\5\0\0\1\0\0\0\0\0\0")
 
 
 class Recorder(asyncio.DatagramProtocol):
@@ -254,7 +272,11 @@ async def main():
     await tcp(web("https"), good, 443, ssl=context)
     await tcp(echo, "127.0.0.1", 5432)
     await tcp(echo, "127.0.0.1", 80)
+    await tcp(web("http"), "127.0.0.1", 3001)
+    await tcp(web("https"), "127.0.0.1", 3443, ssl=context)
     await tcp(proxy, "127.0.0.1", 3128)
+    await tcp(socks, "127.0.0.1", 1080)
+    await tcp(socks, good, 1080)
     await udp(Resolver, "203.0.113.53", 53)
     print("ready", flush=True)
     await asyncio.sleep(3600)
