@@ -260,6 +260,23 @@ fn ignored_signals_umask_and_limits_come_through() {
 }
 
 #[test]
+fn real_time_signals_end_what_they_end_and_nothing_else() {
+    each(|world| {
+        for text in [
+            "kill -34 $$",
+            "kill -33 $$",
+            "exec sh -c 'kill -64 $$'",
+            "{ (kill -50 $BASHPID); } 2> /dev/null; echo $?",
+            "trap 'echo caught; exit 4' RTMIN; kill -RTMIN $$; echo not",
+            // The end of a process that nobody waits for is not the sandbox's.
+            "( (kill -34 $BASHPID) & ); sleep 0.5; echo alive; exit 3",
+        ] {
+            same(world, &["-c", text], "");
+        }
+    });
+}
+
+#[test]
 fn a_script_on_a_shared_file_leaves_the_rest_to_the_caller() {
     each(|world| {
         world.write(&world.outside.join("input"), "one\ntwo\nthree\n");
