@@ -1,6 +1,6 @@
 //! bash as the oracle: the same argv gives the same stdout, status and, but for our own lines, stderr.
 
-use crate::world::{Ran, World, each};
+use crate::world::{Ran, World, each, has};
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -258,6 +258,44 @@ fn ignored_signals_umask_and_limits_come_through() {
         assert_eq!(ours, bash);
     });
 }
+
+// The C library makes them in /tmp, whatever TMPDIR says. GNU make 4.3 fell over without (`make -O`).
+#[test]
+fn files_without_a_name_can_be_had() {
+    if !has(&["make", "python3"]) {
+        return;
+    }
+    each(|world| {
+        world.write(&world.project.join("Makefile"), "all: a b\na b:\n\t@echo made\n");
+        let ran = world.run("make -j2 -O");
+        assert_eq!((ran.stdout.as_str(), ran.status), ("made\nmade\n", Some(0)), "{}", ran.stderr);
+        world.write(&world.project.join("unnamed.py"), UNNAMED);
+        let ran = world.run("python3 unnamed.py; umask 077; python3 unnamed.py");
+        let lines = "640 hello no-name refused refused\n600 hello no-name refused refused\n";
+        assert_eq!((ran.stdout.as_str(), ran.status), (lines, Some(0)), "{}", ran.stderr);
+    });
+}
+
+/// Neither a file that could get a name nor one elsewhere is made.
+const UNNAMED: &str = r#"
+import os
+os.umask(os.umask(0o077) | 0o027)
+f = os.open("/tmp", os.O_RDWR | os.O_TMPFILE | os.O_EXCL, 0o666)
+os.write(f, b"hello")
+words = [oct(os.fstat(f).st_mode)[-3:], os.pread(f, 9, 0).decode()]
+try:
+    os.link(f"/proc/self/fd/{f}", "named", follow_symlinks=True)
+    words.append("named")
+except OSError:
+    words.append("no-name")
+for place, flags in [("/tmp", 0), ("/var/tmp", os.O_EXCL)]:
+    try:
+        os.open(place, os.O_RDWR | os.O_TMPFILE | flags, 0o600)
+        words.append("made")
+    except OSError:
+        words.append("refused")
+print(*words)
+"#;
 
 #[test]
 fn real_time_signals_end_what_they_end_and_nothing_else() {
