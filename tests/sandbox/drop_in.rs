@@ -259,6 +259,23 @@ fn ignored_signals_umask_and_limits_come_through() {
     });
 }
 
+#[test]
+fn no_umask_spoils_what_sbsh_keeps_in_the_home_directory() {
+    for umask in ["0177", "0777"] {
+        each(|world| {
+            let line = format!("umask {umask}; {} -c 'umask; false'", world.bin("bash").display());
+            for _ in 0..2 {
+                let ran: Ran = world.command("/bin/bash").args(["-c", &line]).output().unwrap().into();
+                assert_eq!((ran.stdout, ran.stderr), (format!("{umask}\n"), String::new()));
+            }
+            use std::os::unix::fs::PermissionsExt;
+            let of = |path: &str| fs::metadata(world.home.join(path)).unwrap().permissions().mode() & 0o777;
+            let modes = [of(".local"), of(".local/state/sbsh"), of(".local/state/sbsh/audit.jsonl")];
+            assert_eq!(modes, [0o700, 0o700, 0o600], "user {}", world.user);
+        });
+    }
+}
+
 // The C library makes them in /tmp, whatever TMPDIR says. GNU make 4.3 fell over without (`make -O`).
 #[test]
 fn files_without_a_name_can_be_had() {
