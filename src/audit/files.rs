@@ -6,12 +6,13 @@
 use super::Log;
 use super::chain::{self, Hash, Waiting};
 use super::head::{Head, Turn};
+use crate::system::private;
 use crate::system::visible::hex;
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -74,20 +75,16 @@ impl Log {
             let (io::ErrorKind::NotFound, Some(directory)) = (error.kind(), self.path.parent()) else {
                 return Err(error);
             };
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            private::directories(directory, 0o700)?;
             Turn::wait(&self.head())
         })
     }
 
     fn open(&self) -> io::Result<File> {
         let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-        OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(flags)
-            .open(&self.path)
+        let mut how = OpenOptions::new();
+        how.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
+        private::usable(how.open(&self.path)?)
     }
 
     /// Sets the newest file aside; whether it could be. A gap in the numbers ends the moving: a crash while they were

@@ -4,6 +4,7 @@
 //! to date. Must not know what lines say.
 
 use super::chain::{self, Hash};
+use crate::system::private;
 use crate::system::visible::hex;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -112,7 +113,8 @@ impl Turn {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
+    private::usable(options.open(path)?)
 }
 
 fn is_at(file: &File, path: &Path) -> bool {

@@ -9,12 +9,12 @@ use super::message::{HEAD, News, Request};
 use super::start::{self, Start};
 use super::wire::Wire;
 use super::{Desk, Judgement, Wanted};
+use crate::system::process::Change;
 use crate::system::signals::{Arrivals, Dispositions};
 use crate::system::{descriptors, process, signals, stranger};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, getpgid, setpgid};
 use std::collections::HashSet;
 use std::ffi::{CString, OsString};
@@ -199,11 +199,7 @@ impl Household {
         let begun = Instant::now();
         while let Some(left) = GRACE.checked_sub(begun.elapsed()) {
             match process::next_change() {
-                Ok(Some(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)))
-                    if pid == self.program =>
-                {
-                    return;
-                }
+                Ok(Some(Change::Exited(pid, _) | Change::Signaled(pid, _))) if pid == self.program => return,
                 Ok(Some(_)) | Err(Errno::EINTR) => continue,
                 Err(_) => return,
                 Ok(None) => {}
@@ -237,15 +233,15 @@ impl Household {
     fn look(&self, wire: &Wire<'_>) -> Option<i32> {
         loop {
             match process::next_change() {
-                Ok(Some(WaitStatus::Exited(pid, status))) if pid == self.program => {
+                Ok(Some(Change::Exited(pid, status))) if pid == self.program => {
                     wire.say(&News::Exited(status));
                     return Some(status);
                 }
-                Ok(Some(WaitStatus::Signaled(pid, signal, _))) if pid == self.program => {
-                    wire.say(&News::Signaled(signal as i32));
-                    return Some(128 + signal as i32);
+                Ok(Some(Change::Signaled(pid, signal))) if pid == self.program => {
+                    wire.say(&News::Signaled(signal));
+                    return Some(128 + signal);
                 }
-                Ok(Some(WaitStatus::Stopped(pid, signal))) if pid == self.program => {
+                Ok(Some(Change::Stopped(pid, signal))) if pid == self.program => {
                     wire.say(&News::Stopped(signal as i32));
                 }
                 Ok(Some(_)) | Err(Errno::EINTR) => {}

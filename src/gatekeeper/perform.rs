@@ -41,6 +41,12 @@ fn is_file(mode: u32) -> bool {
     matches!(mode & libc::S_IFMT, 0 | libc::S_IFREG)
 }
 
+/// Whether an open makes a file that has no name and never gets one (O_TMPFILE with O_EXCL, open(2)).
+pub fn is_unnamed(flags: i32) -> bool {
+    const ALL: i32 = libc::O_TMPFILE | libc::O_EXCL;
+    flags & ALL == ALL
+}
+
 /// Whether mknod(2) with this mode makes a FIFO.
 pub fn is_fifo(mode: u32) -> bool {
     mode & libc::S_IFMT == libc::S_IFIFO
@@ -93,7 +99,8 @@ pub fn perform(
     }
     match deed {
         Deed::Open { flags, mode, .. } => {
-            let file = holder.open_file(flags, mode & !mask)?;
+            let open = if is_unnamed(flags) { Holder::open_unnamed } else { Holder::open_file };
+            let file = open(&holder, flags, mode & !mask)?;
             listener.answer_with(asked.id, host::lent(&file), flags & libc::O_CLOEXEC != 0)?;
             return Ok(None);
         }

@@ -67,6 +67,8 @@ pub struct Rules {
     loopback: bool,
     /// Nothing is made here, whatever allows it.
     layered: bool,
+    /// The private directory (TMPDIR).
+    private: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,6 +83,9 @@ struct Named {
 
 /// Where the sandbox has file systems of its own.
 const OWN: &[&str] = &["/proc", "/dev"];
+
+/// Where the C library makes files without a name (tmpfile(3), P_tmpdir), whatever TMPDIR says.
+const UNNAMED: &str = "/tmp";
 
 const AT_TOP: &str = "always protected at the top of a writable directory";
 const HOOK: &str = "a git hook, which would run outside";
@@ -137,6 +142,10 @@ impl Rules {
         };
         rules.allowed_later = files.writable.iter().filter(missing).cloned().collect();
         rules.read_asked = files.read_asked.clone();
+        rules.private = files.writable.iter().find_map(|rule| match (&rule.origin, &rule.pattern) {
+            (Origin::BuiltIn("TMPDIR"), PathPattern::Literal(path)) => Some(path.clone()),
+            _ => None,
+        });
         rules.sockets =
             network.unix_sockets.iter().map(|s| (s.value.clone(), s.origin.to_string())).collect();
         rules
@@ -158,6 +167,11 @@ impl Rules {
     #[must_use]
     pub fn layered(self, layered: bool) -> Rules {
         Rules { layered, ..self }
+    }
+
+    /// The private directory, where a file that can have no name, ever, may be instead of in this directory.
+    pub fn place_of_unnamed(&self, directory: &Path) -> Option<&Path> {
+        self.private.as_deref().filter(|_| directory == Path::new(UNNAMED) && !self.layered)
     }
 
     /// Whether changes go to layers.

@@ -212,6 +212,15 @@ impl<'a> Gatekeeper<'a> {
             Ok(touched) => touched,
             Err(error) => return Some(self.unplaced(asked.thread, deed, error)),
         };
+        if let (Deed::Open { flags, .. }, [one]) = (deed, touched.as_slice())
+            && perform::is_unnamed(flags)
+            && matches!(one.judgement, Judgement::Outside | Judgement::OnTheWay)
+            && let Some(private) = self.rules.place_of_unnamed(&one.path)
+        {
+            let made = perform::perform(&self.listener, asked, deed, &[private], perform::PLAIN);
+            // Where the file system there has no such files, as without us.
+            return made.unwrap_or(Some(Reply::Fail(Errno::EROFS)));
+        }
         let may = |one: &Touched| {
             use Judgement::{Allowed, Own, Passes, Single};
             matches!(one.judgement, Passes | Own | Allowed | Single)

@@ -5,12 +5,13 @@
 
 use crate::approval::{self, Answer, Approver, Question};
 use crate::audit::pen::Pen;
+use crate::system::private;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Somebody who can be asked now.
@@ -62,7 +63,7 @@ const FILE: &str = "askpass.turn";
 impl Turn {
     /// `None` where it cannot be had: better asked at the same time than not at all.
     fn take(state: &Path, command: &str) -> Option<Turn> {
-        let _ = DirBuilder::new().recursive(true).mode(0o700).create(state);
+        let _ = private::directories(state, 0o700);
         let mut options = OpenOptions::new();
         options
             .read(true)

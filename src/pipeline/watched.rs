@@ -12,7 +12,7 @@ use super::Stop;
 use crate::exit;
 use crate::run::{Ending, Outcome, RunError};
 use crate::system::descriptors;
-use crate::system::process::{self, Fork};
+use crate::system::process::{self, Change, Fork};
 use crate::system::signals::{self, Arrivals};
 use crate::system::sockets;
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::WaitPidFlag;
 use nix::unistd::{Pid, getpid, getppid, pipe2};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -109,14 +109,14 @@ fn attend(child: Pid, arrivals: &Arrivals, mut witness: Option<Witness>) -> Endi
                 signals::send(child, number);
             }
         }
-        match waitpid(child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-            Ok(WaitStatus::Exited(_, status)) => return Ending::Exited(status),
-            Ok(WaitStatus::Signaled(_, signal, _)) => return Ending::Signaled(signal as i32),
-            Ok(WaitStatus::Stopped(_, signal)) => {
+        match process::change(Some(child), WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED) {
+            Ok(Some(Change::Exited(_, status))) => return Ending::Exited(status),
+            Ok(Some(Change::Signaled(_, signal))) => return Ending::Signaled(signal),
+            Ok(Some(Change::Stopped(_, signal))) => {
                 process::stop_by_unless(signal, || !process::is_stopped(child));
                 go_on(child);
             }
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok(None) | Err(Errno::EINTR) => {}
             Err(_) => return Ending::Exited(exit::REFUSED),
         }
     }

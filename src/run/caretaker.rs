@@ -19,9 +19,9 @@ use super::waiting::Unborn;
 use crate::gatekeeper::{Cost, Rules, Violation};
 use crate::network::loopback::seat::Seat;
 use crate::network::setup::Entrances;
+use crate::system::process::Change;
 use crate::system::ready::Set;
 use crate::system::{descent, descriptors, process, signals};
-use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -318,12 +318,12 @@ impl Care<'_> {
     /// A gateway that ended is started again by the next connection. The successor of a caretaker is not its parent.
     fn collect(&mut self) {
         while let Ok(Some(status)) = process::next_change() {
-            if status.pid() == self.gateway {
+            if Some(status.pid()) == self.gateway {
                 self.gateway = None;
             }
-            self.served.retain(|broker| status.pid() != Some(*broker));
-            let is_over = matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
-            if is_over && self.first.is_some() && status.pid() == self.first {
+            self.served.retain(|broker| status.pid() != *broker);
+            let is_over = !matches!(status, Change::Stopped(..));
+            if is_over && self.first == Some(status.pid()) {
                 self.end_strays();
             }
         }

@@ -15,13 +15,13 @@ use crate::confinement::seccomp::{self, Watched};
 use crate::exit;
 use crate::network::setup;
 use crate::system::landlock::Ruleset;
+use crate::system::process::Change;
 use crate::system::{
     descent, descriptors, inside, notify, process, seccomp as install, signals, sockets, unix_diag,
 };
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -319,11 +319,9 @@ impl Household {
         let mut ending = None;
         let alone = loop {
             match process::next_change() {
-                Ok(Some(WaitStatus::Exited(pid, code))) if pid == self.shell => ending = Some((false, code)),
-                Ok(Some(WaitStatus::Signaled(pid, signal, _))) if pid == self.shell => {
-                    ending = Some((true, signal as i32));
-                }
-                Ok(Some(WaitStatus::Stopped(pid, signal)))
+                Ok(Some(Change::Exited(pid, code))) if pid == self.shell => ending = Some((false, code)),
+                Ok(Some(Change::Signaled(pid, signal))) if pid == self.shell => ending = Some((true, signal)),
+                Ok(Some(Change::Stopped(pid, signal)))
                     if pid == self.shell && (self.frozen.is_none() || signal != Signal::SIGSTOP) =>
                 {
                     let _ = channel::send_news(channel, &News::Stopped(signal as i32));

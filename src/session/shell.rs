@@ -11,6 +11,7 @@ use super::output::Output;
 use super::terminal::Person;
 use super::wire::{ToFrontEnd, ToRun, Wire};
 use crate::run::Ending;
+use crate::system::process::{self, Change};
 use crate::system::pty::{self, Pty};
 use crate::system::shared::lock;
 use crate::system::signals::Arrivals;
@@ -19,7 +20,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::Winsize;
 use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::WaitPidFlag;
 use nix::unistd::{Pid, read, write};
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -322,10 +323,10 @@ impl Shell {
     }
 
     fn child_changed(&mut self, person: &Person) -> Option<Event> {
-        let ending = match waitpid(self.child, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-            Ok(WaitStatus::Exited(_, status)) => Ending::Exited(status),
-            Ok(WaitStatus::Signaled(_, signal, _)) => Ending::Signaled(signal as i32),
-            Ok(WaitStatus::Stopped(_, signal)) => return Some(Event::Stopped(signal as i32)),
+        let ending = match process::change(Some(self.child), WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED) {
+            Ok(Some(Change::Exited(_, status))) => Ending::Exited(status),
+            Ok(Some(Change::Signaled(_, signal))) => Ending::Signaled(signal),
+            Ok(Some(Change::Stopped(_, signal))) => return Some(Event::Stopped(signal as i32)),
             _ => return None,
         };
         self.ended = Some(ending);

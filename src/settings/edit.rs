@@ -8,14 +8,13 @@ mod content;
 mod element;
 
 use super::origin::line_column;
+use crate::system::private;
 use crate::system::store::Directory;
 use content::{Held, render};
 pub use content::{with_added, with_removed, with_set};
 pub use element::{Element, Form};
 use serde_json::Value;
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 const LIMIT: u64 = 16 << 20;
@@ -327,7 +326,7 @@ fn resolve(file: &Path, make: bool) -> io::Result<PathBuf> {
     let name = file.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if make {
-        DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+        private::directories(parent, 0o755)?;
     }
     Ok(parent.canonicalize()?.join(name))
 }

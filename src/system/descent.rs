@@ -6,10 +6,10 @@
 //! descendants, which stay its own because it collects orphans (PR_SET_CHILD_SUBREAPER).
 #![allow(unsafe_code)]
 
-use super::process::is_stopped;
+use super::process::{change, is_stopped};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::WaitPidFlag;
 use nix::unistd::{Pid, getsid};
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -84,7 +84,7 @@ pub fn end_all() {
             // becomes a child in turn.
             Everything::Descendants => end_children(&[]),
         }
-        match waitpid(None, None) {
+        match change(None, WaitPidFlag::empty()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return,
         }
@@ -261,7 +261,7 @@ fn parent_of(pid: Pid) -> Option<Pid> {
 mod tests {
     use super::*;
     use crate::system::process::{self, Fork};
-    use nix::sys::wait::WaitStatus;
+    use nix::sys::wait::{WaitStatus, waitpid};
     use std::process::Command;
 
     /// Runs it in a process of its own, as the tests of one program share theirs.

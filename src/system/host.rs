@@ -75,6 +75,17 @@ impl Holder {
         Ok(file)
     }
 
+    /// Makes a regular file in this directory that has no name and never gets one; the mode holds as it is.
+    ///
+    /// # Errors
+    /// What openat2(2) gives.
+    pub fn open_unnamed(&self, flags: i32, mode: u32) -> nix::Result<OwnedFd> {
+        let passed = OFlag::O_ACCMODE | OFlag::O_APPEND | OFlag::O_SYNC | OFlag::O_DSYNC | OFlag::O_NONBLOCK;
+        let flags = OFlag::from_bits_retain(flags) & passed | OFlag::O_TMPFILE | OFlag::O_EXCL;
+        let mode = Mode::from_bits_truncate(mode & 0o777);
+        with_umask_of_nothing(|| self.at(flags, mode))
+    }
+
     /// mkdir(2); the mode holds as it is.
     ///
     /// # Errors

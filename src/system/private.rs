@@ -1,7 +1,9 @@
 //! Directories that are one user's alone, and words that nobody else knows. Owns making and checking them; knows nothing
 //! of what lies in them.
 
-use std::fs::{self, DirBuilder};
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -47,6 +49,47 @@ pub fn directory(path: &Path, user: u32, mode: u32) -> io::Result<()> {
     )))
 }
 
+/// Makes a directory and those above it that are not there. The mode is `mode` less the umask, but the owner can always use
+/// them: a caller with `umask 177`, which is for files, would be left with a `~/.local` that nobody enters.
+///
+/// # Errors
+/// What mkdir(2) gives.
+pub fn directories(path: &Path, mode: u32) -> io::Result<()> {
+    let made = DirBuilder::new().mode(mode).create(path);
+    match (made, path.parent()) {
+        (Err(error), Some(above)) if error.kind() == io::ErrorKind::NotFound && above != Path::new("") => {
+            directories(above, mode)?;
+            DirBuilder::new().mode(mode).create(path).or_else(|error| there(path, error))?;
+        }
+        (Err(error), _) => return there(path, error),
+        (Ok(()), _) => {}
+    }
+    let has = fs::symlink_metadata(path)?.mode() & 0o777;
+    if has & 0o700 == 0o700 {
+        return Ok(());
+    }
+    #[allow(clippy::useless_conversion)] // mode_t has 16 bits on macOS.
+    let more = Mode::from_bits_truncate((has | 0o700).try_into().unwrap_or(0o700));
+    Ok(fchmodat(AT_FDCWD, path, more, FchmodatFlags::NoFollowSymlink)?)
+}
+
+/// No error where a directory, or a link to one, was there before or was made by somebody else meanwhile.
+fn there(path: &Path, error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() { Ok(()) } else { Err(error) }
+}
+
+/// Has a file that was perhaps made just now be its owner's to read and write, whatever the umask took away.
+///
+/// # Errors
+/// What fstat(2) and fchmod(2) give.
+pub fn usable(file: File) -> io::Result<File> {
+    let has = file.metadata()?.mode() & 0o777;
+    if has & 0o600 != 0o600 {
+        file.set_permissions(fs::Permissions::from_mode(has | 0o600))?;
+    }
+    Ok(file)
+}
+
 /// The first of a user's directories that can be had, made if need be.
 ///
 /// # Errors
@@ -86,6 +129,25 @@ mod tests {
         );
         assert_eq!(number_outside("     60606      60606          1\n"), 0);
         assert_eq!(number_outside(""), 0);
+    }
+
+    #[test]
+    fn directories_can_be_entered_whatever_the_umask_and_links_to_some_are_some() {
+        let top = tempfile::tempdir().unwrap();
+        let of = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        let (real, deep) = (top.path().join("real"), top.path().join("link/a/b"));
+        // As it would be made under a umask of 177 and more.
+        directories(&real, 0o044).unwrap();
+        assert_eq!(of(&real), 0o744);
+        std::os::unix::fs::symlink("real", top.path().join("link")).unwrap();
+        directories(&deep, 0o700).unwrap();
+        directories(&deep, 0o700).unwrap();
+        assert_eq!((of(&real.join("a")), of(&real.join("a/b"))), (0o700, 0o700));
+        fs::write(top.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", top.path().join("dangling")).unwrap();
+        for no in ["file", "file/x", "dangling", "dangling/x"] {
+            assert!(directories(&top.path().join(no), 0o700).is_err(), "{no}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::stat::Mode;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::WaitPidFlag;
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, RawFd};
@@ -230,15 +230,18 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Dies by a signal, so that the parent's wait status says so, without a core of ours.
+/// Dies by a signal, real-time ones too, so that the parent's wait status says so, without a core of ours.
 pub fn die_by(signal: i32) -> ! {
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
-    if let Ok(signal) = Signal::try_from(signal) {
-        reset(signal);
-        let _ = nix::sys::signal::raise(signal);
-        let mut set = SigSet::empty();
-        set.add(signal);
-        let _ = set.thread_unblock();
+    // SAFETY: SIG_DFL runs no code of ours; the set is this frame's own, and it is filled before it is read.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        // raise(3) sends none of those that the C library keeps for itself.
+        libc::kill(libc::getpid(), signal);
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
     }
     exit_now(128 + signal)
 }
@@ -298,15 +301,53 @@ pub fn ignore(signal: Signal) {
     let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) };
 }
 
+/// What became of a child. What ended it is a number: real-time signals end processes too, and have no names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It ended, with this status.
+    Exited(Pid, i32),
+    /// This signal ended it.
+    Signaled(Pid, i32),
+    /// This signal stopped it.
+    Stopped(Pid, Signal),
+}
+
+impl Change {
+    /// Whose.
+    pub fn pid(self) -> Pid {
+        match self {
+            Change::Exited(pid, _) | Change::Signaled(pid, _) | Change::Stopped(pid, _) => pid,
+        }
+    }
+}
+
+/// What became of a child, or of any; `Ok(None)`: with WNOHANG, nothing.
+///
+/// # Errors
+/// What waitpid(2) gives.
+pub fn change(child: Option<Pid>, how: WaitPidFlag) -> nix::Result<Option<Change>> {
+    let mut status = 0;
+    // SAFETY: the kernel writes one number, which lives through the call.
+    let of =
+        Errno::result(unsafe { libc::waitpid(child.map_or(-1, Pid::as_raw), &raw mut status, how.bits()) })?;
+    let pid = Pid::from_raw(of);
+    Ok((of != 0).then(|| {
+        if libc::WIFSTOPPED(status) {
+            Change::Stopped(pid, Signal::try_from(libc::WSTOPSIG(status)).unwrap_or(Signal::SIGSTOP))
+        } else if libc::WIFSIGNALED(status) {
+            Change::Signaled(pid, libc::WTERMSIG(status))
+        } else {
+            Change::Exited(pid, libc::WEXITSTATUS(status))
+        }
+    }))
+}
+
 /// The next child that changed state, without waiting. `Ok(None)`: none has. `Err(ECHILD)`: there are no children.
 ///
 /// # Errors
 /// What waitpid(2) gives.
-pub fn next_change() -> nix::Result<Option<WaitStatus>> {
-    match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED))? {
-        WaitStatus::StillAlive => Ok(None),
-        status => Ok(Some(status)),
-    }
+pub fn next_change() -> nix::Result<Option<Change>> {
+    change(None, WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)
 }
 
 /// Whether a process is stopped. The state stands behind the name in parentheses, which may hold anything
@@ -319,23 +360,20 @@ pub fn is_stopped(pid: Pid) -> bool {
 
 /// Whether a child has ended; then it is collected.
 pub fn has_ended(pid: Pid) -> bool {
-    matches!(
-        waitpid(pid, Some(WaitPidFlag::WNOHANG)),
-        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(Errno::ECHILD)
-    )
+    matches!(change(Some(pid), WaitPidFlag::WNOHANG), Ok(Some(_)) | Err(Errno::ECHILD))
 }
 
 /// Waits for one child to end.
 pub fn reap(pid: Pid) {
-    while waitpid(pid, None) == Err(Errno::EINTR) {}
+    while change(Some(pid), WaitPidFlag::empty()) == Err(Errno::EINTR) {}
 }
 
 /// Waits for one child to end; its exit status, if it was no signal that ended it.
 pub fn status_of(pid: Pid) -> Option<i32> {
     loop {
-        match waitpid(pid, None) {
+        match change(Some(pid), WaitPidFlag::empty()) {
             Err(Errno::EINTR) => {}
-            Ok(WaitStatus::Exited(_, status)) => return Some(status),
+            Ok(Some(Change::Exited(_, status))) => return Some(status),
             _ => return None,
         }
     }

@@ -20,7 +20,11 @@ pub struct CallerSignals {
 /// What sigprocmask(2) gives.
 pub fn block_all() -> nix::Result<CallerSignals> {
     let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
-    let mask = Signal::iterator().filter(|&s| before.contains(s)).fold(0, |mask, s| mask | bit(s));
+    let held = |&number: &i32| {
+        // SAFETY: a set that the kernel filled, read only.
+        unsafe { libc::sigismember(before.as_ref(), number) == 1 }
+    };
+    let mask = (1..=HIGHEST).filter(held).fold(0, |mask, number| mask | bit_of(number));
     let child_ignored = matches!(super::process::reset(Signal::SIGCHLD), Some(SigHandler::SigIgn));
     Ok(CallerSignals { mask, child_ignored })
 }
@@ -30,11 +34,18 @@ pub fn restore(signals: CallerSignals) {
     if signals.child_ignored {
         super::process::ignore(Signal::SIGCHLD);
     }
-    let mut set = SigSet::empty();
-    for signal in Signal::iterator().filter(|&s| signals.mask & bit(s) != 0) {
-        set.add(signal);
+    let _ = set_of(signals.mask).thread_set_mask();
+}
+
+/// The set that has these, real-time ones too, bit n-1 for signal n.
+fn set_of(mask: u64) -> SigSet {
+    let mut set = *SigSet::empty().as_ref();
+    for number in (1..=HIGHEST).filter(|&number| mask & bit_of(number) != 0) {
+        // SAFETY: this frame's own set, which is a valid one.
+        unsafe { libc::sigaddset(&raw mut set, number) };
     }
-    let _ = set.thread_set_mask();
+    // SAFETY: made by sigemptyset(3) and sigaddset(3).
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
 }
 
 /// Blocked and ignored signals of a process, bit n-1 for signal n.
@@ -111,8 +122,15 @@ fn set_alarm(microseconds: i64) {
 }
 
 fn bit(signal: Signal) -> u64 {
-    1 << (signal as i32 - 1)
+    bit_of(signal as i32)
 }
+
+fn bit_of(number: i32) -> u64 {
+    1 << (number - 1)
+}
+
+/// The highest number of a signal.
+const HIGHEST: i32 = 64;
 
 /// Signals that arrive, as events to poll for. All must be blocked.
 #[derive(Debug)]
@@ -152,4 +170,24 @@ impl Arrivals {
 pub fn send(pid: nix::unistd::Pid, signal: i32) {
     // SAFETY: kill(2) has no memory preconditions.
     let _ = unsafe { libc::kill(pid.as_raw(), signal) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_caller_blocked_is_blocked_again_real_time_signals_too() {
+        let apart = || {
+            let blocked = (1 << 39) | bit(Signal::SIGUSR1);
+            set_of(blocked).thread_set_mask().unwrap();
+            let found = block_all().unwrap();
+            SigSet::empty().thread_set_mask().unwrap();
+            restore(found);
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap().trim();
+            assert_eq!((found.mask, u64::from_str_radix(mask, 16).unwrap()), (blocked, blocked));
+        };
+        std::thread::spawn(apart).join().unwrap();
+    }
 }

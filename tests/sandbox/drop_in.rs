@@ -1,6 +1,6 @@
 //! bash as the oracle: the same argv gives the same stdout, status and, but for our own lines, stderr.
 
-use crate::world::{Ran, World, each};
+use crate::world::{Ran, World, each, has};
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -256,6 +256,78 @@ fn ignored_signals_umask_and_limits_come_through() {
             .unwrap()
             .into();
         assert_eq!(ours, bash);
+    });
+}
+
+#[test]
+fn no_umask_spoils_what_sbsh_keeps_in_the_home_directory() {
+    for umask in ["0177", "0777"] {
+        each(|world| {
+            let line = format!("umask {umask}; {} -c 'umask; false'", world.bin("bash").display());
+            for _ in 0..2 {
+                let ran: Ran = world.command("/bin/bash").args(["-c", &line]).output().unwrap().into();
+                assert_eq!((ran.stdout, ran.stderr), (format!("{umask}\n"), String::new()));
+            }
+            use std::os::unix::fs::PermissionsExt;
+            let of = |path: &str| fs::metadata(world.home.join(path)).unwrap().permissions().mode() & 0o777;
+            let modes = [of(".local"), of(".local/state/sbsh"), of(".local/state/sbsh/audit.jsonl")];
+            assert_eq!(modes, [0o700, 0o700, 0o600], "user {}", world.user);
+        });
+    }
+}
+
+// The C library makes them in /tmp, whatever TMPDIR says. GNU make 4.3 fell over without (`make -O`).
+#[test]
+fn files_without_a_name_can_be_had() {
+    if !has(&["make", "python3"]) {
+        return;
+    }
+    each(|world| {
+        world.write(&world.project.join("Makefile"), "all: a b\na b:\n\t@echo made\n");
+        let ran = world.run("make -j2 -O");
+        assert_eq!((ran.stdout.as_str(), ran.status), ("made\nmade\n", Some(0)), "{}", ran.stderr);
+        world.write(&world.project.join("unnamed.py"), UNNAMED);
+        let ran = world.run("python3 unnamed.py; umask 077; python3 unnamed.py");
+        let lines = "640 hello no-name refused refused\n600 hello no-name refused refused\n";
+        assert_eq!((ran.stdout.as_str(), ran.status), (lines, Some(0)), "{}", ran.stderr);
+    });
+}
+
+/// Neither a file that could get a name nor one elsewhere is made.
+const UNNAMED: &str = r#"
+import os
+os.umask(os.umask(0o077) | 0o027)
+f = os.open("/tmp", os.O_RDWR | os.O_TMPFILE | os.O_EXCL, 0o666)
+os.write(f, b"hello")
+words = [oct(os.fstat(f).st_mode)[-3:], os.pread(f, 9, 0).decode()]
+try:
+    os.link(f"/proc/self/fd/{f}", "named", follow_symlinks=True)
+    words.append("named")
+except OSError:
+    words.append("no-name")
+for place, flags in [("/tmp", 0), ("/var/tmp", os.O_EXCL)]:
+    try:
+        os.open(place, os.O_RDWR | os.O_TMPFILE | flags, 0o600)
+        words.append("made")
+    except OSError:
+        words.append("refused")
+print(*words)
+"#;
+
+#[test]
+fn real_time_signals_end_what_they_end_and_nothing_else() {
+    each(|world| {
+        for text in [
+            "kill -34 $$",
+            "kill -33 $$",
+            "exec sh -c 'kill -64 $$'",
+            "{ (kill -50 $BASHPID); } 2> /dev/null; echo $?",
+            "trap 'echo caught; exit 4' RTMIN; kill -RTMIN $$; echo not",
+            // The end of a process that nobody waits for is not the sandbox's.
+            "( (kill -34 $BASHPID) & ); sleep 0.5; echo alive; exit 3",
+        ] {
+            same(world, &["-c", text], "");
+        }
     });
 }
 

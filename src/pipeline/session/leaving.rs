@@ -9,12 +9,12 @@ use crate::pipeline::outside::{self, Program};
 use crate::pipeline::{Stop, shells, watched};
 use crate::report;
 use crate::run::front;
-use crate::system::process::{self, Fork};
+use crate::system::process::{self, Change, Fork};
 use crate::system::signals;
 use nix::fcntl::{OFlag, open};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::WaitPidFlag;
 use nix::unistd::Pid;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -94,14 +94,14 @@ impl Session<'_> {
 /// Waits for a process in our group; stops with it.
 fn wait(child: Pid) -> i32 {
     loop {
-        match waitpid(child, Some(WaitPidFlag::WUNTRACED)) {
-            Ok(WaitStatus::Exited(_, status)) => return status,
-            Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as i32,
-            Ok(WaitStatus::Stopped(_, signal)) => {
+        match process::change(Some(child), WaitPidFlag::WUNTRACED) {
+            Ok(Some(Change::Exited(_, status))) => return status,
+            Ok(Some(Change::Signaled(_, signal))) => return 128 + signal,
+            Ok(Some(Change::Stopped(_, signal))) => {
                 process::stop_by(signal);
                 signals::send(child, Signal::SIGCONT as i32);
             }
-            Ok(_) | Err(nix::Error::EINTR) => {}
+            Ok(None) | Err(nix::Error::EINTR) => {}
             Err(_) => return crate::exit::REFUSED,
         }
     }

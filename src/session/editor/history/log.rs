@@ -2,11 +2,12 @@
 //! and reading what others have added. A line that cannot be read is skipped and stays in the file.
 
 use super::lines::Lines;
+use crate::system::private;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Read, Result, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -124,7 +125,7 @@ impl Log {
     /// The file, made if it is not there, and locked if that is possible in time.
     fn locked(&self) -> Result<File> {
         if let Some(directory) = self.path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            private::directories(directory, 0o700)?;
         }
         let since = Instant::now();
         loop {
