@@ -2,13 +2,18 @@
 
 use super::reader::{Reader, Step, Until};
 use super::word::Place;
-use super::{SimpleCommand, Word};
+use super::{SimpleCommand, Word, hidden};
 
 impl Reader<'_> {
     /// One command of a pipeline.
     pub(super) fn command(&mut self) -> Step<()> {
         self.skip_blanks()?;
+        let from = self.found.len();
+        let outer = std::mem::take(&mut self.fed);
         self.command_here()?;
+        if std::mem::replace(&mut self.fed, outer) {
+            self.feed(from);
+        }
         self.note_opaque();
         Ok(())
     }
@@ -118,8 +123,9 @@ impl Reader<'_> {
             }
         } else {
             let name = self.word(Place::Ordinary)?;
-            if name.literal().is_none() {
-                return Err("a loop variable that is not literal");
+            let name = name.literal().ok_or("a loop variable that is not literal")?;
+            if hidden::holds_text(name) {
+                self.opaque = Some("a variable that chooses what programs run");
             }
             self.skip_lines()?;
             let (word, end) = self.reserved()?;

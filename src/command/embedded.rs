@@ -29,6 +29,13 @@ const OPTIONS: &[&str] = &[
     "--eval",
     "--execute",
     "--command",
+    "--cmd",
+    "--eval-command",
+    "--init-eval-command",
+    "-eval-command",
+    "-iex",
+    "-cmd",
+    "-E",
     "--use-askpass",
     "--init-command",
     "--print",
@@ -131,40 +138,77 @@ pub(super) fn texts(name: &str, arguments: &[Word]) -> Vec<String> {
         return after_flag(&shapes);
     }
     match name {
-        "awk" | "gawk" | "mawk" | "nawk" | "original-awk" => kept(&shapes, awk_runs),
-        "sed" | "gsed" => kept(&shapes, sed_runs),
+        // A text in `-v x=…` runs where the program says so.
+        "awk" | "gawk" | "mawk" | "nawk" | "original-awk" if shapes.iter().any(|s| awk_runs(s)) => {
+            all(&shapes)
+        }
+        "sed" | "gsed" => shapes.iter().filter_map(|s| sed_runs(s)).collect(),
         "git" => git(&shapes),
         "ed" | "m4" | "dc" | "bc" | "bind" | "print" | "compgen" | "complete" | "mapfile" | "readarray" => {
-            shapes.iter().map(|s| (*s).to_owned()).collect()
+            all(&shapes)
+        }
+        // `tar cIf COMMAND`: letters without a dash.
+        "tar" | "bsdtar" | "gtar"
+            if shapes.first().is_some_and(|s| !s.starts_with("--") && s.contains(['I', 'F'])) =>
+        {
+            all(&shapes)
+        }
+        "sqlite3" if shapes.iter().any(|s| s.contains(".sh") || s.contains(".sy") || s.contains(".o")) => {
+            all(&shapes)
+        }
+        // Bundled: `ssh -vo ProxyCommand=…`, `rsync -ae ssh`.
+        "ssh" | "scp" | "sftp" | "rsync" => {
+            let letters = if name == "rsync" { 'e' } else { 'o' };
+            let mut found = option_values(&shapes);
+            found.extend(bundled(&shapes, &[letters]));
+            found
         }
         _ if RUNNERS.contains(&name) => option_values(&shapes),
         _ => Vec::new(),
     }
 }
 
-fn kept(shapes: &[&str], runs: fn(&str) -> bool) -> Vec<String> {
-    shapes.iter().filter(|s| runs(s)).map(|s| (*s).to_owned()).collect()
+fn all(shapes: &[&str]) -> Vec<String> {
+    shapes.iter().map(|s| (*s).to_owned()).collect()
+}
+
+/// Short options with one of these letters among others, and what follows those that end with it.
+fn bundled(shapes: &[&str], letters: &[char]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut take = false;
+    for shape in shapes {
+        let here = shape.starts_with('-') && !shape.starts_with("--") && shape.contains(letters);
+        if here || take {
+            found.push((*shape).to_owned());
+        }
+        take = here && shape.ends_with(letters);
+    }
+    found
+}
+
+/// Whether a long option's name is one of those that run something, or a beginning of it, as most programs take it.
+fn is_long(name: &str) -> bool {
+    name.len() > 3 && name.starts_with("--") && OPTIONS.iter().any(|option| option.starts_with(name))
 }
 
 fn awk_runs(program: &str) -> bool {
     ["system", "getline", "|", "@"].iter().any(|sign| program.contains(sign))
 }
 
-/// A sed script with `e` as a command or a flag.
-fn sed_runs(script: &str) -> bool {
-    let trimmed = script.trim_end();
-    let flags = trimmed.bytes().rev().take_while(u8::is_ascii_alphanumeric);
-    let flagged = flags.into_iter().any(|b| b == b'e');
-    let mut previous = b';';
-    let command = script.bytes().enumerate().any(|(index, byte)| {
-        let starts = !previous.is_ascii_alphabetic();
-        let next = script.as_bytes().get(index + 1);
-        if byte != b' ' {
-            previous = byte;
+/// A sed script with `e` as a command or a flag, a blank behind each: `1etouch` runs `touch`. Before it stand a number,
+/// an address or a delimiter with other flags at most: `1e`, `/x/e`, `s/a/b/ge`.
+fn sed_runs(script: &str) -> Option<String> {
+    let mut parted = String::new();
+    let mut flags = true;
+    for character in script.chars() {
+        parted.push(character);
+        if character == 'e' && flags {
+            parted.push(' ');
         }
-        byte == b'e' && starts && next.is_none_or(|b| b" \t\n}".contains(b))
-    });
-    flagged || command
+        flags = !character.is_ascii_alphanumeric()
+            || flags && (character.is_ascii_digit() || "gpiIemM".contains(character));
+    }
+    (parted.len() > script.len()).then_some(parted)
 }
 
 /// What follows `-c`, `-e` and the like, also inside bundled letters, and attached values.
@@ -190,7 +234,7 @@ fn option_values(shapes: &[&str]) -> Vec<String> {
     let mut take = false;
     for shape in shapes {
         let name = shape.split('=').next().unwrap_or_default();
-        let exact = OPTIONS.contains(&name);
+        let exact = OPTIONS.contains(&name) || is_long(name);
         let attached = shape.starts_with('-')
             && !shape.starts_with("--")
             && OPTIONS.iter().any(|o| o.len() == 2 && shape.starts_with(o));
@@ -227,17 +271,20 @@ fn git(shapes: &[&str]) -> Vec<String> {
             "--open-files-in-pager",
         ]
         .iter()
-        .any(|o| shape.split('=').next() == Some(o));
-        let attached = shape.starts_with("-O") || shape.starts_with("-x") || shape.contains("ext::");
+        .any(|o| {
+            shape.split('=').next().is_some_and(|name| name == *o || name.len() > 3 && o.starts_with(name))
+        });
+        let attached = shape.contains("ext::");
         let previous = index.checked_sub(1).and_then(|i| rest.get(i)).copied().unwrap_or_default();
-        let value = matches!(
-            previous,
-            "--upload-pack" | "--receive-pack" | "--exec" | "--extcmd" | "-x" | "-u" | "-c"
-        );
+        let value = ["--upload-pack", "--receive-pack", "--exec", "--extcmd", "-c"]
+            .iter()
+            .any(|o| previous == *o || previous.len() > 3 && o.starts_with(previous));
         if whole || named || attached || value {
             all.push((*shape).to_owned());
         }
     }
+    // `clone -qu COMMAND`, `grep -nO…`, `rebase -x…`
+    all.extend(bundled(rest, &['u', 'x', 'O']));
     all
 }
 

@@ -89,9 +89,14 @@ impl Reader<'_> {
             _ => {}
         }
         let mut scan = Scan::default();
+        let start = self.at;
         loop {
             match self.peek() {
                 None => return Err("an unclosed ${"),
+                Some(b'=') if self.text.get(start..self.at).is_some_and(hidden::assigns_text) => {
+                    self.opaque = Some("a variable that chooses what programs run");
+                    self.advance(1)?;
+                }
                 Some(b'}') => {
                     if scan.subscript {
                         self.opaque = Some("a quoted subscript that may be evaluated");

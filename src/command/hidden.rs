@@ -107,6 +107,7 @@ const RUNS: &[&str] = &[
     "PROMPT_COMMAND",
     "PS0",
     "PS4",
+    "PROMPT4",
     "SHELLOPTS",
     "BASHOPTS",
     "ZDOTDIR",
@@ -135,6 +136,39 @@ const RUNS: &[&str] = &[
     "IFS",
 ];
 
+/// Those that hold a text or name a program, and that nobody uses for anything else.
+const HOLD_TEXT: &[&str] = &[
+    "BASH_CMDS",
+    "BASH_ALIASES",
+    "PROMPT_COMMAND",
+    "PS0",
+    "PS4",
+    "PROMPT4",
+    "LD_PRELOAD",
+    "LD_AUDIT",
+    "GIT_CONFIG_PARAMETERS",
+    "PERL5DB",
+    "PERL5OPT",
+    "RUBYOPT",
+    "galiases",
+    "saliases",
+    "dis_functions",
+];
+
+/// Whether this names such a variable or an element of one, for what sets variables that it is told by name.
+pub(super) fn holds_text(name: &str) -> bool {
+    let (base, element) = name.split_once('[').map_or((name, false), |(base, _)| (base, true));
+    // zsh's; as plain names they are anybody's.
+    let of_zsh = element && matches!(base, "functions" | "aliases" | "commands");
+    HOLD_TEXT.contains(&base) || of_zsh
+}
+
+/// Whether `${` with this behind it, before a `=`, sets such a variable.
+pub(super) fn assigns_text(front: &[u8]) -> bool {
+    let name = std::str::from_utf8(front).unwrap_or_default().trim_end_matches(':');
+    (!name.contains('[') || name.ends_with(']')) && holds_text(name)
+}
+
 /// Whether setting this variable makes what follows unknown. `PATH` does not for deny and ask rules, which see the
 /// name that is called; for allow rules see [`reason`].
 pub(super) fn variable(name: &str, value: &Word) -> Option<&'static str> {
@@ -161,7 +195,9 @@ pub(super) fn builtin(words: &[Word]) -> Option<&'static str> {
         })
     };
     match name {
-        "." | "source" if !arguments.first().is_none_or(names_a_file) => Some("a text that is sourced"),
+        // fish sources its standard input where no file is named, and its aliases need no `=`.
+        "." | "source" if !arguments.first().is_some_and(names_a_file) => Some("a text that is sourced"),
+        "alias" if arguments.len() > 1 => Some("an alias"),
         "alias" if arguments.iter().any(|w| w.shape().contains('=') || w.literal().is_none()) => {
             Some("an alias")
         }
@@ -173,8 +209,26 @@ pub(super) fn builtin(words: &[Word]) -> Option<&'static str> {
             Some("a command of another shell or of the editor")
         }
         "complete" | "compgen" if has('C') || has('F') || has('W') => Some("a completion that runs commands"),
-        "export" | "declare" | "typeset" | "local" | "readonly" | "set" | "env" => declared(arguments),
-        "read" | "unset" | "let" | "test" | "[" | "printf" => unknown_subscript(arguments),
+        "declare" | "typeset" | "local" if has('n') && arguments.iter().any(refers) => {
+            Some("another name of a variable that chooses what programs run")
+        }
+        "set" | "setopt" if arguments.iter().any(reads_otherwise) => {
+            Some("an option by which words mean other things")
+        }
+        "export" | "declare" | "typeset" | "local" | "readonly" | "set" | "env" => {
+            declared(arguments).or_else(|| unknown_subscript(arguments))
+        }
+        "read" | "printf" | "mapfile" | "readarray" | "getopts"
+            if arguments.iter().any(|w| holds_text(w.shape().trim_start_matches("-v"))) =>
+        {
+            Some("a variable that chooses what programs run")
+        }
+        "let" if arguments.iter().any(evaluates) => Some("a subscript that is evaluated"),
+        "print" if has('P') => Some("a prompt that is expanded"),
+        "git" if arguments.iter().any(|w| w.shape().starts_with("--config-env")) => {
+            Some("configuration of git from a variable")
+        }
+        "read" | "unset" | "test" | "[" | "printf" => unknown_subscript(arguments),
         _ => None,
     }
 }
@@ -226,6 +280,26 @@ fn declared(arguments: &[Word]) -> Option<&'static str> {
         };
         variable(name, &value)
     })
+}
+
+/// zsh's options by which a word that is read here as a name is a pattern or a quote there.
+fn reads_otherwise(word: &Word) -> bool {
+    let name = word.shape().replace('_', "").to_lowercase();
+    matches!(
+        name.as_str(),
+        "braceccl" | "extendedglob" | "globsubst" | "promptsubst" | "rcquotes" | "cshjunkiequotes"
+    )
+}
+
+/// `x=PS4`, as of `declare -n`.
+fn refers(word: &Word) -> bool {
+    word.shape().split_once('=').is_some_and(|(_, name)| holds_text(name))
+}
+
+/// An expression with a subscript that only the shell knows: `x=1+a[$i]`.
+fn evaluates(word: &Word) -> bool {
+    let inside = |(_, rest): (&str, &str)| rest.contains(ANYTHING);
+    word.literal().is_none() && word.shape().split_once('[').is_some_and(inside)
 }
 
 /// An operand such as `"a[$i]"`: the value of `$i` would be evaluated.

@@ -99,6 +99,8 @@ pub struct SimpleCommand {
     pub words: Vec<Word>,
     /// Whether it has a redirection.
     pub redirected: bool,
+    /// The text itself feeds its standard input, by a pipe, a here-document or the like.
+    pub fed: bool,
     /// Why more may run here than the words say, e.g. `${x@P}`.
     pub opaque: Option<&'static str>,
     /// A function or alias of this name is defined in the text, so the name does not tell which program runs.

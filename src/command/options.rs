@@ -77,7 +77,7 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper("setsid", "", Inner::Rest),
     with_long(
         "xargs",
-        "aEIdLnPsilJR",
+        "aEIdLnPsJR",
         &[
             "--arg-file",
             "--eof",
@@ -94,6 +94,10 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper("command", "", Inner::Rest),
     wrapper("builtin", "", Inner::Rest),
     wrapper("exec", "a", Inner::Rest),
+    // fish's.
+    wrapper("and", "", Inner::Rest),
+    wrapper("or", "", Inner::Rest),
+    wrapper("not", "", Inner::Rest),
     wrapper("noglob", "", Inner::Rest),
     wrapper("nocorrect", "", Inner::Rest),
     wrapper("-", "", Inner::Rest),
@@ -116,6 +120,29 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     with_long("setpriv", "", &["--reuid", "--regid", "--groups"], Inner::Rest),
     wrapper("setarch", "", Inner::After(1)),
     wrapper("linux64", "", Inner::Rest),
+    wrapper("x86_64", "", Inner::Rest),
+    wrapper("i386", "", Inner::Rest),
+    wrapper("i486", "", Inner::Rest),
+    wrapper("i586", "", Inner::Rest),
+    wrapper("i686", "", Inner::Rest),
+    wrapper("uname26", "", Inner::Rest),
+    with_long("choom", "np", &["--adjust", "--pid"], Inner::Rest),
+    wrapper("ssh-agent", "aEPtO", Inner::Rest),
+    with_long("gpg-agent", "", &["--homedir", "--options"], Inner::Rest),
+    with_long(
+        LOADER,
+        "",
+        &[
+            "--library-path",
+            "--preload",
+            "--audit",
+            "--argv0",
+            "--inhibit-rpath",
+            "--glibc-hwcaps-prepend",
+            "--glibc-hwcaps-mask",
+        ],
+        Inner::Rest,
+    ),
     wrapper("linux32", "", Inner::Rest),
     wrapper("busybox", "", Inner::Rest),
     wrapper("toybox", "", Inner::Rest),
@@ -138,6 +165,7 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper("entr", "", Inner::Rest),
     wrapper("hyperfine", "wrpmMLnsSN", Inner::Text),
     wrapper("script", "OIBTmoE", Inner::Text),
+    wrapper("sg", "", Inner::Text),
     wrapper("su", "gGswT", Inner::Text),
     wrapper("runuser", "ugGswT", Inner::Text),
     wrapper("sh", "oO", Inner::Text),
@@ -154,7 +182,12 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper("trap", "", Inner::Text),
 ];
 
+/// The dynamic loader, which starts the program that it is given: `ld-linux-x86-64.so.2`, `ld-musl-x86_64.so.1`, `ld64.so.2`.
+const LOADER: &str = "ld.so";
+
 /// The wrapper of this name.
 pub(super) fn wrapper_named(name: &str) -> Option<&'static Wrapper> {
+    let loader = name.starts_with("ld") && name.contains(".so");
+    let name = if loader { LOADER } else { name };
     WRAPPERS.iter().find(|w| w.name == name)
 }

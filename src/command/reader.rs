@@ -49,6 +49,8 @@ pub(super) struct Reader<'t> {
     pub(super) defined: Vec<String>,
     /// Something was seen that stops the only command from being the whole text.
     pub(super) composed: bool,
+    /// Set by a redirection that feeds what the text says; taken by the command that it belongs to.
+    pub(super) fed: bool,
     /// Set by `word` when an expansion in it runs what cannot be seen; taken by the command that it belongs to.
     pub(super) opaque: Option<&'static str>,
 }
@@ -102,6 +104,7 @@ impl<'t> Reader<'t> {
             found: Vec::new(),
             defined: Vec::new(),
             composed: false,
+            fed: false,
             opaque: None,
         }
     }
@@ -123,12 +126,22 @@ impl<'t> Reader<'t> {
 
     fn finish(mut self) -> Vec<SimpleCommand> {
         let only = self.found.len() == 1 && !self.composed;
+        // `exec <<<'…'` feeds all that follows.
+        let exec = |c: &SimpleCommand| c.fed && c.words.iter().map(super::Word::shape).eq(["exec"]);
+        if self.found.iter().any(exec) {
+            self.feed(0);
+        }
         for command in &mut self.found {
             command.alone = only;
             let name = command.words.first().and_then(super::Word::literal);
             command.shadowed = name.is_some_and(|n| self.defined.iter().any(|d| d == n));
         }
         self.found
+    }
+
+    /// Marks all commands found since there as fed by the text.
+    pub(super) fn feed(&mut self, from: usize) {
+        self.found.iter_mut().skip(from).for_each(|command| command.fed = true);
     }
 
     /// The byte here, if any.
@@ -329,8 +342,13 @@ impl<'t> Reader<'t> {
 
     fn pipeline(&mut self) -> Step<()> {
         self.prefixes()?;
+        let mut piped = None;
         loop {
             self.deeper(Self::command)?;
+            if let Some(from) = piped {
+                self.feed(from);
+            }
+            piped = Some(self.found.len());
             self.skip_blanks()?;
             if self.peek() != Some(b'|') || self.peek_at(1) == Some(b'|') {
                 return Ok(());

@@ -37,6 +37,11 @@ impl Reader<'_> {
             let names = command.words.iter().skip(1).filter_map(|w| w.shape().split_once('='));
             self.defined.extend(names.map(|(name, _)| name.to_owned()));
         }
+        // zsh begins a group at `{touch M}`.
+        let first = command.words.first().and_then(Word::literal);
+        if first.is_some_and(|name| name.starts_with('{')) {
+            self.opaque = Some("a brace that not every shell reads alike");
+        }
         command.opaque = self.opaque.take();
         self.found.push(command);
         Ok(())
@@ -163,6 +168,8 @@ impl Reader<'_> {
         let operator = OPERATORS.into_iter().find(|o| self.looking_at(o)).unwrap_or(b">");
         self.advance(operator.len())?;
         self.skip_blanks()?;
+        let substituted = operator == b"<" && self.looking_at(b"<(");
+        self.fed |= operator.starts_with(b"<<") || substituted;
         match operator {
             b"<<" => self.here_delimiter(false),
             b"<<-" => self.here_delimiter(true),

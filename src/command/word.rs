@@ -163,6 +163,15 @@ impl Reader<'_> {
         }
         self.advance(1)?;
         let length = self.character_length().ok_or("a backslash at the end")?;
+        // `\x6f` is a letter in fish, and so is `\157`.
+        let coded = match self.peek() {
+            Some(b'x' | b'X' | b'u' | b'U') => self.peek_at(1).is_some_and(|byte| byte.is_ascii_hexdigit()),
+            first => first.is_some_and(|byte| (b'0'..=b'7').contains(&byte)),
+        };
+        if coded {
+            scan.anything();
+            scan.wild = true;
+        }
         scan.push(self.text.get(self.at..self.at + length).unwrap_or_default());
         self.advance(length)
     }

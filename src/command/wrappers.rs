@@ -2,6 +2,9 @@
 //!
 //! Owns the wide unwrapping, for deny and ask rules: too much is found rather than too little. Must not know rules.
 
+mod programs;
+mod shells;
+
 use super::options::{Inner, Wrapper, wrapper_named};
 use super::reader::read_nested;
 use super::{ANYTHING, Commands, SimpleCommand, Word, embedded, hidden};
@@ -27,6 +30,8 @@ pub struct Layers {
     pub opaque: Option<String>,
     /// Bytes looked at so far.
     work: usize,
+    /// The line itself feeds the command's standard input.
+    fed: bool,
 }
 
 impl Layers {
@@ -100,6 +105,7 @@ fn collect(command: &SimpleCommand, depth: u32, layers: &mut Layers) {
     if let Some(why) = command.opaque {
         layers.opaque(why);
     }
+    layers.fed |= command.fed;
     for (name, value) in &command.assignments {
         variable(name, value, depth, layers);
     }
@@ -124,11 +130,10 @@ fn variable(name: &str, value: &Word, depth: u32, layers: &mut Layers) {
         "LESSCLOSE",
         "_SSH",
     ];
-    let shell =
-        matches!(name, "SHELL" | "GIT_SSH" | "RUSTC_WRAPPER" | "RSYNC_RSH" | "CVS_RSH" | "TAR_OPTIONS");
+    let shell = matches!(name, "SHELL" | "GIT_SSH" | "RUSTC_WRAPPER" | "RSYNC_RSH" | "CVS_RSH");
     if shell || runs.iter().any(|end| name.ends_with(end)) {
         text(value, depth, layers);
-    } else if ["NODE_OPTIONS", "MAKEFLAGS", "GIT_CONFIG_VALUE_0"].contains(&name)
+    } else if ["NODE_OPTIONS", "MAKEFLAGS", "TAR_OPTIONS", "GIT_CONFIG_VALUE_0"].contains(&name)
         || name.starts_with("GIT_CONFIG_VALUE")
     {
         layers.texts.push(value.shape().to_owned());
@@ -189,7 +194,15 @@ fn words(words: &[Word], depth: u32, layers: &mut Layers) {
 
 fn inner(program: &str, arguments: &[Word], depth: u32, layers: &mut Layers) {
     match program {
-        "find" | "fd" | "fdfind" => find(arguments, depth, layers),
+        "find" | "fd" | "fdfind" => programs::find(arguments, depth, layers),
+        // fish's `set -x NAME VALUE`
+        "set" => {
+            let mut operands = arguments.iter().filter(|word| !word.shape().starts_with('-'));
+            if let (Some(name), Some(value)) = (operands.next(), operands.next()) {
+                variable(name.shape(), value, depth, layers);
+            }
+        }
+        "npm" | "npx" => programs::call(arguments, depth, layers),
         "alias" | "export" | "declare" | "typeset" | "local" | "readonly" => {
             for word in arguments {
                 if let (true, Some((name, value))) = (word.literal().is_some(), word.shape().split_once('='))
@@ -219,7 +232,7 @@ fn inner(program: &str, arguments: &[Word], depth: u32, layers: &mut Layers) {
         _ => {
             let Some(wrapper) = wrapper_named(program) else { return };
             match wrapper.inner {
-                Inner::Text => shell_text(wrapper, arguments, depth, layers),
+                Inner::Text => shells::text_of(wrapper, arguments, depth, layers),
                 Inner::Rest | Inner::After(_) => rest(wrapper, arguments, depth, layers),
             }
         }
@@ -259,8 +272,9 @@ fn rest(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut Layers) 
             index += 1;
             break;
         }
-        if wrapper.name == "env" && split_string(word, arguments.get(index + 1), depth, layers) {
-            unsure = true;
+        let behind = arguments.get(index + 1..).unwrap_or_default();
+        if wrapper.name == "env" && programs::split_string(word, behind, depth, layers) {
+            return;
         }
         // A word that may be an option, or the command.
         if word.literal().is_none() && shape.starts_with(ANYTHING) {
@@ -281,10 +295,16 @@ fn rest(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut Layers) 
         index += 1;
     }
     let from = arguments.get((index + skip).min(arguments.len())..).unwrap_or_default();
-    if wrapper.name == "flock" && from.first().is_some_and(|w| w.shape() == "-c") {
+    let text_option = |w: &Word| w.shape() == "-c" || abbreviates(w.shape(), "--command");
+    if wrapper.name == "flock" && from.first().is_some_and(text_option) {
         return if_word(from.get(1), depth, layers);
     }
-    words(from, depth + 1, layers);
+    if wrapper.name == "xargs" {
+        let options = arguments.get(..index).unwrap_or_default();
+        words(&programs::with_input(options, from), depth + 1, layers);
+    } else {
+        words(from, depth + 1, layers);
+    }
     if from.len() == 1 && matches!(wrapper.name, "parallel" | "repeat" | "entr") {
         if_word(from.first(), depth, layers);
     }
@@ -299,30 +319,6 @@ fn rest(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut Layers) 
 
 fn value_word(word: &Word, value: &str) -> Word {
     if word.literal().is_some() { Word::Literal(value.to_owned()) } else { word_of(value) }
-}
-
-/// `env -S 'text'`, in all its spellings.
-fn split_string(word: &Word, next: Option<&Word>, depth: u32, layers: &mut Layers) -> bool {
-    let shape = word.shape();
-    if let Some(value) = shape.strip_prefix("--split-string=") {
-        text(&value_word(word, value), depth + 1, layers);
-        return true;
-    }
-    if shape == "--split-string" {
-        if_word(next, depth, layers);
-        return true;
-    }
-    let Some(letters) = shape.strip_prefix('-').filter(|l| !l.starts_with('-')) else { return false };
-    let Some((front, value)) = letters.split_once('S') else { return false };
-    if front.contains(['u', 'C', 'a']) {
-        return false;
-    }
-    if value.is_empty() {
-        if_word(next, depth, layers);
-    } else {
-        text(&value_word(word, value), depth + 1, layers);
-    }
-    true
 }
 
 /// Whether an option has its value in the next argument; `None` if the option is not known.
@@ -347,94 +343,9 @@ pub(super) fn takes_value(wrapper: &Wrapper, shape: &str) -> Option<bool> {
     None
 }
 
-/// A shell and the like: the text behind `-c`; for `eval`, `watch`, `trap` the operands.
-fn shell_text(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut Layers) {
-    let joined = |words: &[Word]| {
-        let unknown = words.iter().any(|w| w.literal().is_none());
-        let all: Vec<&str> = words.iter().map(Word::shape).collect();
-        if unknown { word_of(&format!("{ANYTHING}{}", all.join(" "))) } else { Word::Literal(all.join(" ")) }
-    };
-    match wrapper.name {
-        "eval" => return text(&joined(after_dashes(arguments)), depth + 1, layers),
-        "trap" => {
-            let action = after_dashes(arguments).first().filter(|a| !a.shape().starts_with('-'));
-            return if_word(action, depth, layers);
-        }
-        _ => {}
-    }
-    let mut after_c = false;
-    let mut operands = 0;
-    for (index, word) in arguments.iter().enumerate() {
-        let shape = word.shape();
-        if after_c && !shape.starts_with(['-', '+']) {
-            text(word, depth + 1, layers);
-            return;
-        }
-        if word.literal().is_none() && shape.starts_with(ANYTHING) {
-            return layers.add(ANYTHING.to_string());
-        }
-        if let Some((_, value)) =
-            ["--command=", "--session-command="].iter().find_map(|p| shape.split_once(p))
-        {
-            return text(&value_word(word, value), depth + 1, layers);
-        }
-        let bundled = shape.starts_with('-') && !shape.starts_with("--") && shape.contains('c');
-        if bundled || matches!(shape, "--command" | "--session-command") {
-            after_c = true;
-            // `script -c'text'`, `su -c'text'`
-            if let Some(value) = shape.strip_prefix("-c").filter(|v| v.len() > 3) {
-                text(&value_word(word, value), depth + 1, layers);
-            }
-            continue;
-        }
-        if !shape.starts_with('-') {
-            operands += 1;
-        }
-        // An unknown option may have taken the first ones as its value.
-        if operands > 3 {
-            continue;
-        }
-        if matches!(wrapper.name, "watch" | "hyperfine") && !shape.starts_with('-') {
-            let value = arguments.get(index..).unwrap_or_default();
-            text(&joined(value), depth + 1, layers);
-            words(value, depth + 1, layers);
-            for word in value {
-                if word.shape().contains(' ') {
-                    text(word, depth + 1, layers);
-                }
-            }
-        }
-        if matches!(wrapper.name, "su" | "runuser") {
-            words(arguments.get(index..).unwrap_or_default(), (depth + 1).max(DEEPEST - 3), layers);
-        }
-    }
-}
-
-/// The operands behind a leading `--`.
-fn after_dashes(arguments: &[Word]) -> &[Word] {
-    match arguments.split_first() {
-        Some((first, rest)) if first.shape() == "--" => rest,
-        _ => arguments,
-    }
-}
-
-/// `find … -exec CMD… ;` and its like.
-fn find(arguments: &[Word], depth: u32, layers: &mut Layers) {
-    for (index, word) in arguments.iter().enumerate() {
-        // Each `-exec` looks at all that follows.
-        if !layers.spend(1) {
-            return;
-        }
-        let shape = word.shape();
-        if matches!(shape, "-exec" | "-execdir" | "-ok" | "-okdir" | "-x" | "-X" | "--exec" | "--exec-batch")
-        {
-            let rest = arguments.get(index + 1..).unwrap_or_default();
-            let length = rest.iter().position(|w| matches!(w.shape(), ";" | "+")).unwrap_or(rest.len());
-            words(rest.get(..length).unwrap_or_default(), depth + 1, layers);
-        } else if word.literal().is_none() && shape.starts_with(['\0', '-']) && shape.len() < 3 {
-            layers.add(ANYTHING.to_string());
-        }
-    }
+/// Whether this is a long option's name or a beginning of it, as GNU's programs take it.
+pub(super) fn abbreviates(shape: &str, option: &str) -> bool {
+    shape.len() > 2 && shape.starts_with("--") && option.starts_with(shape)
 }
 
 /// The text in a word that may be there.

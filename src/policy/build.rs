@@ -161,10 +161,13 @@ impl<'a> Builder<'a> {
 
     fn audit(&mut self) -> Result<AuditPolicy, PolicyError> {
         let reach = Reach::NotInProjects;
-        let key = "sandbox.audit.syslog";
-        let syslog = self.counting.switch(key, reach, [false, true], |v| v.syslog.as_ref());
-        let key = "sandbox.audit.required";
-        let required = self.counting.switch(key, reach, [false, true], |v| v.audit_required.as_ref());
+        // A project's no would take back the user's yes, so neither word of it counts.
+        let mut said = |key, get: fn(&Values) -> &Option<Sourced<bool>>| {
+            let found = self.counting.scalar(key, reach, |v| get(v).clone(), |_| true);
+            found.unwrap_or(Sourced::built_in(false, "default"))
+        };
+        let syslog = said("sandbox.audit.syslog", |v| &v.syslog);
+        let required = said("sandbox.audit.required", |v| &v.audit_required);
         let said = self.counting.scalar("sandbox.audit.otlp", reach, |v| v.otlp.clone(), |_| true);
         let collector = said.map(|said| match Collector::parse(&said.value) {
             Ok(value) => Ok(Sourced { value, origin: said.origin }),

@@ -485,6 +485,23 @@ fn some_values_never_count_in_projects_or_outside_managed_settings() {
 }
 
 #[test]
+fn no_project_takes_back_what_is_to_be_logged() {
+    let logged = |scope, value| {
+        layer(scope, true, |s| {
+            s.1.syslog = s.one(value);
+            s.1.audit_required = s.one(value);
+        })
+    };
+    for project in [Scope::Project, Scope::Local] {
+        let both = policy(vec![logged(Scope::User, true), logged(project, false)]).audit;
+        assert!(both.required.value && both.syslog.value, "{project:?}");
+        let alone = policy(vec![logged(project, true)]);
+        assert!(!alone.audit.required.value && !alone.audit.syslog.value, "{project:?}");
+        assert_eq!(kinds(&alone), ["not-in-projects"]);
+    }
+}
+
+#[test]
 fn settings_that_commands_could_write_do_not_widen() {
     let user = |path: &str| {
         layer(Scope::User, true, |s| {

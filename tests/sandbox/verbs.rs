@@ -194,6 +194,31 @@ fn comments_order_and_trust_stay() {
 }
 
 #[test]
+fn a_working_directory_whose_name_would_be_a_pattern_is_this_one_name() {
+    each(|world| {
+        let verb = |directory: &std::path::Path, words: &[&str]| {
+            let mut command = world.command(world.bin("sbshctl"));
+            let ran: Ran = command.current_dir(directory).args(words).output().unwrap().into();
+            assert_eq!(ran.status, Some(0), "{words:?}: {}", ran.stderr);
+        };
+        let slug = world.project.join("[slug]");
+        world.write(&slug.join("secret"), "PRIVATE\n");
+        verb(&slug, &["deny", "read", "secret"]);
+        let read = world.run("cat '[slug]/secret'");
+        assert!(read.status != Some(0) && !read.stdout.contains("PRIVATE"), "{read:?}");
+        let (stars, other) = (world.outside.join("**"), world.outside.join("other/made"));
+        for file in [stars.join("made/x"), other.join("x")] {
+            world.write(&file, "");
+        }
+        verb(&stars, &["allow", "write", "made", "--user"]);
+        let touch = |directory: &std::path::Path| world.run(&format!("touch '{}'/y", directory.display()));
+        assert_eq!(touch(&stars.join("made")).status, Some(0));
+        let touched = touch(&other);
+        assert!(touched.status != Some(0) && !other.join("y").exists(), "{touched:?}");
+    });
+}
+
+#[test]
 fn a_dry_run_shows_the_change_and_writes_nothing() {
     each(|world| {
         world.user_settings("{}\n");

@@ -7,6 +7,7 @@ use crate::approval::{Answer, Choice, Kind, Question};
 use crate::pipeline::again::{self, MOST};
 use crate::pipeline::journal::Journal;
 use crate::pipeline::remember::{self, Destination, PathList};
+use crate::policy::paths::escaped;
 use crate::policy::{Access, root};
 use crate::report;
 use crate::session::inner::message::ToShell;
@@ -85,7 +86,8 @@ impl Session<'_> {
         let answer = question.if_offered(self.ask(&question));
         if answer == Answer::AlwaysUser {
             let text = project.to_string_lossy();
-            match remember::path(&text, PathList::Write, Destination::User, &self.prepared) {
+            // What would be a pattern is this one name.
+            match remember::path(&escaped(&text), PathList::Write, Destination::User, &self.prepared) {
                 Ok(file) => {
                     report::notice(&format!("'{text}' stands in allowWrite of '{}' now", file.display()))
                 }
