@@ -134,6 +134,11 @@ impl Gatekeeper<'_> {
         }
     }
 
+    /// Whether a repository was born in this run.
+    pub(super) fn is_born(&self, entry: &Path) -> bool {
+        self.births.holds(entry)
+    }
+
     /// Whether a path is configuration or a hook of a bare repository that was there before.
     pub(super) fn configures_bare(&self, path: &Path) -> bool {
         bare::configured(path).is_some_and(|directory| self.is_settled_bare(directory))

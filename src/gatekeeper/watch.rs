@@ -53,7 +53,7 @@ pub struct Gatekeeper<'a> {
     pub(super) once: Vec<Grant>,
     /// Single files whose names were taken away or given to others: the mounts that held them went with that.
     pub(super) loose: HashSet<PathBuf>,
-    births: Births,
+    pub(super) births: Births,
     cost: Cost,
     pub(super) tell: Box<dyn FnMut(News) -> bool + 'a>,
 }
@@ -324,10 +324,6 @@ impl<'a> Gatekeeper<'a> {
             Entered::New => (self.tell)(News::Repository(entry.clone())) || self.births.forget(&entry),
             Entered::TooMany => false,
         })
-    }
-
-    pub(super) fn is_born(&self, entry: &Path) -> bool {
-        self.births.holds(entry)
     }
 
     /// As the rules judge it; and git's configuration in a repository that was there before is not written, however deep
