@@ -13,8 +13,6 @@ pub struct AgentStart {
     pub print_env: bool,
     /// It may ask for the account's login shell.
     pub account_shell: bool,
-    /// Nothing is made ahead for its commands.
-    pub cold: bool,
     /// Its program and arguments.
     pub words: Vec<OsString>,
 }
@@ -22,7 +20,6 @@ pub struct AgentStart {
 /// Which agent, and how.
 pub(super) fn start(given: Given) -> Result<AgentStart, &'static str> {
     let (print_env, account_shell) = (given.has("print-env"), given.has("account-shell"));
-    let cold = given.has("cold");
     let root = given.value("root").map(PathBuf::from);
     if root.as_ref().is_some_and(|root| root.as_os_str().is_empty()) {
         return Err("--root takes a directory");
@@ -32,7 +29,6 @@ pub(super) fn start(given: Given) -> Result<AgentStart, &'static str> {
         (true, false) => Err("--print-env starts no agent: leave it or the agent away"),
         (true, true) if account_shell => Err("--account-shell is for an agent that is started"),
         (false, true) => Err("say which agent, as in 'sbshctl agent -- claude'"),
-        (true, true) if cold => Err("--cold is for an agent that is started"),
-        _ => Ok(AgentStart { root, print_env, account_shell, cold, words }),
+        _ => Ok(AgentStart { root, print_env, account_shell, words }),
     }
 }

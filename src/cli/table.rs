@@ -201,12 +201,6 @@ pub const VERBS: &[VerbRow] = &[
                 value: None,
                 about: "For an agent that sbsh does not know: show it sbsh as the account's login shell, too.",
             },
-            OptionRow {
-                long: "cold",
-                short: None,
-                value: None,
-                about: "Make no command's network ahead: each makes its own when it starts, which takes longer.",
-            },
         ],
     },
     VerbRow {

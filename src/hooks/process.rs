@@ -210,7 +210,7 @@ fn started(rule: &HookRule, input: &str, places: &Places<'_>) -> Result<Option<S
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     let (output, errors) = (child.stdout.take(), child.stderr.take());
     let until = Instant::now() + rule.hook.timeout;
-    match children::end_of(child.id()) {
+    match children::end_of(&child) {
         Ok(end) => Ok(Some(Started { child, end, until, output, errors })),
         Err(error) => {
             let _ = child.kill();

@@ -5,13 +5,12 @@
 
 use super::Stop;
 use super::prepare::Prepared;
-use crate::caller::{Caller, SESSION};
 use crate::confinement::Mechanism;
 use crate::policy::Backend;
 use crate::run::RunError;
 use crate::run::errand::Errand;
+use crate::run::hostfile;
 use crate::run::waiting::{self, Waiting};
-use crate::run::{ahead, hostfile};
 use crate::system::{inside, landlock, namespaces, process, stranger};
 use nix::sched::CloneFlags;
 use std::os::unix::fs::MetadataExt;
@@ -163,12 +162,6 @@ impl Early {
     /// Starts nothing before it is known what.
     pub fn later(closed: Vec<i32>) -> Early {
         Early { waiting: None, closed }
-    }
-
-    /// The network that the caller's session has ready, if there is one and it is likely to be of use.
-    pub fn ahead(caller: &Caller) -> Option<Errand> {
-        let token = caller.variable(SESSION).filter(|token| !token.is_empty())?;
-        Some(likely()).filter(|likely| *likely != Mechanism::Landlock).and_then(|_| ahead::take(token))
     }
 
     /// Has a network made for what will be started later, if that is likely to be of use.

@@ -168,7 +168,7 @@ fn confined_or_not(
     // A session starts it on a terminal of its own, and so far has only the network made.
     let (early, mut network) = match session::may_be(&shell) {
         true => (None, backend::Early::network()),
-        false => (Some(backend::Early::start(closed.clone(), backend::Early::ahead(caller))), None),
+        false => (Some(backend::Early::start(closed.clone(), None)), None),
     };
     let Begun { mut prepared, later, heard } = begin_command(shell, caller, journal, |_| Ok(()))?;
     let covers = covers::Covers::find(&prepared, &heard.shell.path, caller);

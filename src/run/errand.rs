@@ -14,19 +14,12 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 /// The errand as it is known here.
 #[derive(Debug)]
 pub struct Errand {
-    /// `None`: another process's made the network, ahead (`super::ahead`).
-    sent: Option<Sent>,
-    entrances: Option<Result<Entrances, String>>,
-    proves: bool,
-}
-
-/// The process, and what it tells.
-#[derive(Debug)]
-struct Sent {
     process: Pid,
     /// Whose child it is, as long as that has not collected it.
     parent: Option<Pid>,
     told: OwnedFd,
+    entrances: Option<Result<Entrances, String>>,
+    proves: bool,
 }
 
 /// What starts whatever builds, as a child of the front: it is told whether it is in a network that was made, and where that child
@@ -43,8 +36,8 @@ impl Errand {
         let processors = Processors::of_this();
         match processors.fork_elsewhere()? {
             process::Fork::Parent(process) => {
-                let sent = Sent { process, parent: Some(nix::unistd::getpid()), told };
-                Ok(Errand { sent: Some(sent), entrances: None, proves })
+                let parent = Some(nix::unistd::getpid());
+                Ok(Errand { process, parent, told, entrances: None, proves })
             }
             process::Fork::Child => {
                 // What is for the whole group is the front's to hear of.
@@ -54,11 +47,6 @@ impl Errand {
                 process::exit_now(0)
             }
         }
-    }
-
-    /// One that was done before, by a process that has shown that an ordinary user's namespaces can be had.
-    pub fn done(entrances: Entrances) -> Errand {
-        Errand { sent: None, entrances: Some(Ok(entrances)), proves: true }
     }
 
     /// Starts what builds in the network that the errand made, where it started nothing itself; gives what
@@ -82,8 +70,7 @@ impl Errand {
     /// What kept it from being started; ECHILD if the errand was killed.
     pub fn started(&self) -> nix::Result<(Pid, bool)> {
         let mut word = [0; 5];
-        let told = &self.sent.as_ref().ok_or(Errno::ECHILD)?.told;
-        let length = nix::unistd::read(told, &mut word)?;
+        let length = nix::unistd::read(&self.told, &mut word)?;
         let [a, b, c, d, has_network] =
             *word.get(..length).and_then(|word| word.as_array()).ok_or(Errno::ECHILD)?;
         match i32::from_ne_bytes([a, b, c, d]) {
@@ -96,8 +83,7 @@ impl Errand {
     pub fn proof(&mut self) -> bool {
         let _ = self.read_entrances();
         let mut word = [0];
-        let shown = |sent: &Sent| nix::unistd::read(&sent.told, &mut word) == Ok(1) && word == [1];
-        std::mem::take(&mut self.proves) && self.sent.as_ref().is_none_or(shown)
+        std::mem::take(&mut self.proves) && nix::unistd::read(&self.told, &mut word) == Ok(1) && word == [1]
     }
 
     /// The entrances of the network, once it is ready.
@@ -111,11 +97,7 @@ impl Errand {
     }
 
     fn read_entrances(&mut self) -> &Result<Entrances, String> {
-        let nobody = || Err("nobody told of them".into());
-        let sent = &self.sent;
-        self.entrances.get_or_insert_with(|| {
-            sent.as_ref().map_or_else(nobody, |sent| Entrances::receive(sent.told.as_raw_fd()))
-        })
+        self.entrances.get_or_insert_with(|| Entrances::receive(self.told.as_raw_fd()))
     }
 
     /// Waits for its end; what it told is for a child of this process that has this, too.
@@ -124,12 +106,6 @@ impl Errand {
     }
 
     fn collect(&mut self) {
-        self.sent.iter_mut().for_each(Sent::collect);
-    }
-}
-
-impl Sent {
-    fn collect(&mut self) {
         if self.parent.take_if(|parent| *parent == nix::unistd::getpid()).is_some() {
             process::reap(self.process);
         }
@@ -137,7 +113,7 @@ impl Sent {
 }
 
 /// It is taken back.
-impl Drop for Sent {
+impl Drop for Errand {
     fn drop(&mut self) {
         if self.parent == Some(nix::unistd::getpid()) {
             signals::send(self.process, libc::SIGKILL);

@@ -15,8 +15,6 @@
 //! One stream socket joins front and first; its end is how first notices that the front is gone.
 
 #[cfg(target_os = "linux")]
-pub mod ahead;
-#[cfg(target_os = "linux")]
 pub mod builder;
 #[cfg(target_os = "linux")]
 pub mod calls;

@@ -15,13 +15,13 @@ use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// A descriptor that becomes readable when a process ends: a child, or this one.
+/// A descriptor that becomes readable when the child ends.
 ///
 /// # Errors
 /// What pidfd_open(2) gives.
-pub fn end_of(process: u32) -> io::Result<OwnedFd> {
+pub fn end_of(child: &Child) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open(2) takes two numbers and no memory.
-    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) };
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) };
     let number = i32::try_from(number).ok().filter(|n| *n >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })

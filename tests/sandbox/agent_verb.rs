@@ -2,10 +2,9 @@
 //! started whose commands would not be.
 
 use crate::broker::{askpass, program, questions};
-use crate::world::{Ran, World, each, is_root, until};
+use crate::world::{Ran, World, each, is_root};
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 
 /// What an agent runs in a shell, and what it says when it is confined.
 const TRIED: &str = "touch \"$OUTSIDE/no\" 2>/dev/null; echo \"outside: $?\"; touch yes; echo \"inside: $?\"";
@@ -100,100 +99,6 @@ fn commands_of_one_agent_share_their_loopback() {
         let ran = start(world, &["--", agent.to_str().unwrap(), served, asks]);
         assert_eq!(ran.stdout, "hello\n", "{ran:?}");
         assert!(ran.stderr.contains("'two' is no agent that sbsh knows"), "{ran:?}");
-    });
-}
-
-/// An agent that looks at who makes its commands' networks: whoever waits for its end, and holds a network.
-const WATCHING: &str = r#"#!/usr/bin/python3
-import glob, hashlib, os, signal, subprocess, time
-
-def held(process, what):
-    for place in glob.glob('/proc/%s/%s/*' % (process, what)):
-        try: yield (os.readlink(place), place) if what == 'fd' else open(place).read()
-        except OSError: pass
-
-def holder():
-    for process in os.listdir('/proc'):
-        if process.isdigit() and int(process) != os.getpid():
-            if any('Pid: %d NSpid:' % os.getpid() in ' '.join(text.split()) for text in held(process, 'fdinfo')): return process
-
-def ready():
-    while True:
-        for link, place in held(holder(), 'fd'):
-            if link.startswith('net:'):
-                # Or the next one could get its number.
-                kept.append(os.open(place, os.O_RDONLY))
-                return link
-        time.sleep(0.01)
-
-def run(text):
-    return subprocess.run([os.environ['SHELL'], '-c', text], capture_output=True, text=True).stdout.strip()
-
-kept, seen = [], []
-while len(seen) < 3:
-    ahead = ready()
-    # On a busy machine a command does not wait, and makes one itself.
-    if run('readlink /proc/self/ns/net') == ahead: seen.append(ahead)
-assert len(set(seen)) == 3, seen
-name = hashlib.sha256(b'network' + os.environ['SBSH_SESSION'].encode()).hexdigest()[:32]
-place = '/tmp/sbsh-%d/sessions/network-%s' % (os.getuid(), name)
-assert os.path.exists(place)
-reach = "import socket; socket.socket(socket.AF_UNIX).connect('%s'); print('reached')" % place
-print('reached:', run('python3 -c "%s" 2>&1 | tail -n 1' % reach))
-os.kill(int(holder()), signal.SIGKILL)
-while holder(): time.sleep(0.01)
-print('without:', run('readlink /proc/self/ns/net') not in seen + [''])
-# What it had begun may hold the socket a moment longer.
-while os.path.exists(place): run('true')
-"#;
-
-/// Each network was made by another process, before its command came, and for that command alone.
-#[test]
-fn networks_of_an_agents_commands_are_made_ahead_and_each_is_given_once() {
-    if !crate::world::has(&["python3"]) {
-        return;
-    }
-    for backend in ["namespaces", "bubblewrap"] {
-        if backend == "bubblewrap" && crate::world::without_bubblewrap() {
-            continue;
-        }
-        each(|world| {
-            world.user_settings(&format!(
-                r#"{{"sandbox": {{"backend": "{backend}", "network": {{"allowUnixSockets": ["/**"]}}}}}}"#
-            ));
-            let agent = world.outside.join("watching");
-            program(world, &agent, WATCHING);
-            let mut command = world.command(world.bin("sbshctl"));
-            command.args(["agent", "--"]).arg(&agent);
-            let ran: Ran = command.output().unwrap().into();
-            let said = "reached: PermissionError: [Errno 13] Permission denied\nwithout: True\n";
-            assert_eq!((ran.stdout.as_str(), ran.status), (said, Some(0)), "{ran:?}");
-        });
-    }
-}
-
-/// Who makes networks ahead is there for the agent's time, and not where it is not wanted.
-#[test]
-fn nobody_makes_networks_when_the_agent_has_ended() {
-    if !crate::world::has(&["python3"]) {
-        return;
-    }
-    let text = r#"#!/usr/bin/python3
-import hashlib, os
-name = hashlib.sha256(b'network' + os.environ['SBSH_SESSION'].encode()).hexdigest()[:32]
-place = '/tmp/sbsh-%d/sessions/network-%s' % (os.getuid(), name)
-print(place, os.path.exists(place))
-"#;
-    each(|world| {
-        let agent = world.outside.join("short");
-        program(world, &agent, text);
-        let agent = agent.to_str().unwrap();
-        let ran = start(world, &["--", agent]);
-        let (place, stood) = ran.stdout.trim_end().rsplit_once(' ').unwrap();
-        assert_eq!(stood, "True", "{ran:?}");
-        until(|| !Path::new(place).exists());
-        let ran = start(world, &["--cold", "--", agent]);
-        assert!(ran.stdout.ends_with(" False\n"), "{ran:?}");
     });
 }
 

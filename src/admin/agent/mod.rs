@@ -14,7 +14,6 @@ use crate::pipeline::prepare::{self, Prepared};
 use crate::pipeline::{Stop, outside};
 use crate::policy::Mode;
 use crate::policy::root;
-use crate::run::ahead;
 use crate::system::{private, process};
 use crate::{exit, report};
 use std::ffi::{CString, OsStr, OsString};
@@ -59,10 +58,6 @@ pub fn run(start: &AgentStart, caller: &Caller) -> Result<i32, Stop> {
         check(shell, &name, &prepared, &caller)?;
     }
     tell(&name, &prepared);
-    if let Some(session) = caller.variable(SESSION).filter(|_| !start.cold) {
-        // Without it commands start a little later.
-        let _ = ahead::begin(session);
-    }
     let words = start.words.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect::<Vec<_>>();
     let target = CString::new(file.as_os_str().as_bytes()).unwrap_or_default();
     let error = process::exec(&target, &words, &caller.whole_environment());

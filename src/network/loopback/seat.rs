@@ -19,8 +19,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The registry's name in the user's private directory.
-pub const REGISTRY: &str = "sessions";
 /// The question for what is served, as a line; the answer is a line too.
 const LIST: &[u8] = b"list\n";
 /// How long the answers to it may take together: a command waits for them.
@@ -53,18 +51,14 @@ pub struct Seat {
 pub fn registries() -> Vec<PathBuf> {
     let user = nix::unistd::geteuid().as_raw();
     let first = registry(user).ok();
-    let others = private::of_user(user).map(|base| base.join(REGISTRY));
+    let others = private::of_user(user).map(|base| base.join("sessions"));
     let others = others.filter(|path| private::is_private(path, user, 0o700) && Some(path) != first.as_ref());
     let others: Vec<PathBuf> = others.collect();
     first.into_iter().chain(others).collect()
 }
 
-/// Where this user's sessions are, made if need be; no code inside reaches what is there.
-///
-/// # Errors
-/// Why there is no such place.
-pub fn registry(user: u32) -> io::Result<PathBuf> {
-    let registry = private::first_of_user(user)?.join(REGISTRY);
+fn registry(user: u32) -> io::Result<PathBuf> {
+    let registry = private::first_of_user(user)?.join("sessions");
     private::directory(&registry, user, 0o700).map(|()| registry)
 }
 
@@ -166,12 +160,8 @@ impl Seat {
     }
 }
 
-/// A listener that does not block, by this name. Sockets appear in the directory when they listen already: one that refuses was
-/// left behind.
-///
-/// # Errors
-/// What the calls give.
-pub fn listen(directory: &Path, name: &str) -> io::Result<UnixListener> {
+/// Sockets appear in the directory when they listen already: one that refuses was left behind.
+fn listen(directory: &Path, name: &str) -> io::Result<UnixListener> {
     let unborn = directory.join(format!(".{name}"));
     let born = || {
         let listener = UnixListener::bind(&unborn)?;
@@ -187,11 +177,8 @@ pub fn listen(directory: &Path, name: &str) -> io::Result<UnixListener> {
     })
 }
 
-/// A call to whoever listens there, a process of this user. Never waits; what nobody holds is taken away.
-///
-/// # Errors
-/// Why nobody is reached.
-pub fn call(path: &Path) -> io::Result<UnixStream> {
+/// Never waits.
+fn call(path: &Path) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let descriptor = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     let hidden = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
