@@ -186,9 +186,9 @@ fn bundled(shapes: &[&str], letters: &[char]) -> Vec<String> {
     found
 }
 
-/// Whether a long option's name is one of those that run something, or a beginning of it, as most programs take it.
-fn is_long(name: &str) -> bool {
-    name.len() > 3 && name.starts_with("--") && OPTIONS.iter().any(|option| option.starts_with(name))
+/// Whether this is that option or, as most programs take it, a beginning of its long name.
+fn means(name: &str, option: &str) -> bool {
+    name == option || name.len() > 3 && name.starts_with("--") && option.starts_with(name)
 }
 
 fn awk_runs(program: &str) -> bool {
@@ -234,7 +234,7 @@ fn option_values(shapes: &[&str]) -> Vec<String> {
     let mut take = false;
     for shape in shapes {
         let name = shape.split('=').next().unwrap_or_default();
-        let exact = OPTIONS.contains(&name) || is_long(name);
+        let exact = OPTIONS.iter().any(|option| means(name, option));
         let attached = shape.starts_with('-')
             && !shape.starts_with("--")
             && OPTIONS.iter().any(|o| o.len() == 2 && shape.starts_with(o));
@@ -259,26 +259,15 @@ fn git(shapes: &[&str]) -> Vec<String> {
         "config" | "bisect" | "submodule" | "filter-branch" | "difftool" | "mergetool" | "for-each-repo"
     );
     for (index, shape) in rest.iter().enumerate() {
-        let named = [
-            "--upload-pack",
-            "--receive-pack",
-            "--exec",
-            "--extcmd",
-            "-x",
-            "-u",
-            "--output",
-            "-O",
-            "--open-files-in-pager",
-        ]
-        .iter()
-        .any(|o| {
-            shape.split('=').next().is_some_and(|name| name == *o || name.len() > 3 && o.starts_with(name))
-        });
+        let named =
+            ["--upload-pack", "--receive-pack", "--exec", "--extcmd", "--output", "--open-files-in-pager"]
+                .iter()
+                .any(|option| shape.split('=').next().is_some_and(|name| means(name, option)));
         let attached = shape.contains("ext::");
         let previous = index.checked_sub(1).and_then(|i| rest.get(i)).copied().unwrap_or_default();
         let value = ["--upload-pack", "--receive-pack", "--exec", "--extcmd", "-c"]
             .iter()
-            .any(|o| previous == *o || previous.len() > 3 && o.starts_with(previous));
+            .any(|option| means(previous, option));
         if whole || named || attached || value {
             all.push((*shape).to_owned());
         }

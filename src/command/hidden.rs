@@ -95,48 +95,8 @@ fn digits(text: &[u8], radix: u32, most: usize) -> (u32, usize) {
     (value, length)
 }
 
-/// Variables whose value the shell or the loader runs, or that decide which program a name is.
-const RUNS: &[&str] = &[
-    "BASH_ENV",
-    "ENV",
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "LD_AUDIT",
-    "BASH_CMDS",
-    "BASH_ALIASES",
-    "PROMPT_COMMAND",
-    "PS0",
-    "PS4",
-    "PROMPT4",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "ZDOTDIR",
-    "fpath",
-    "FPATH",
-    "path",
-    "precmd_functions",
-    "functions",
-    "aliases",
-    "galiases",
-    "saliases",
-    "commands",
-    "dis_functions",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_GLOBAL",
-    "GIT_CONFIG_SYSTEM",
-    "GIT_EXEC_PATH",
-    "PERL5OPT",
-    "PERL5DB",
-    "RUBYOPT",
-    "PYTHONSTARTUP",
-    "PYTHONINSPECT",
-    "command_not_found_handle",
-    "DYLD_INSERT_LIBRARIES",
-    "IFS",
-];
-
-/// Those that hold a text or name a program, and that nobody uses for anything else.
+/// Variables whose value the shell or the loader runs, or that decide which program a name is: those that hold a text or name a
+/// program, and that nobody uses for anything else.
 const HOLD_TEXT: &[&str] = &[
     "BASH_CMDS",
     "BASH_ALIASES",
@@ -153,6 +113,32 @@ const HOLD_TEXT: &[&str] = &[
     "galiases",
     "saliases",
     "dis_functions",
+];
+
+/// The others, whose names are used for other things too, or whose values are files, directories, numbers or marks.
+const RUNS: &[&str] = &[
+    "BASH_ENV",
+    "ENV",
+    "LD_LIBRARY_PATH",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "ZDOTDIR",
+    "fpath",
+    "FPATH",
+    "path",
+    "precmd_functions",
+    "functions",
+    "aliases",
+    "commands",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_EXEC_PATH",
+    "PYTHONSTARTUP",
+    "PYTHONINSPECT",
+    "command_not_found_handle",
+    "DYLD_INSERT_LIBRARIES",
+    "IFS",
 ];
 
 /// Whether this names such a variable or an element of one, for what sets variables that it is told by name.
@@ -179,7 +165,9 @@ pub(super) fn variable(name: &str, value: &Word) -> Option<&'static str> {
     if name == "IFS" || harmless_prompt || unset {
         return None;
     }
-    let known = RUNS.contains(&name) || name.starts_with("BASH_FUNC_") || name.starts_with("GIT_CONFIG_KEY_");
+    let known = [HOLD_TEXT, RUNS].iter().any(|names| names.contains(&name))
+        || name.starts_with("BASH_FUNC_")
+        || name.starts_with("GIT_CONFIG_KEY_");
     known.then_some("a variable that chooses what programs run")
 }
 

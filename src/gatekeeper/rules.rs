@@ -142,10 +142,6 @@ impl Rules {
         };
         rules.allowed_later = files.writable.iter().filter(missing).cloned().collect();
         rules.read_asked = files.read_asked.clone();
-        rules.private = files.writable.iter().find_map(|rule| match (&rule.origin, &rule.pattern) {
-            (Origin::BuiltIn("TMPDIR"), PathPattern::Literal(path)) => Some(path.clone()),
-            _ => None,
-        });
         rules.sockets =
             network.unix_sockets.iter().map(|s| (s.value.clone(), s.origin.to_string())).collect();
         rules
@@ -161,6 +157,12 @@ impl Rules {
     #[must_use]
     pub fn above(self, allowed: Option<&[Allowed]>) -> Rules {
         Rules { allowed: allowed.map(<[Allowed]>::to_vec), ..self }
+    }
+
+    /// With the private directory (TMPDIR).
+    #[must_use]
+    pub fn beside(self, private: &Path) -> Rules {
+        Rules { private: Some(private.to_path_buf()), ..self }
     }
 
     /// With changes that go to layers: what would be made here would not, and nobody is asked.

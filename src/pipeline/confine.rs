@@ -309,7 +309,8 @@ pub fn run(
     let held_by = domain.as_ref().map(|domain| domain.allowed.as_slice());
     let rules = Box::new(|| {
         let rules = Rules::new(&places, &guards, &files, &policy.network, own_sockets(prepared));
-        rules.knowing(repositories.iter().cloned()).above(held_by).layered(layered)
+        let rules = rules.knowing(repositories.iter().cloned()).above(held_by);
+        rules.beside(&prepared.places.tmpdir).layered(layered)
     });
     let watch = Watch {
         guards: planned.plan.guards,

@@ -8,7 +8,7 @@ use crate::approval::Answer;
 use crate::command::{self, Commands};
 use crate::network::desk::Reply;
 use crate::policy::network::{List, entry};
-use crate::policy::paths::{escaped, normal};
+use crate::policy::paths::entry_from;
 use crate::policy::{DomainSet, Host, Policy};
 use crate::settings::edit::{Form, Operation};
 use crate::settings::{Sourced, pending, trust};
@@ -170,9 +170,8 @@ pub fn path(text: &str, list: PathList, to: Destination, prepared: &Prepared) ->
     let entry = if text.starts_with('/') || text.starts_with("~/") {
         text.to_owned()
     } else {
-        let cwd = prepared.locations.cwd.to_str();
-        let cwd = cwd.ok_or_else(|| usage("the working directory's path is no text"))?;
-        normal(&Path::new(&escaped(cwd)).join(text)).to_string_lossy().into_owned()
+        entry_from(&prepared.locations.cwd, text)
+            .ok_or_else(|| usage("the working directory's path is no text"))?
     };
     let target = to.file(prepared)?;
     write_entries(list.key(), &[entry], &target, prepared)?;

@@ -8,7 +8,7 @@ use super::prepare::Prepared;
 use crate::cli::{Effect, EntryKind, Wish};
 use crate::exit;
 use crate::policy::network::{List, entry};
-use crate::policy::paths::{PathReader, escaped, normal};
+use crate::policy::paths::{PathReader, entry_from};
 use crate::policy::permission::{self, Permission};
 use crate::policy::{CommandRule, PathPattern};
 use crate::settings::edit::Form;
@@ -195,10 +195,8 @@ fn path(wish: &Wish, prepared: &Prepared) -> Result<String, Stop> {
     let absolute = if text.starts_with(['/', '~']) {
         text.to_owned()
     } else {
-        let cwd = prepared.locations.cwd.to_str();
-        let cwd = cwd.ok_or_else(|| usage(wish, "the working directory's path is no text"))?;
-        // In a directory called `[slug]` or `**` that is this one name and no pattern.
-        normal(&Path::new(&escaped(cwd)).join(text)).to_string_lossy().into_owned()
+        entry_from(&prepared.locations.cwd, text)
+            .ok_or_else(|| usage(wish, "the working directory's path is no text"))?
     };
     let reader = PathReader { locations: &prepared.locations, project: prepared.layers.project.as_deref() };
     let pattern = reader

@@ -4,9 +4,9 @@
 //! what Unicode ignores, and casefold knows a few letters that are ASCII ones to it (CVE-2014-9390 is git's own of this kind). Must
 //! not know which file system it is: nobody needs such a name beside the plain one. Case is left to whoever compares.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// What a name could be taken for; `None`: only for itself, in whatever case.
 pub fn of(name: &[u8]) -> Option<Vec<u8>> {
@@ -40,22 +40,9 @@ pub fn of(name: &[u8]) -> Option<Vec<u8>> {
 
 /// The path that a canonical path could be taken for, if another one.
 pub fn of_path(path: &Path) -> Option<PathBuf> {
-    if path.as_os_str().is_ascii() && !path.iter().any(|part| of(part.as_bytes()).is_some()) {
-        return None;
-    }
-    let mut differs = false;
-    let plain = path.components().map(|part| match part {
-        Component::Normal(name) => match of(name.as_bytes()) {
-            Some(other) => {
-                differs = true;
-                OsString::from_vec(other)
-            }
-            None => name.to_owned(),
-        },
-        other => other.as_os_str().to_owned(),
-    });
-    let plain: PathBuf = plain.collect();
-    differs.then_some(plain)
+    let differs = path.iter().any(|part| of(part.as_bytes()).is_some());
+    let taken = |part: &OsStr| of(part.as_bytes()).map_or_else(|| part.to_owned(), OsString::from_vec);
+    differs.then(|| path.iter().map(taken).collect())
 }
 
 /// Default_Ignorable_Code_Point.

@@ -8,7 +8,6 @@ pub mod audit;
 mod build;
 mod counting;
 pub mod disguise;
-
 pub mod environment;
 pub mod error;
 pub mod files;

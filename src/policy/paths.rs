@@ -234,6 +234,13 @@ pub fn escaped(name: &str) -> String {
     out
 }
 
+/// A path that is written from a directory, as an absolute entry: the directory, be it called `[slug]` or `**`, is this one name and
+/// no pattern. `None`: the directory's path is no text.
+pub fn entry_from(directory: &Path, text: &str) -> Option<String> {
+    let whole = Path::new(&escaped(directory.to_str()?)).join(text);
+    Some(normal(&whole).to_string_lossy().into_owned())
+}
+
 /// Braces are alternatives only where they hold a comma, as in a shell; all others are made literal. Escapes of
 /// ordinary characters are undone, because the glob library reads `\n` and its like as control characters.
 fn mark_braces(text: &str) -> String {

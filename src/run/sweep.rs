@@ -9,6 +9,7 @@ use super::{gitconfig, grants};
 use crate::confinement::plan::{Before, Guard};
 use crate::confinement::repositories;
 use crate::confinement::sight::Sight;
+use crate::gatekeeper::rules::is_repository;
 use crate::settings::trust::TrustStore;
 use crate::system::beneath::Beneath;
 use std::path::{Path, PathBuf};
@@ -191,8 +192,7 @@ impl Sweeper<'_> {
     /// A repository that was born during the run: its own config and sample hooks may stay.
     fn newborn(&mut self, entry: &Path) {
         // What made a directory look like a bare repository may have been something else.
-        let named = entry.file_name().is_some_and(|name| name.eq_ignore_ascii_case(".git"))
-            || entry.parent().is_some_and(|above| above.ends_with("worktrees"));
+        let named = is_repository(entry) || entry.parent().is_some_and(|above| above.ends_with("worktrees"));
         if !named && !repositories::BARE.iter().all(|part| self.top.exists(&entry.join(part))) {
             return;
         }

@@ -250,16 +250,20 @@ pub fn socket_flags(thread: i32, number: RawFd) -> nix::Result<i32> {
         return Err(Errno::ENOTSOCK);
     }
     let told = fs::read_to_string(format!("/proc/{thread}/fdinfo/{number}")).map_err(as_told)?;
-    let flags = told.lines().find_map(|line| line.strip_prefix("flags:"));
-    flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok()).ok_or(Errno::EBADF)
+    flags_in(&told).ok_or(Errno::EBADF)
+}
+
+/// The flags in what `/proc` tells of a descriptor (proc_pid_fdinfo(5)).
+fn flags_in(told: &str) -> Option<i32> {
+    let flags = told.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    i32::from_str_radix(flags.trim(), 8).ok()
 }
 
 /// Whether what `/proc` tells of a descriptor, opened as a place, says that it is open for writing.
 pub fn is_written(told: &OwnedFd) -> bool {
     let text = fs::read_to_string(format!("/proc/self/fd/{}", told.as_raw_fd())).unwrap_or_default();
-    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
-    let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok());
-    flags.is_some_and(|flags| flags & libc::O_PATH == 0 && flags & libc::O_ACCMODE != libc::O_RDONLY)
+    flags_in(&text)
+        .is_some_and(|flags| flags & libc::O_PATH == 0 && flags & libc::O_ACCMODE != libc::O_RDONLY)
 }
 
 /// A copy of one of its descriptors.
