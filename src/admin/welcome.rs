@@ -5,11 +5,11 @@
 use crate::caller::Caller;
 use crate::pipeline::prepare::Prepared;
 use crate::policy::{NetworkPolicy, Policy, WorkingRoot};
+use crate::system::private;
 use crate::system::store::Directory;
 use crate::system::visible::visible;
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// The mark in the state directory; its content says nothing.
@@ -24,7 +24,7 @@ pub fn once(caller: &Caller, prepared: &Prepared) -> Option<String> {
 
 /// Whether the mark was not there.
 fn leave_mark(state: &Path) -> io::Result<bool> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+    private::directories(state, 0o700)?;
     if std::fs::symlink_metadata(state.join(MARK)).is_ok() {
         return Ok(false);
     }

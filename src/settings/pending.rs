@@ -3,11 +3,11 @@
 //! Owns `pending.jsonl` in the state directory: one JSON object a line, at most 200, each host and port once for each
 //! project. Must decide nothing: what stands here allows nothing and is only shown.
 
+use crate::system::private;
 use crate::system::store::{Directory, Lock};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "pending.jsonl";
@@ -45,7 +45,7 @@ impl Pending {
 /// # Errors
 /// When the list cannot be written.
 pub fn record(state_dir: &Path, pending: &Pending) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
+    private::directories(state_dir, 0o700)?;
     let mut pending = pending.clone();
     pending.command = pending.command.chars().take(LONGEST_COMMAND).collect();
     // JSON holds no other names; it is only shown.

@@ -7,6 +7,7 @@ pub mod change;
 
 use super::hooks::{Hook, Runs};
 use super::{CredentialMode, List, Origin, Source, Sourced, Values};
+use crate::system::private;
 use crate::system::store::{Directory, Lock};
 use crate::system::visible::hex;
 use change::Kept;
@@ -212,7 +213,7 @@ impl TrustStore {
             )
         };
         if make {
-            make_private(&path).map_err(told)?;
+            private::directories(&path, 0o700).map_err(told)?;
         }
         let directory = match open_private(&path) {
             Err(error) if !make && error.kind() == io::ErrorKind::NotFound => {
@@ -234,11 +235,6 @@ impl TrustStore {
         self.notice = None;
         Ok(())
     }
-}
-
-fn make_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn open_private(path: &Path) -> io::Result<Directory> {

@@ -172,8 +172,7 @@ impl Beneath {
     /// # Errors
     /// What rename(2) gives.
     pub fn move_out(&self, name: &Path, target: &Path) -> io::Result<PathBuf> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(target)?;
+        super::private::directories(target, 0o700)?;
         let outside = Beneath::open(&std::fs::canonicalize(target)?)?;
         let mut error = Errno::EEXIST;
         for _ in 0..100 {

@@ -5,7 +5,7 @@
 
 use crate::system::private;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// Puts right what is wrong; what was done, a line each.
@@ -15,7 +15,7 @@ pub fn all(state: Option<&Path>) -> Vec<String> {
     if let Some(state) = state {
         match fs::symlink_metadata(state) {
             Err(_) => {
-                if fs::DirBuilder::new().recursive(true).mode(0o700).create(state).is_ok() {
+                if private::directories(state, 0o700).is_ok() {
                     done.push(format!("made '{}'", state.display()));
                 }
             }

@@ -95,7 +95,7 @@ pub fn place(state: Option<&Path>, writable: &[PathBuf]) -> Result<PathBuf, Stri
     for (base, private) in own.into_iter().chain(others) {
         let made = match private {
             Some(base) => private::directory(&base, user, 0o700),
-            None => DirBuilder::new().recursive(true).mode(0o700).create(&base),
+            None => private::directories(&base, 0o700),
         };
         let place = base.join("tries");
         let found = made
