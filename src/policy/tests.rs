@@ -190,6 +190,11 @@ fn hooks_count_by_trust_and_the_administrators_locks() {
     let kept =
         all(true, vec![switch(Managed, true, "no_hooks", false), switch(User, true, "no_hooks", true)]);
     assert_eq!(hooks(&kept).len(), 4);
+    // Nor does a project's no take back the user's yes before it is trusted.
+    for (may_widen, left) in [(true, 4), (false, 1)] {
+        let more = vec![switch(Project, may_widen, "no_hooks", false), switch(User, true, "no_hooks", true)];
+        assert_eq!(hooks(&all(true, more)).len(), left);
+    }
 }
 
 #[test]

@@ -344,6 +344,7 @@ pub fn widening(values: &Values) -> Vec<Widening> {
     found.word("permissions.defaultMode", &values.default_mode);
     found.list("permissions.additionalDirectories", &values.additional_directories);
     found.flag("disableAllHooks", &values.no_hooks, true);
+    found.flag("disableAllHooks", &values.no_hooks, false);
     found.hooks(&values.hooks);
     found.all.sort_by_key(|&(at, _)| at);
     found.all.into_iter().map(|(_, widening)| widening).collect()

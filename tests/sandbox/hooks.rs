@@ -385,6 +385,12 @@ fn a_projects_hooks_run_only_once_they_are_trusted() {
         world.user_settings(&before(&["exit 2"]));
         world.write(&settings, r#"{"disableAllHooks": true}"#);
         assert_eq!(world.run("echo ran").status, Some(126));
+        // Nor on, where the person switched them off.
+        let off = before(&["exit 2"]).replacen('{', r#"{"disableAllHooks": true, "#, 1);
+        world.user_settings(&off);
+        assert_eq!(world.run("echo ran").stdout, "ran\n");
+        world.write(&settings, r#"{"disableAllHooks": false}"#);
+        assert_eq!(world.run("echo ran").stdout, "ran\n");
     });
 }
 

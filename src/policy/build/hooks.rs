@@ -14,8 +14,11 @@ use crate::settings::{Hook, Scope, Sourced};
 impl Builder<'_> {
     pub(super) fn hooks(&mut self) -> Result<Hooks, PolicyError> {
         let lock = self.counting.lock("allowManagedHooksOnly", |v| v.managed_hooks_only.as_ref());
-        let none =
-            self.counting.switch("disableAllHooks", Reach::Every, [false, true], |v| v.no_hooks.as_ref());
+        // A project's no that would take back the user's yes widens too.
+        let off = self.counting.tightening(|v| v.no_hooks.as_slice()).iter().any(|said| said.value);
+        let wide = |value: &bool| *value || off;
+        let none = self.counting.scalar("disableAllHooks", Reach::Every, |v| v.no_hooks.clone(), wide);
+        let none = none.unwrap_or(Sourced::built_in(false, "default"));
         let by = none.origin.scope();
         let mut hooks = Hooks::default();
         let reach = lock.map_or(Reach::Every, Reach::Locked);
