@@ -136,7 +136,17 @@ impl Log {
     /// # Errors
     /// What cannot be said in JSON; what writing gives, a full disk too. The line is not there then.
     pub fn note(&self, entry: &impl Serialize) -> io::Result<u64> {
-        self.append(&[Waiting::of(now(), entry)?])
+        self.note_all(std::slice::from_ref(entry))
+    }
+
+    /// As [`Log::note`], several that follow each other; the number of the first.
+    ///
+    /// # Errors
+    /// As for one; then none of them is there.
+    pub fn note_all(&self, entries: &[impl Serialize]) -> io::Result<u64> {
+        let time = now();
+        let waiting = entries.iter().map(|entry| Waiting::of(time, entry)).collect::<io::Result<Vec<_>>>()?;
+        self.append(&waiting)
     }
 }
 

@@ -74,11 +74,20 @@ impl Pen {
     /// # Errors
     /// What writing gives. What the daemon does not take is lost there.
     pub fn note(&self, event: Event, fields: Value) -> io::Result<()> {
-        let entry = self.entry(event, fields);
+        self.note_all(vec![(event, fields)])
+    }
+
+    /// As [`Pen::note`], several in one piece.
+    ///
+    /// # Errors
+    /// As for one; then none of them is in the log.
+    pub fn note_all(&self, lines: Vec<(Event, Value)>) -> io::Result<()> {
+        let entries: Vec<Value> =
+            lines.into_iter().map(|(event, fields)| self.entry(event, fields)).collect();
         if let Some(Ok(syslog)) = self.syslog() {
-            let _ = syslog.send(&entry);
+            entries.iter().for_each(|entry| drop(syslog.send(entry)));
         }
-        self.log.as_ref().map_or(Ok(()), |log| log.note(&entry).map(drop))
+        self.log.as_ref().map_or(Ok(()), |log| log.note_all(&entries).map(drop))
     }
 
     /// The line as it will be, but for what the log puts in front.

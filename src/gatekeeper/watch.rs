@@ -59,7 +59,7 @@ pub struct Gatekeeper<'a> {
 }
 
 /// What watching cost.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Calls.
     pub calls: u64,

@@ -5,6 +5,7 @@
 
 use super::Stop;
 use super::prepare::Prepared;
+use crate::caller::Caller;
 use crate::confinement::Mechanism;
 use crate::policy::Backend;
 use crate::run::RunError;
@@ -22,11 +23,12 @@ use std::sync::OnceLock;
 const BUBBLEWRAP: &[&str] =
     &["/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
 
-/// What builds the boundary: under `auto` bubblewrap where it is installed, else sbsh itself.
+/// What builds the boundary: under `auto` bubblewrap where it is installed, else sbsh itself. What was started early is waited for
+/// where it has something to show.
 ///
 /// # Errors
 /// [`Stop::NoBackend`].
-pub fn choose(prepared: &Prepared) -> Result<Mechanism, Stop> {
+pub fn choose(prepared: &Prepared, early: Option<&mut Early>) -> Result<Mechanism, Stop> {
     let policy = &prepared.policy;
     match policy.backend.value {
         Backend::Namespaces => Ok(Mechanism::Namespaces),
@@ -37,7 +39,10 @@ pub fn choose(prepared: &Prepared) -> Result<Mechanism, Stop> {
         Backend::Landlock => Ok(Mechanism::Landlock),
         Backend::Bubblewrap => find_bubblewrap(prepared).map(Mechanism::Bubblewrap),
         Backend::Auto if policy.bwrap_path.is_some() => find_bubblewrap(prepared).map(Mechanism::Bubblewrap),
-        Backend::Auto => Ok(USUAL.get_or_init(|| usual(policy.weaker_nested.value)).clone()),
+        Backend::Auto => {
+            early.into_iter().for_each(Early::show);
+            Ok(USUAL.get_or_init(|| usual(policy.weaker_nested.value)).clone())
+        }
         other => Err(Stop::NoBackend(format!(
             "backend {} ({}) is not for this system; use \"bubblewrap\", \"namespaces\", \"landlock\" or \"auto\"",
             other.name(),
@@ -150,29 +155,32 @@ pub fn find_bubblewrap(prepared: &Prepared) -> Result<PathBuf, Stop> {
 pub struct Early {
     waiting: Option<Waiting>,
     closed: Vec<i32>,
+    /// Where it is kept in mind what is likely.
+    state: Option<PathBuf>,
 }
 
 impl Early {
     /// Starts what is likely to be wanted, in a network that was made for it or in one of its own. If it cannot be started, that is
     /// said when it is needed.
-    pub fn start(closed: Vec<i32>, network: Option<Errand>) -> Early {
-        Early { waiting: Waiting::start(likely(), &closed, network).ok(), closed }
+    pub fn start(closed: Vec<i32>, network: Option<Errand>, caller: &Caller) -> Early {
+        let state = caller.state_directory();
+        Early { waiting: Waiting::start(likely(state.as_deref()), &closed, network).ok(), closed, state }
     }
 
     /// Starts nothing before it is known what.
     pub fn later(closed: Vec<i32>) -> Early {
-        Early { waiting: None, closed }
+        Early { waiting: None, closed, state: None }
     }
 
     /// Has a network made for what will be started later, if that is likely to be of use.
-    pub fn network() -> Option<Errand> {
-        Some(likely())
+    pub fn network(caller: &Caller) -> Option<Errand> {
+        Some(likely(caller.state_directory().as_deref()))
             .filter(|likely| *likely != Mechanism::Landlock)
             .and_then(|likely| waiting::network(&likely).ok())
     }
 
     /// Takes over what the start has shown of this machine, for [`choose`].
-    pub fn show(&mut self) {
+    fn show(&mut self) {
         match self.waiting.as_mut().map(Waiting::shows_namespaces) {
             Some(Ok(true)) => drop(NAMESPACES.set(true)),
             Some(Err(_)) => self.waiting = None,
@@ -189,7 +197,7 @@ impl Early {
             Some(waiting) if waiting.mechanism == *mechanism => Ok(waiting),
             other => {
                 if other.is_some() || *mechanism == Mechanism::Landlock {
-                    hostfile::get_used_to(mechanism.name());
+                    self.state.iter().for_each(|state| hostfile::get_used_to(mechanism.name(), state));
                 }
                 drop(other);
                 Waiting::start(mechanism.clone(), &self.closed, None)
@@ -199,8 +207,8 @@ impl Early {
 }
 
 /// What worked the last time that something else than usual was taken, or what is usual.
-fn likely() -> Mechanism {
-    match hostfile::habit() {
+fn likely(state: Option<&Path>) -> Mechanism {
+    match state.and_then(hostfile::habit) {
         Some(habit) if habit == Mechanism::Namespaces.name() => Mechanism::Namespaces,
         Some(habit) if habit == Mechanism::Landlock.name() => Mechanism::Landlock,
         _ => guess(),

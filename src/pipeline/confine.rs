@@ -103,20 +103,11 @@ pub fn plan(
     let facts =
         facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
     root_is_itself(prepared, &facts)?;
+    let plan = plan::plan(&facts.places);
     // As late as can be: what was started early may show what works here, but not at once.
-    early.into_iter().for_each(Early::show);
-    let mechanism = backend::choose(prepared)?;
+    let mechanism = backend::choose(prepared, early)?;
     let weaker = is_weaker(prepared);
-    Ok(Planned {
-        plan: plan::plan(&facts.places),
-        facts,
-        mechanism,
-        made: granted.made,
-        files,
-        covers,
-        weaker,
-        layers: Vec::new(),
-    })
+    Ok(Planned { plan, facts, mechanism, made: granted.made, files, covers, weaker, layers: Vec::new() })
 }
 
 /// Whether the boundary has to do without a `/proc` of its own, where the settings put up with that. It is tried each time:
@@ -327,7 +318,10 @@ pub fn run(
     let beyond: Box<Beyond<'_>> =
         Box::new(|asked, reply| desk::ask_beyond(asked, caller, &command, prepared, reply));
     let log = Box::new(|kept: &Kept| desk::keep(kept, &command, journal));
-    let ended = Box::new(|end: &End| journal.ended(end, prepared));
+    let ended = Box::new(|end: &End| {
+        let before = end.cost.and_then(|cost| desk::line(&Kept::Cost(cost), &command));
+        journal.ended(end, before, prepared)
+    });
     let keeping = Keeping { rules, beyond, log, ended };
     let excluded = ExcludedDesk { prepared, caller, command: &command, covers: planned.covers, questions };
     let desk = Box::new(|front: &UnixStream, serve: &mut dyn FnMut(&dyn Desk)| serve(&excluded.with(front)));

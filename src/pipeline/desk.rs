@@ -138,12 +138,17 @@ pub fn ask_beyond(
 
 /// Keeps a refused call, or what watching cost, in the log.
 pub fn keep(kept: &Kept, command: &Command, journal: &Journal) {
+    line(kept, command).into_iter().for_each(|(event, fields)| journal.note(event, fields));
+}
+
+/// The line that is kept of it.
+pub fn line(kept: &Kept, command: &Command) -> Option<(Event, serde_json::Value)> {
     let (event, mut fields) = match kept {
         Kept::Violation(violation) => (Event::Violation, serde_json::to_value(violation).unwrap_or_default()),
         Kept::Spoke(path, origin) => {
             (Event::Socket, serde_json::json!({ "verdict": "allowed", "path": path, "origin": origin }))
         }
-        Kept::Cost(cost) if cost.calls == 0 => return,
+        Kept::Cost(cost) if cost.calls == 0 => return None,
         Kept::Cost(cost) => {
             let microseconds = |time: Duration| time.as_nanos() as f64 / 1000.0;
             let mean = (microseconds(cost.total) / cost.calls as f64 * 10.0).round() / 10.0;
@@ -159,7 +164,7 @@ pub fn keep(kept: &Kept, command: &Command, journal: &Journal) {
         fields.insert("command".into(), pen::short(&command.text).into());
         fields.insert("cwd".into(), command.cwd.to_string_lossy().into());
     }
-    journal.note(event, fields);
+    Some((event, fields))
 }
 
 /// Puts an answer about a call into effect.

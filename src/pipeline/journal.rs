@@ -175,10 +175,11 @@ impl Journal {
         self.close();
     }
 
-    /// It ended. An error number if any line could not be written: this may not be the process that can say so.
-    pub fn ended(&self, end: &End, prepared: &Prepared) -> Option<i32> {
+    /// It ended; `before` is a line to be written with that. An error number if any line could not be written: this may not be the
+    /// process that can say so.
+    pub fn ended(&self, end: &End, before: Option<(Event, Value)>, prepared: &Prepared) -> Option<i32> {
         let (status, signal) = end.ending.map_or((None, None), Ending::parts);
-        let mechanism = backend::choose(prepared).ok();
+        let mechanism = backend::choose(prepared, None).ok();
         let hosts: Vec<Value> = end
             .hosts
             .iter()
@@ -206,7 +207,7 @@ impl Journal {
                 fields.insert("front".into(), "killed".into());
             }
         }
-        self.note(Event::Command, self.whole(fields));
+        self.note_all(before.into_iter().chain([(Event::Command, self.whole(fields))]).collect());
         self.pen.send_on();
         self.failed.get().or(end.unlogged)
     }
@@ -233,7 +234,12 @@ impl Journal {
 
     /// Writes a line; whoever cannot be told of a failure here reads it from [`Journal::ended`].
     pub fn note(&self, event: Event, fields: Value) {
-        if let Err(error) = self.pen.note(event, fields)
+        self.note_all(vec![(event, fields)]);
+    }
+
+    /// As [`Journal::note`], several in one piece.
+    fn note_all(&self, lines: Vec<(Event, Value)>) {
+        if let Err(error) = self.pen.note_all(lines)
             && self.failed.get().is_none()
         {
             self.failed.set(Some(number(&error)));

@@ -72,7 +72,7 @@ use again::Again;
 #[cfg(target_os = "linux")]
 use std::path::PathBuf;
 
-/// A command, a script, stdin or a terminal: gives the exit status, or ends this process as the command ended.
+/// A command, a script, stdin or a terminal: gives the exit status, or ends this process, as the command ended.
 ///
 /// # Errors
 /// [`Stop`]: nothing was run.
@@ -100,13 +100,36 @@ pub fn run(shell: ShellInvocation, caller: &Caller, guide: session::Guide<'_>) -
 fn once(shell: ShellInvocation, caller: &Caller, guide: session::Guide<'_>) -> Result<i32, Stop> {
     // Before anything is started that could inherit it.
     let mut programs = account::Account::open(shell.report, caller);
+    let ahead = Ahead::start(&shell, caller);
     let mut journal = journal::Journal::begin(&shell, caller);
-    let done = confined_or_not(shell, caller, &mut programs, &mut journal, guide);
+    let done = confined_or_not(shell, caller, &mut programs, &mut journal, guide, ahead);
     if let Err(stop) = &done {
         programs.stopped(stop);
         journal.refused(stop);
     }
     done
+}
+
+/// What works beside all that is read and decided.
+#[cfg(target_os = "linux")]
+struct Ahead {
+    /// The standard descriptors that the caller had closed.
+    closed: Vec<i32>,
+    early: Option<backend::Early>,
+    network: Option<run::errand::Errand>,
+}
+
+#[cfg(target_os = "linux")]
+impl Ahead {
+    fn start(shell: &ShellInvocation, caller: &Caller) -> Ahead {
+        let closed = run::inherited::occupy_closed();
+        // A session starts it on a terminal of its own, and so far has only the network made.
+        if session::may_be(shell) {
+            return Ahead { closed, early: None, network: backend::Early::network(caller) };
+        }
+        let early = Some(backend::Early::start(closed.clone(), None, caller));
+        Ahead { closed, early, network: None }
+    }
 }
 
 /// Tells the policy's notices. That nothing is writable here is said at once to a person; to programs, such as those at both
@@ -162,14 +185,9 @@ fn confined_or_not(
     programs: &mut account::Account,
     journal: &mut journal::Journal,
     guide: session::Guide<'_>,
+    Ahead { closed, early, mut network }: Ahead,
 ) -> Result<i32, Stop> {
     use decide::Place;
-    let closed = run::inherited::occupy_closed();
-    // A session starts it on a terminal of its own, and so far has only the network made.
-    let (early, mut network) = match session::may_be(&shell) {
-        true => (None, backend::Early::network()),
-        false => (Some(backend::Early::start(closed.clone(), None)), None),
-    };
     let Begun { mut prepared, later, heard } = begin_command(shell, caller, journal, |_| Ok(()))?;
     let covers = covers::Covers::find(&prepared, &heard.shell.path, caller);
     let decision = heard.decide(&mut prepared, &covers, caller, journal)?;
@@ -190,7 +208,8 @@ fn confined_or_not(
                 let opening = session::Opening { person, guide, network };
                 return session::run(&shell, prepared, covers, caller, journal, opening);
             }
-            let early = early.unwrap_or_else(|| backend::Early::start(closed.clone(), network.take()));
+            let early =
+                early.unwrap_or_else(|| backend::Early::start(closed.clone(), network.take(), caller));
             let note = covers
                 .note(&decide::text_of(&shell))
                 .or(decision.note.filter(|_| !covers::has_way_out(&prepared, caller)));
@@ -214,7 +233,7 @@ fn confined_or_not(
                 Again::Inside(allowed) => {
                     signals::restore(outcome.signals);
                     journal.again();
-                    outcome = inside(backend::Early::start(closed, None), &allowed, journal)?;
+                    outcome = inside(backend::Early::start(closed, None, caller), &allowed, journal)?;
                 }
                 Again::Outside => {
                     programs.ended(&outcome);
@@ -226,7 +245,7 @@ fn confined_or_not(
             }
             programs.ended(&outcome);
             hooked::after(&shell, &outcome, &prepared, caller);
-            Ok(run::front::end(outcome.ending))
+            run::front::end_at_once(outcome.ending)
         }
     }
 }

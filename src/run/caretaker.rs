@@ -119,7 +119,15 @@ pub fn start(house: &House<'_>, line: &UnixStream, keeping: &Keeping<'_>) -> nix
                 let (rules, seen) = ((keeping.rules)(), RefCell::default());
                 let inquiry = Inquiry::new(line, &*keeping.beyond);
                 let teller = Teller { line, seen: &seen, network, log: &*keeping.log };
-                let gate = Gate { link: Some(link), rules: &rules, teller, keeper: None, inquiry, first };
+                let gate = Gate {
+                    link: Some(link),
+                    rules: &rules,
+                    teller,
+                    keeper: None,
+                    spent: None,
+                    inquiry,
+                    first,
+                };
                 let mut care = Care {
                     network,
                     alive,
@@ -229,8 +237,12 @@ impl Care<'_> {
         self.gateway.into_iter().for_each(process::reap);
         self.network.seat.iter().for_each(|seat| seat.leave());
         let seen = self.gate.teller.seen.borrow();
-        (end.violations, end.watched) = (seen.violations, seen.watched);
-        (ear.hear(&mut end) && self.succession != Succession::Left).then_some(end)
+        (end.violations, end.watched, end.cost) = (seen.violations, seen.watched, self.gate.spent);
+        if ear.hear(&mut end) && self.succession != Succession::Left {
+            return Some(end);
+        }
+        end.cost.iter().for_each(|cost| (self.gate.teller.log)(&Kept::Cost(*cost)));
+        None
     }
 
     /// Waits until a byte comes or the other side is closed. A TERM to this process means that somebody kills the

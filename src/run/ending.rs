@@ -4,6 +4,7 @@
 //! Owns what is told, and the pipe. Must not know what a line of the log looks like.
 
 use super::Ending;
+use crate::gatekeeper::Cost;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -33,6 +34,8 @@ pub struct End {
     pub watched: bool,
     /// Why lines of the gateway's were lost, as an error number.
     pub unlogged: Option<i32>,
+    /// What watching cost, where that is written down with the end.
+    pub cost: Option<Cost>,
 }
 
 /// Writes an end down; an error number where something could not be written.

@@ -86,18 +86,24 @@ impl Errand {
         std::mem::take(&mut self.proves) && nix::unistd::read(&self.told, &mut word) == Ok(1) && word == [1]
     }
 
-    /// The entrances of the network, once it is ready.
+    /// The entrances of the network, once it is ready; once. Its end need not be waited for: it is collected when this is dropped.
     ///
     /// # Errors
     /// Why there are none.
-    pub fn entrances(mut self) -> Result<Entrances, String> {
+    pub fn entrances(&mut self) -> Result<Entrances, String> {
         let _ = self.read_entrances();
-        self.collect();
-        self.entrances.take().unwrap_or_else(|| Err("nobody told of them".into()))
+        self.entrances
+            .replace(Err("they were taken already".into()))
+            .unwrap_or_else(|| Err("nobody told of them".into()))
     }
 
     fn read_entrances(&mut self) -> &Result<Entrances, String> {
         self.entrances.get_or_insert_with(|| Entrances::receive(self.told.as_raw_fd()))
+    }
+
+    /// Collects it, if it is this process's and has ended.
+    pub fn collect_ended(&mut self) {
+        self.parent.take_if(|parent| *parent == nix::unistd::getpid() && process::has_ended(self.process));
     }
 
     /// Waits for its end; what it told is for a child of this process that has this, too.
@@ -133,6 +139,10 @@ fn run(builder: Option<Builder<'_>>, processors: Processors, proves: bool, tells
         if started.is_err() {
             return;
         }
+        // What it inherited of the front's is not for it: what builds waits for the end of its orders, which this would hold open.
+        descriptors::close_all_but(&[tells]);
+        // The front has nearly done its own by now.
+        processors.change_sides();
     }
     // One that could be made need not be made again.
     let more = if network.is_ok() { CloneFlags::empty() } else { CloneFlags::CLONE_NEWNET };

@@ -335,6 +335,8 @@ impl Household {
             self.ended = true;
             let positions = positions(record);
             let _ = channel::send_news(channel, &News::Ended { signaled, code, jobs: !alone, positions });
+            // Its own end takes the kernel longer than what the front does now, and both may be on one processor.
+            process::give_way();
             // Jobs that live on must not hold the caller's files through this process.
             for passed in &record.passed {
                 if let Passed::Anew { number, directory: false, .. } = passed {

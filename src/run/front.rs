@@ -7,6 +7,7 @@ use super::calls::{Calls, Counter, WithDesk};
 use super::caretaker::{self, Caretaker, House, Keeping, Network};
 use super::channel::{self, News, Order};
 use super::ending::{End, Said, WriteDown};
+use super::errand::Errand;
 use super::line::{Line, Speaker};
 use super::record::{Passed, Record};
 use super::sweep::{self, Watch};
@@ -101,7 +102,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
     }
     // The sandbox's doors and calls belong to the caretaker now.
     drop((network, far));
-    let Ends { channel, complaints, link, mechanism, .. } = ends;
+    let Ends { channel, complaints, link, mechanism, errand, .. } = ends;
     drop(link);
     let lines = [Line::new(line), Line::new(calls)];
     let (passed, signals) = (record.passed, record.signals);
@@ -111,6 +112,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
         arrivals,
         passed,
         built_by,
+        errand,
         mechanism,
         watch,
         terminal,
@@ -146,6 +148,8 @@ struct Front<'a> {
     passed: Vec<Passed>,
     /// bubblewrap, or the first process inside where that built the boundary itself.
     built_by: Option<Pid>,
+    /// What made the network: it ends by itself, and is collected then.
+    errand: Option<Errand>,
     mechanism: &'static str,
     watch: Watch,
     terminal: Terminal,
@@ -181,8 +185,11 @@ impl Front<'_> {
             }
             let ready = |place: usize| events.get(place).and_then(PollFd::any).unwrap_or(false);
             let (news, told) = (ready(0), (2..events.len()).any(ready));
-            if self.pass_signals_on() && !started {
-                self.look_at_builder(&complaints, &caretaker);
+            if self.pass_signals_on() {
+                self.errand.iter_mut().for_each(Errand::collect_ended);
+                if !started {
+                    self.look_at_builder(&complaints, &caretaker);
+                }
             }
             if self.hangup.is_due() {
                 let _ = channel::send_order(&self.channel, Order::Signal(libc::SIGHUP));
@@ -399,6 +406,11 @@ pub fn end(ending: Ending) -> i32 {
         Ending::Exited(code) => code,
         Ending::Signaled(signal) => process::die_by(signal),
     }
+}
+
+/// As [`end`], and now: what this process holds in memory need not be taken apart piece by piece first.
+pub fn end_at_once(ending: Ending) -> ! {
+    process::exit_now(end(ending))
 }
 
 /// Whether the process group holds more than this command: then `kill(0, …)` inside would reach others.

@@ -6,7 +6,7 @@ use super::caretaker::{ANSWERS, CALLS, Kept, Network};
 use super::first::GATE;
 use super::inquiry::Inquiry;
 use crate::gatekeeper::pair::Own;
-use crate::gatekeeper::{Gatekeeper, News, Rules};
+use crate::gatekeeper::{Cost, Gatekeeper, News, Rules};
 use crate::network::desk::ToFront;
 use crate::system::ready::Ready;
 use crate::system::sockets;
@@ -35,6 +35,8 @@ pub(super) struct Gate<'a> {
     pub(super) rules: &'a Rules,
     pub(super) teller: Teller<'a>,
     pub(super) keeper: Option<Gatekeeper<'a>>,
+    /// What its work has cost, once that is over.
+    pub(super) spent: Option<Cost>,
     pub(super) inquiry: Inquiry<'a>,
     /// The first process inside, if it is a child of the caretaker's.
     pub(super) first: Option<Pid>,
@@ -79,11 +81,9 @@ impl<'a> Gate<'a> {
             && self.teller.seen.borrow().listens == knew
     }
 
-    /// Its work is done.
+    /// Its work is done. The last process inside is about to end, and this may be on its processor: nothing is written now.
     pub(super) fn retire(&mut self) {
-        if let Some(keeper) = self.keeper.take() {
-            (self.teller.log)(&Kept::Cost(keeper.cost()));
-        }
+        self.spent = self.keeper.take().map(|keeper| keeper.cost()).or(self.spent);
     }
 
     fn begin(&mut self) {

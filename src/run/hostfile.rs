@@ -76,25 +76,20 @@ fn places(directory: &Path, root: Option<&Path>, user: u32) -> io::Result<HostPl
     Ok(places)
 }
 
-/// The link in the private directory that says which mechanism was wanted when another one had been started.
+/// The link in the state directory that says which mechanism was wanted when another one had been started.
 const HABIT: &str = "builder";
 
-/// Which mechanism was wanted last time, where that was not what is usual. It only decides what is started before the
-/// settings are read: what the settings want is built in any case.
-pub fn habit() -> Option<String> {
-    let user = nix::unistd::geteuid().as_raw();
-    let target = private::of_user(user).find_map(|private| fs::read_link(private.join(HABIT)).ok())?;
-    target.into_os_string().into_string().ok()
+/// Which mechanism the settings of this home wanted last time, where that was not what is usual. It only decides what is started
+/// before the settings are read: what the settings want is built in any case.
+pub fn habit(state: &Path) -> Option<String> {
+    fs::read_link(state.join(HABIT)).ok()?.into_os_string().into_string().ok()
 }
 
 /// Keeps in mind which one is wanted. Where that fails, the next start takes longer.
-pub fn get_used_to(mechanism: &str) {
-    let user = nix::unistd::geteuid().as_raw();
-    let private = private::of_user(user).find(|private| private::is_private(private, user, 0o700));
-    if let Some(link) = private.map(|private| private.join(HABIT)) {
-        let _ = fs::remove_file(&link);
-        let _ = std::os::unix::fs::symlink(mechanism, link);
-    }
+pub fn get_used_to(mechanism: &str, state: &Path) {
+    let link = state.join(HABIT);
+    let _ = fs::remove_file(&link);
+    let _ = std::os::unix::fs::symlink(mechanism, link);
 }
 
 /// A name for the root that is the same each time: a hash, because a path is too long for one component.

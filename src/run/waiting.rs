@@ -62,7 +62,8 @@ pub struct Ends {
     orders: Option<OwnedFd>,
     /// Who builds, and whether in a network that was made, once that is known.
     begun: Option<(Pid, bool)>,
-    errand: Option<Errand>,
+    /// What made its network, until that is collected.
+    pub errand: Option<Errand>,
     /// Where it is to be a child of the caretaker's: what it will be made of.
     pub unborn: Option<Unborn>,
 }
@@ -110,7 +111,7 @@ impl Ends {
         if self.unborn.is_some() {
             return mediated::entrances();
         }
-        self.errand.take().map_or_else(|| Err("they were taken already".into()), Errand::entrances)
+        self.errand.as_mut().map_or_else(|| Err("nobody was sent for them".into()), Errand::entrances)
     }
 
     /// Waits until it is known who builds, and tells whether it is in a network that was made.
@@ -251,15 +252,15 @@ impl Waiting {
     /// # Errors
     /// As [`Waiting::has_network`].
     pub fn go(mut self, orders: &[u8]) -> Result<Ends, RunError> {
-        self.has_network()?;
         let twice = RunError::System { verb: "build the boundary", cause: "it was begun twice".into() };
-        let mut ends = self.ends.take().ok_or(twice)?;
+        let Some(ends) = self.ends.as_mut() else { return Err(twice) };
         match (ends.orders.take(), &mut ends.unborn) {
             (_, Some(unborn)) => unborn.orders = orders.to_vec(),
             (Some(to), None) => drop(std::fs::File::from(to).write_all(orders)),
             (None, None) => {}
         }
-        Ok(ends)
+        self.has_network()?;
+        self.ends.take().ok_or(twice)
     }
 }
 

@@ -227,9 +227,10 @@ pub fn set_nonblocking(number: RawFd) -> nix::Result<()> {
     fcntl(borrow(number), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
 }
 
-/// Where a terminal stands in the file system, if it still does.
+/// Where a terminal stands in the file system, if it is one and still does.
 pub fn terminal_path(number: RawFd) -> Option<PathBuf> {
     use std::os::unix::fs::MetadataExt;
+    nix::unistd::isatty(borrow(number)).ok().filter(|is| *is)?;
     let path = std::fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
     let there = std::fs::metadata(&path).ok()?;
     (identity(number)? == (there.dev(), there.ino())).then_some(path)

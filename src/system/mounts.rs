@@ -5,7 +5,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// What a mount does not do (mount_setattr(2), MOUNT_ATTR_*).
@@ -210,5 +210,6 @@ fn set_attributes(directory: RawFd, path: &CStr, flags: i32, attributes: &Attrib
 
 fn owned(result: libc::c_long) -> nix::Result<OwnedFd> {
     let number = RawFd::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
-    super::descriptors::own(number).ok_or(Errno::EBADF)
+    // SAFETY: the kernel has just made it for this caller.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

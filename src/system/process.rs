@@ -136,6 +136,19 @@ impl Processors {
         Ok(side)
     }
 
+    /// Where there are two, this process goes to the one that it is not on, and leaves this one to what it has started, for the
+    /// same reason; from then on it may be on any.
+    pub fn change_sides(&self) {
+        let other = || {
+            let (mut others, here) = (self.0?, sched_getcpu().ok()?);
+            others.unset(here).ok()?;
+            let count = (0..CpuSet::count()).filter(|number| others.is_set(*number) == Ok(true)).count();
+            (count == 1).then_some(others)
+        };
+        let _ = other().map(|other| sched_setaffinity(Pid::from_raw(0), &other));
+        self.restore(Pid::from_raw(0));
+    }
+
     /// That process may be on any of them again; 0: this one.
     pub fn restore(&self, process: Pid) {
         let _ = self.0.map(|all| sched_setaffinity(process, &all));
@@ -356,6 +369,11 @@ pub fn is_stopped(pid: Pid) -> bool {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
     let end = stat.iter().rposition(|&byte| byte == b')').unwrap_or(0);
     stat.get(end + 2) == Some(&b'T')
+}
+
+/// Lets others on this processor go on first, if there are any.
+pub fn give_way() {
+    let _ = nix::sched::sched_yield();
 }
 
 /// Whether a child has ended; then it is collected.

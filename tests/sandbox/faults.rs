@@ -69,7 +69,7 @@ fn left(world: &World) -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
         entries.flat_map(|path| [vec![path.clone()], below(&path)].concat()).collect()
     }
-    let tops = ["t", "blind", "sessions", "approve", "builder"];
+    let tops = ["t", "blind", "sessions", "approve"];
     let stays = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         path.parent() == Some(&private(world)) && tops.iter().any(|top| name.starts_with(top))

@@ -80,7 +80,7 @@ pub fn look(prepared: &Prepared) -> Findings {
         Backend::of_namespaces("namespaces", own, &host),
         Backend::of_landlock(gaps),
     ];
-    let wanted = backend::choose(prepared).ok().map(|mechanism| mechanism.name());
+    let wanted = backend::choose(prepared, None).ok().map(|mechanism| mechanism.name());
     let taken = wanted.filter(|name| backends.iter().any(|b| b.name == *name && b.built.is_ok()));
     checks.extend(["bash", "zsh", "sh", "fish"].map(shell));
     Findings { checks, backends, taken }

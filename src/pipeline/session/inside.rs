@@ -163,7 +163,7 @@ fn run(parts: &Parts<'_>, start: Option<&Start>, given: Given, network: Option<E
         }
     }
     drop(given.slave);
-    let mut early = backend::Early::start(Vec::new(), network);
+    let mut early = backend::Early::start(Vec::new(), network, parts.caller);
     let mut invocation = parts.shell.invocation.clone();
     if let Some(start) = start {
         invocation.arguments = inner::arguments(start);

@@ -99,7 +99,7 @@ impl Ended {
     pub(super) fn write_down(&mut self) -> Option<i32> {
         let ending = Some(Ending::Exited(self.status));
         let end = End { ending, violations: self.refused, watched: true, ..End::default() };
-        self.judged.journal.ended(&end, &self.prepared)
+        self.judged.journal.ended(&end, None, &self.prepared)
     }
 
     /// Says that it could not be.
