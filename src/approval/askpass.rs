@@ -6,20 +6,18 @@ use super::question::{Answer, Question};
 use crate::system::children::{self, Watch};
 use crate::system::signals::{Arrivals, Dispositions};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
-use std::io::{Read, Write};
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer silence is a no.
 const SILENCE: Duration = Duration::from_secs(120);
 /// More output than this is no answer.
-const LONGEST_ANSWER: u64 = 4096;
+const LONGEST_ANSWER: usize = 4096;
 
 /// The longest argument that Linux passes on (MAX_ARG_STRLEN less the NUL).
 const LONGEST_QUESTION: usize = 131_071;
@@ -90,9 +88,11 @@ impl Askpass {
         Askpass { silence, ..self }
     }
 
-    fn start(&self, text: &str) -> std::io::Result<Child> {
+    fn start(&self, text: &str, json: &str) -> std::io::Result<Child> {
         let mut command = Command::new(&self.program);
-        command.arg(text).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // It may read its input at any time, or not at all.
+        let input = children::content("question".as_ref(), json.as_bytes())?;
+        command.arg(text).stdin(input).stdout(Stdio::piped());
         // For whoever is killed and cannot end it.
         children::ends_with_us(&mut command);
         children::spawn_for_answer(&mut command)
@@ -122,12 +122,12 @@ impl Approver for Askpass {
                 text.len()
             ));
         }
-        let mut child = match self.start(&text) {
+        let mut child = match self.start(&text, &question.json().to_string()) {
             Ok(child) => child,
             Err(error) => return self.no(&format!("could not be started: {error}")),
         };
         let interrupted = Interrupted::hold_back();
-        let said = listen(&mut child, question.json().to_string(), self.silence);
+        let said = listen(&mut child, self.silence);
         children::end_answer(&child);
         let status = child.wait();
         // What was held back takes effect here.
@@ -186,34 +186,29 @@ impl Drop for Interrupted {
     }
 }
 
-/// Hands over the JSON and collects the output until the program has ended; `None` after too long a silence. Both
-/// ways have their own thread, because the program may read or write in any order, or not at all.
-fn listen(child: &mut Child, json: String, silence: Duration) -> Option<Vec<u8>> {
-    if let Some(mut stdin) = child.stdin.take() {
-        std::thread::spawn(move || {
-            // A program that does not read its input is free to; the signal for that would end this process.
-            let mut pipe = SigSet::empty();
-            pipe.add(Signal::SIGPIPE);
-            let _ = pipe.thread_block();
-            let _ = stdin.write_all(json.as_bytes());
-        });
-    }
-    let stdout = child.stdout.take()?;
-    let id = Pid::from_raw(i32::try_from(child.id()).ok()?);
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut said = Vec::new();
-        let mut limited = stdout.take(LONGEST_ANSWER + 1);
-        let read = limited.read_to_end(&mut said);
-        let acceptable = read.is_ok() && said.len() as u64 <= LONGEST_ANSWER;
-        drop(limited);
-        // Waits without reaping, so that the process group can still be killed by its number.
-        while let Err(nix::errno::Errno::EINTR) =
-            waitid(Id::Pid(id), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
-        {}
-        let _ = sender.send(if acceptable { said } else { Vec::new() });
-    });
-    receiver.recv_timeout(silence).ok()
+/// Collects the output until the program has ended; `None` after too long a silence. No thread does it: a call of the inside
+/// waits, and every turn of another thread would make that longer.
+fn listen(child: &mut Child, silence: Duration) -> Option<Vec<u8>> {
+    let by = Instant::now().checked_add(silence)?;
+    let mut stdout = child.stdout.take()?;
+    let (mut said, mut piece) = (Vec::new(), [0; 1024]);
+    let is_whole = loop {
+        if said.len() > LONGEST_ANSWER {
+            break false;
+        }
+        if !children::is_ready_by(stdout.as_fd(), by) {
+            return None;
+        }
+        match stdout.read(&mut piece) {
+            Ok(0) => break true,
+            Ok(length) => said.extend(piece.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => break false,
+        }
+    };
+    drop(stdout);
+    // Not collected here, so that the process group can still be killed by its number.
+    children::has_ended_by(child, by).then(|| if is_whole { said } else { Vec::new() })
 }
 
 fn show(path: &Path) -> String {
@@ -224,6 +219,7 @@ fn show(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::Pid;
 
     fn program(text: &str) -> (tempfile::TempDir, PathBuf) {
         let place = tempfile::tempdir().unwrap();

@@ -179,6 +179,9 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
             places.guards.push(guard(root, ".git", Before::NoRepository));
         }
     }
+    // An entry, its directory and the common one are mostly one and the same.
+    facts.repositories.sort();
+    facts.repositories.dedup();
     facts.roots = roots;
     match sight.trouble() {
         None => Ok(facts),

@@ -130,13 +130,15 @@ impl<'a> Inquiry<'a> {
         if unread.is_none() {
             return;
         }
-        let (mut unread, mut writer) = (unread, File::from(writer));
+        let mut writer = File::from(writer);
         (self.beyond)(asked, &mut |reply| {
-            // Who has read it does not stay; what is kept of it comes after.
-            drop(unread.take());
+            // Who has read it does not stay; what is kept of it comes after. A call waits, so the thread is not waited for.
+            unread.iter().for_each(Watch::call_off);
             if let Ok(mut text) = serde_json::to_vec(reply) {
                 text.push(b'\n');
                 let _ = writer.write_all(&text);
+                // The call that waits goes before what is kept of it, and both may be on one processor.
+                process::give_way();
             }
         });
     }

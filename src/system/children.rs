@@ -2,6 +2,7 @@
 //! waits for the answer. Owns the calls and the list of those that run; decides nothing.
 #![allow(unsafe_code)]
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
@@ -9,11 +10,13 @@ use nix::unistd::{Pid, pipe2};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// A descriptor that becomes readable when the child ends.
 ///
@@ -25,6 +28,26 @@ pub fn end_of(child: &Child) -> io::Result<OwnedFd> {
     let number = i32::try_from(number).ok().filter(|n| *n >= 0).ok_or_else(io::Error::last_os_error)?;
     // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Waits until something is to be read there, or its other end is gone; `false` if it is too late by then.
+pub fn is_ready_by(end: BorrowedFd<'_>, by: Instant) -> bool {
+    let mut events = [PollFd::new(end, PollFlags::POLLIN)];
+    loop {
+        let left = by.saturating_duration_since(Instant::now());
+        // Rounded up: woken too early, it would look again and again.
+        let patience = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        match poll(&mut events, patience) {
+            Ok(0) if Instant::now() >= by => return false,
+            Ok(0) | Err(Errno::EINTR) => {}
+            ready => return ready.is_ok(),
+        }
+    }
+}
+
+/// Waits for the end of a child, which is not collected; `false` if it is too late by then.
+pub fn has_ended_by(child: &Child, by: Instant) -> bool {
+    end_of(child).is_ok_and(|end| is_ready_by(end.as_fd(), by))
 }
 
 /// The program is killed when the thread that starts it is gone, however that ends.
@@ -108,12 +131,15 @@ pub fn give_up() {
 pub struct Watch {
     stop: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
+    off: Arc<AtomicBool>,
 }
 
 impl Watch {
     /// Begins; `None` where there is no room for a thread.
     pub fn start(over: Vec<OwnedFd>, then: fn()) -> Option<Watch> {
         let (stopped, stop) = pipe2(OFlag::O_CLOEXEC).ok()?;
+        let off = Arc::new(AtomicBool::new(false));
+        let is_off = Arc::clone(&off);
         let wait = move || {
             let mut events: Vec<PollFd> = over
                 .iter()
@@ -122,12 +148,17 @@ impl Watch {
                 .collect();
             while poll(&mut events, PollTimeout::NONE).is_err() {}
             let has_news = |event: &PollFd| event.any().unwrap_or(false);
-            if events.iter().take(over.len()).any(has_news) {
+            if events.iter().take(over.len()).any(has_news) && !is_off.load(Ordering::Acquire) {
                 then();
             }
         };
         let thread = std::thread::Builder::new().spawn(wait).ok()?;
-        Some(Watch { stop: Some(stop), thread: Some(thread) })
+        Some(Watch { stop: Some(stop), thread: Some(thread), off })
+    }
+
+    /// From here on nothing is done any more, whatever happens; its thread is waited for later.
+    pub fn call_off(&self) {
+        self.off.store(true, Ordering::Release);
     }
 }
 
@@ -150,8 +181,13 @@ mod tests {
         static TOLD: Mutex<Option<std::os::unix::net::UnixStream>> = Mutex::new(None);
         *TOLD.lock().unwrap() = Some(told);
         let then = || drop(TOLD.lock().unwrap().take());
-        // One that is not wanted any more does nothing.
+        // One that is not wanted any more does nothing, though what it watched ends.
         drop(Watch::start(vec![there.try_clone().unwrap().into()], then));
+        let (gone, watched) = std::os::unix::net::UnixStream::pair().unwrap();
+        let called_off = Watch::start(vec![watched.into()], then).unwrap();
+        called_off.call_off();
+        drop(gone);
+        drop(called_off);
         assert!(TOLD.lock().unwrap().is_some());
         let _watch = Watch::start(vec![there.into()], then);
         drop(here);
