@@ -78,10 +78,12 @@ impl Caller {
         named.into_iter().map(resolved).collect()
     }
 
-    /// Where sbsh keeps its own.
+    /// Where sbsh keeps its own. A home that is not there is not made: accounts of services have one that must never be
+    /// (`/nonexistent`).
     pub fn state_directory(&self) -> Option<PathBuf> {
         let state = self.path_variable("XDG_STATE_HOME");
-        let state = state.or_else(|| self.home.as_ref().map(|home| home.join(".local/state")));
+        let home = || self.home.as_ref().filter(|home| home.is_dir());
+        let state = state.or_else(|| home().map(|home| home.join(".local/state")));
         state.map(|state| resolved(state.join("sbsh")))
     }
 
