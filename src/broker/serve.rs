@@ -138,7 +138,7 @@ impl<'a> Call<'a> {
                 household.attend(&self.wire, &arrivals)
             }
             Err(error) => {
-                let text = format!("sbsh: cannot run {} outside: fork: {}\n", self.name(), error.desc());
+                let text = format!("sbsh: cannot run {} outside: {}\n", self.name(), process::no_more(error));
                 self.say(&News::Refused { text, status: crate::exit::REFUSED });
                 None
             }

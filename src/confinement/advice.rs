@@ -10,7 +10,10 @@ pub fn on_kernel(release: &str) -> Option<&'static str> {
 /// Lines for a person.
 pub fn on_failure(cause: &str) -> &'static [&'static str] {
     let says = |words: &str| cause.contains(words);
-    if cause.to_lowercase().contains("namespace") || says("uid map") {
+    // A limit of processes: bubblewrap's words for EAGAIN.
+    if says("Resource temporarily unavailable") {
+        &["no more processes are allowed here (ulimit -u, or the limit of a container or a service)"]
+    } else if cause.to_lowercase().contains("namespace") || says("uid map") {
         &[
             "this kernel or container does not let this user make user namespaces",
             "Ubuntu 23.10 and later: install the AppArmor profile for bwrap (package apparmor-profiles), or sysctl kernel.apparmor_restrict_unprivileged_userns=0",
@@ -31,6 +34,13 @@ pub fn on_failure(cause: &str) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use super::{on_failure, on_kernel};
+
+    #[test]
+    fn a_limit_of_processes_is_no_lack_of_namespaces() {
+        let of = |cause: &str| on_failure(cause).join("\n");
+        assert!(of("Creating new namespace failed: Resource temporarily unavailable").contains("ulimit -u"));
+        assert!(of("Creating new namespace failed: Operation not permitted").contains("user namespaces"));
+    }
 
     #[test]
     fn wsl1_is_told_from_wsl2() {

@@ -91,7 +91,7 @@ fn start(record: &Record, channel: &UnixStream, domain: Option<&Ruleset>) -> Res
         complain(&text);
         status
     });
-    shell.map_err(|e| format!("fork: {e}"))
+    shell.map_err(|why| format!("cannot start the shell: {}", process::no_more(why)))
 }
 
 /// Whether a mount is where it belongs. From here on nobody can move it: what is a mount here cannot be renamed by

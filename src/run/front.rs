@@ -93,7 +93,7 @@ pub fn run(launch: Launch<'_>) -> Result<Outcome, RunError> {
         // Nobody would answer calls, sweep, or outlive a kill of this process.
         ends.give_up();
         network.seat.iter().for_each(|seat| seat.leave());
-        RunError::Unattended { cause: why.desc().to_owned() }
+        RunError::Unattended { cause: process::no_more(why).to_owned() }
     })?;
     if let Some(unborn) = unborn {
         // Its ends are its own now; before, nobody would have read.

@@ -124,7 +124,14 @@ impl Ends {
 }
 
 fn no_namespaces(mechanism: &'static str) -> impl FnOnce(Errno) -> RunError {
-    move |why| RunError::Boundary { mechanism, cause: format!("cannot make new namespaces: {}", why.desc()) }
+    move |why| match why {
+        Errno::EAGAIN => no_process(why),
+        _ => RunError::Boundary { mechanism, cause: format!("cannot make new namespaces: {}", why.desc()) },
+    }
+}
+
+fn no_process(why: Errno) -> RunError {
+    RunError::System { verb: "start a process", cause: process::no_more(why).to_owned() }
 }
 
 /// Whether an errand has to prove that an ordinary user's namespaces can be had: root makes the network without one, and
@@ -138,7 +145,7 @@ fn proves(mechanism: &Mechanism) -> bool {
 /// # Errors
 /// [`RunError`].
 pub fn network(mechanism: &Mechanism) -> Result<Errand, RunError> {
-    Errand::begin(None, proves(mechanism)).map_err(RunError::system("start a process"))
+    Errand::begin(None, proves(mechanism)).map_err(no_process)
 }
 
 impl Waiting {
@@ -185,7 +192,7 @@ impl Waiting {
             (Mechanism::Landlock, _) => (None, None),
             (_, None) => {
                 let errand = Errand::begin(Some(&build), proves(&mechanism));
-                (Some(errand.map_err(RunError::system("start a process"))?), None)
+                (Some(errand.map_err(no_process)?), None)
             }
             (_, Some(mut made)) => {
                 let begun = made.build_in(&build).map_err(no_namespaces(mechanism.name()))?;

@@ -207,6 +207,16 @@ pub fn become_masked(path: &CStr, arguments: &[CString], error_stream: RawFd) ->
     exec(path, arguments, &[])
 }
 
+/// Why there is no new process. EAGAIN is a limit here (fork(2)), of which the C library's words say nothing.
+pub fn no_more(why: Errno) -> &'static str {
+    match why {
+        Errno::EAGAIN => {
+            "no more processes are allowed here (ulimit -u, or the limit of a container or a service)"
+        }
+        other => other.desc(),
+    }
+}
+
 /// Which side of a fork this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fork {

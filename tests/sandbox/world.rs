@@ -237,7 +237,7 @@ impl World {
         self.command(self.bin("sbshctl")).args(words).output().unwrap().into()
     }
 
-    /// Everything below a directory, names and contents, for comparing; without the log that sbsh itself keeps.
+    /// Everything below a directory, names and contents, for comparing; without what sbsh itself keeps of each command.
     pub fn state(&self, directory: &Path) -> Vec<(PathBuf, String)> {
         let mut all = Vec::new();
         let mut waiting = vec![directory.to_path_buf()];
@@ -245,7 +245,8 @@ impl World {
             for entry in fs::read_dir(&directory).unwrap() {
                 let path = entry.unwrap().path();
                 let parent = path.parent().is_some_and(|parent| parent.ends_with(".local/state/sbsh"));
-                if parent && path.file_name().unwrap().to_string_lossy().starts_with("audit.") {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if parent && (name.starts_with("audit.") || name == "builder") {
                     continue;
                 }
                 let kind = fs::symlink_metadata(&path).unwrap();
