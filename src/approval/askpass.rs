@@ -122,11 +122,12 @@ impl Approver for Askpass {
                 text.len()
             ));
         }
+        // Before there is a dialog: a signal between the two would leave it behind.
+        let interrupted = Interrupted::hold_back();
         let mut child = match self.start(&text, &question.json().to_string()) {
             Ok(child) => child,
             Err(error) => return self.no(&format!("could not be started: {error}")),
         };
-        let interrupted = Interrupted::hold_back();
         let said = listen(&mut child, self.silence);
         children::end_answer(&child);
         let status = child.wait();
@@ -156,7 +157,7 @@ impl Approver for Askpass {
 /// Signals that end whoever waits here, and must not leave a dialog behind.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// Signals held back while there is a dialog: one that comes ends it first.
+/// Signals held back while there is a dialog, or is about to be: one that comes ends it first, and this process then.
 struct Interrupted {
     before: Option<SigSet>,
     watch: Option<Watch>,
@@ -174,7 +175,7 @@ impl Interrupted {
         let wanted: Vec<Signal> = ENDING.into_iter().filter(counts).collect();
         let arrivals = Arrivals::of(&wanted).ok().filter(|_| !wanted.is_empty());
         let end = arrivals.and_then(|arrivals| arrivals.descriptor().try_clone_to_owned().ok());
-        let watch = end.and_then(|end| Watch::start(vec![end], children::end_answers));
+        let watch = end.and_then(|end| Watch::start(vec![end], children::give_up));
         Interrupted { before: Some(before), watch }
     }
 }

@@ -114,7 +114,7 @@ pub fn end_answer(child: &Child) {
 }
 
 /// Kills the groups of all that are asked now.
-pub fn end_answers() {
+fn end_answers() {
     for group in &asked().groups {
         let _ = killpg(*group, Signal::SIGKILL);
     }
