@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, pipe2};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -47,7 +48,22 @@ pub fn is_ready_by(end: BorrowedFd<'_>, by: Instant) -> bool {
 
 /// Waits for the end of a child, which is not collected; `false` if it is too late by then.
 pub fn has_ended_by(child: &Child, by: Instant) -> bool {
-    end_of(child).is_ok_and(|end| is_ready_by(end.as_fd(), by))
+    match end_of(child) {
+        Ok(end) => is_ready_by(end.as_fd(), by),
+        // A container's filter may refuse pidfd_open(2).
+        Err(_) => is_seen_ended_by(child, by),
+    }
+}
+
+fn is_seen_ended_by(child: &Child, by: Instant) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while waitid(Id::Pid(group(child)), flags) == Ok(WaitStatus::StillAlive) {
+        if Instant::now() >= by {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 /// The program is killed when the thread that starts it is gone, however that ends.
@@ -173,6 +189,18 @@ impl Drop for Watch {
 mod tests {
     use super::*;
     use std::io::Read;
+
+    #[test]
+    fn the_end_of_a_child_is_waited_for_and_leaves_it_to_be_collected() {
+        let now = Instant::now();
+        for waits in [has_ended_by, is_seen_ended_by] {
+            let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+            assert!(!waits(&child, now));
+            child.kill().unwrap();
+            assert!(waits(&child, now + Duration::from_secs(60)));
+            assert!(!child.wait().unwrap().success());
+        }
+    }
 
     #[test]
     fn a_dialog_ends_with_what_is_watched() {
