@@ -151,6 +151,33 @@ fn excluded_commands_take_only_themselves_outside() {
 }
 
 #[test]
+fn an_ask_rule_comes_before_what_allows_an_excluded_command() {
+    let mut commands = CommandRules {
+        excluded: rules(&["docker:*"]),
+        allow: rules(&["docker:*"]),
+        ask: rules(&["docker run:*"]),
+        ..CommandRules::default()
+    };
+    let covered = |policy: &Policy, text: &str| {
+        let text = CommandText::new(text.as_bytes(), None).with_brokered(vec!["docker".into()]);
+        match judge(policy, &text) {
+            Verdict::Ask { outside, .. } => outside.map_or("asked inside", |_| "asked outside"),
+            Verdict::Outside { .. } => "outside",
+            _ => "otherwise",
+        }
+    };
+    let policy_of = |commands: &CommandRules| policy(Mode::AutoAllow, commands.clone());
+    assert_eq!(covered(&policy_of(&commands), "docker run x"), "asked outside");
+    assert_eq!(covered(&policy_of(&commands), "docker ps"), "outside");
+    // Among others it is judged when it is started.
+    assert_eq!(covered(&policy_of(&commands), "docker run x; true"), "otherwise");
+    commands.ask = vec![CommandRule::all(origin())];
+    assert_eq!(covered(&policy_of(&commands), "docker ps"), "asked outside");
+    commands.excluded = vec![CommandRule::all(origin())];
+    assert_eq!(covered(&policy_of(&commands), "dangerouslyDisableSandbox docker ps"), "asked inside");
+}
+
+#[test]
 fn the_way_out_always_asks_and_can_be_closed() {
     let commands = CommandRules { allow: vec![CommandRule::all(origin())], ..CommandRules::default() };
     let mut policy = policy(Mode::AutoAllow, commands);

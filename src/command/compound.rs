@@ -278,10 +278,17 @@ impl Reader<'_> {
             self.skip_blanks()?;
             if !matches!(name, Word::Literal(_)) || !self.compound_ahead()? {
                 self.reset(&mark);
-                return self.simple();
+                let from = self.found.len();
+                self.simple()?;
+                self.feed(from);
+                return Ok(());
             }
         }
-        self.deeper(Self::command)
+        let from = self.found.len();
+        self.deeper(Self::command)?;
+        // The text writes to it by a descriptor.
+        self.feed(from);
+        Ok(())
     }
 }
 

@@ -38,6 +38,9 @@ const OPTIONS: &[&str] = &[
     "-E",
     "--use-askpass",
     "--init-command",
+    "--sh-exec",
+    "--config",
+    "--startas",
     "--print",
     "--run",
     "-I",
@@ -100,6 +103,7 @@ const RUNNERS: &[&str] = &[
     "difft",
     "crontab",
     "at",
+    "start-stop-daemon",
 ];
 
 /// Languages that take a program by option.
@@ -144,9 +148,8 @@ pub(super) fn texts(name: &str, arguments: &[Word]) -> Vec<String> {
         }
         "sed" | "gsed" => shapes.iter().filter_map(|s| sed_runs(s)).collect(),
         "git" => git(&shapes),
-        "ed" | "m4" | "dc" | "bc" | "bind" | "print" | "compgen" | "complete" | "mapfile" | "readarray" => {
-            all(&shapes)
-        }
+        "ed" | "tmux" | "screen" | "m4" | "dc" | "bc" | "bind" | "print" | "compgen" | "complete"
+        | "mapfile" | "readarray" => all(&shapes),
         // `tar cIf COMMAND`: letters without a dash.
         "tar" | "bsdtar" | "gtar"
             if shapes.first().is_some_and(|s| !s.starts_with("--") && s.contains(['I', 'F'])) =>
@@ -155,6 +158,11 @@ pub(super) fn texts(name: &str, arguments: &[Word]) -> Vec<String> {
         }
         "sqlite3" if shapes.iter().any(|s| s.contains(".sh") || s.contains(".sy") || s.contains(".o")) => {
             all(&shapes)
+        }
+        "ex" | "vi" | "vim" | "nvim" | "view" => {
+            let mut found = option_values(&shapes);
+            found.extend(bundled(&shapes, &['c']));
+            found
         }
         // Bundled: `ssh -vo ProxyCommand=…`, `rsync -ae ssh`.
         "ssh" | "scp" | "sftp" | "rsync" => {
@@ -259,13 +267,20 @@ fn git(shapes: &[&str]) -> Vec<String> {
         "config" | "bisect" | "submodule" | "filter-branch" | "difftool" | "mergetool" | "for-each-repo"
     );
     for (index, shape) in rest.iter().enumerate() {
-        let named =
-            ["--upload-pack", "--receive-pack", "--exec", "--extcmd", "--output", "--open-files-in-pager"]
-                .iter()
-                .any(|option| shape.split('=').next().is_some_and(|name| means(name, option)));
+        let named = [
+            "--upload-pack",
+            "--receive-pack",
+            "--exec",
+            "--extcmd",
+            "--output",
+            "--open-files-in-pager",
+            "--config",
+        ]
+        .iter()
+        .any(|option| shape.split('=').next().is_some_and(|name| means(name, option)));
         let attached = shape.contains("ext::");
         let previous = index.checked_sub(1).and_then(|i| rest.get(i)).copied().unwrap_or_default();
-        let value = ["--upload-pack", "--receive-pack", "--exec", "--extcmd", "-c"]
+        let value = ["--upload-pack", "--receive-pack", "--exec", "--extcmd", "--config", "-c"]
             .iter()
             .any(|option| means(previous, option));
         if whole || named || attached || value {

@@ -200,7 +200,7 @@ pub(super) fn builtin(words: &[Word]) -> Option<&'static str> {
         "declare" | "typeset" | "local" if has('n') && arguments.iter().any(refers) => {
             Some("another name of a variable that chooses what programs run")
         }
-        "set" | "setopt" if arguments.iter().any(reads_otherwise) => {
+        "set" | "setopt" | "shopt" | "unsetopt" if arguments.iter().any(reads_otherwise) => {
             Some("an option by which words mean other things")
         }
         "export" | "declare" | "typeset" | "local" | "readonly" | "set" | "env" => {
@@ -275,7 +275,14 @@ fn reads_otherwise(word: &Word) -> bool {
     let name = word.shape().replace('_', "").to_lowercase();
     matches!(
         name.as_str(),
-        "braceccl" | "extendedglob" | "globsubst" | "promptsubst" | "rcquotes" | "cshjunkiequotes"
+        "braceccl"
+            | "extendedglob"
+            | "globsubst"
+            | "promptsubst"
+            | "rcquotes"
+            | "cshjunkiequotes"
+            | "interactivecomments"
+            | "nointeractivecomments"
     )
 }
 

@@ -78,17 +78,7 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     with_long(
         "xargs",
         "aEIdLnPsJR",
-        &[
-            "--arg-file",
-            "--eof",
-            "--replace",
-            "--delimiter",
-            "--max-lines",
-            "--max-args",
-            "--max-procs",
-            "--max-chars",
-            "--process-slot-var",
-        ],
+        &["--arg-file", "--delimiter", "--max-args", "--max-procs", "--max-chars", "--process-slot-var"],
         Inner::Rest,
     ),
     wrapper("command", "", Inner::Rest),
@@ -161,6 +151,12 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper("run0", "ugD", Inner::Rest),
     wrapper("dumb-init", "r", Inner::Rest),
     wrapper("tini", "", Inner::Rest),
+    wrapper("valgrind", "", Inner::Rest),
+    wrapper("rlwrap", "abcCDfFgHilmNopPqrsStwz", Inner::Rest),
+    wrapper("xvfb-run", "efnpsw", Inner::Rest),
+    wrapper("proxychains", "f", Inner::Rest),
+    wrapper("torsocks", "", Inner::Rest),
+    wrapper("uvx", "p", Inner::Rest),
     wrapper("parallel", "jNnLasSdE", Inner::Rest),
     wrapper("entr", "", Inner::Rest),
     wrapper("hyperfine", "wrpmMLnsSN", Inner::Text),
@@ -178,6 +174,15 @@ pub(super) const WRAPPERS: &[Wrapper] = &[
     wrapper("rbash", "oO", Inner::Text),
     wrapper("fish", "oO", Inner::Text),
     wrapper("sbsh", "oO", Inner::Text),
+    wrapper("rzsh", "oO", Inner::Text),
+    wrapper("rksh", "o", Inner::Text),
+    wrapper("lksh", "o", Inner::Text),
+    wrapper("oksh", "o", Inner::Text),
+    wrapper("pdksh", "o", Inner::Text),
+    wrapper("posh", "o", Inner::Text),
+    wrapper("yash", "o", Inner::Text),
+    wrapper("csh", "", Inner::Text),
+    wrapper("tcsh", "", Inner::Text),
     wrapper("eval", "", Inner::Text),
     wrapper("trap", "", Inner::Text),
 ];
@@ -189,5 +194,40 @@ const LOADER: &str = "ld.so";
 pub(super) fn wrapper_named(name: &str) -> Option<&'static Wrapper> {
     let loader = name.starts_with("ld") && name.contains(".so");
     let name = if loader { LOADER } else { name };
-    WRAPPERS.iter().find(|w| w.name == name)
+    let named = |name: &str| WRAPPERS.iter().find(|w| w.name == name);
+    // `zsh5`, `bash5.2`, `ksh93`
+    named(name).or_else(|| named(name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')))
 }
+
+/// Programs that run a command behind one of their verbs.
+pub(super) const BEHIND_VERBS: &[(&str, &[&str])] = &[
+    ("uv", &["run"]),
+    ("poetry", &["run"]),
+    ("pipenv", &["run"]),
+    ("pdm", &["run"]),
+    ("hatch", &["run"]),
+    ("rye", &["run"]),
+    ("pixi", &["run"]),
+    ("conda", &["run"]),
+    ("bundle", &["exec"]),
+    ("rbenv", &["exec"]),
+    ("pyenv", &["exec"]),
+    ("mise", &["exec", "x"]),
+    ("asdf", &["exec"]),
+    ("pnpm", &["exec", "dlx"]),
+    ("yarn", &["exec", "dlx", "run"]),
+    ("npm", &["exec", "x"]),
+    ("direnv", &["exec"]),
+    ("perf", &["stat", "record", "trace"]),
+    ("ip", &["exec"]),
+    ("gdb", &["--args"]),
+    ("lldb", &["--"]),
+];
+
+/// The verbs of a program behind which a command stands.
+pub(super) fn verbs_of(program: &str) -> Option<&'static [&'static str]> {
+    BEHIND_VERBS.iter().find(|(name, _)| *name == program).map(|(_, verbs)| *verbs)
+}
+
+/// What stands behind a verb, as a wrapper of its own.
+pub(super) const BEHIND: Wrapper = wrapper("", "r", Inner::Rest);

@@ -218,7 +218,11 @@ impl Reader<'_> {
         if !self.compound_ahead()? {
             return Err("a function without a compound body");
         }
-        self.deeper(Self::command)
+        let from = self.found.len();
+        self.deeper(Self::command)?;
+        // Whoever calls it may feed it.
+        self.feed(from);
+        Ok(())
     }
 
     /// A list in parentheses, from behind the `(`.

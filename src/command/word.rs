@@ -85,8 +85,12 @@ impl Reader<'_> {
                 }
                 b'<' | b'>' if self.peek_at(1) == Some(b'(') => {
                     scan.anything();
+                    let (from, written_to) = (self.found.len(), self.peek() == Some(b'>'));
                     self.advance(2)?;
                     self.substitution()?;
+                    if written_to {
+                        self.feed(from);
+                    }
                 }
                 byte if is_delimiter(Some(byte)) => break,
                 _ => self.piece(place, &mut scan)?,

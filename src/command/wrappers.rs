@@ -5,7 +5,7 @@
 mod programs;
 mod shells;
 
-use super::options::{Inner, Wrapper, wrapper_named};
+use super::options::{BEHIND, Inner, Wrapper, verbs_of, wrapper_named};
 use super::reader::read_nested;
 use super::{ANYTHING, Commands, SimpleCommand, Word, embedded, hidden};
 
@@ -194,7 +194,8 @@ fn words(words: &[Word], depth: u32, layers: &mut Layers) {
 
 fn inner(program: &str, arguments: &[Word], depth: u32, layers: &mut Layers) {
     match program {
-        "find" | "fd" | "fdfind" => programs::find(arguments, depth, layers),
+        "find" => programs::find(arguments, false, depth, layers),
+        "fd" | "fdfind" => programs::find(arguments, true, depth, layers),
         // fish's `set -x NAME VALUE`
         "set" => {
             let mut operands = arguments.iter().filter(|word| !word.shape().starts_with('-'));
@@ -202,7 +203,8 @@ fn inner(program: &str, arguments: &[Word], depth: u32, layers: &mut Layers) {
                 variable(name.shape(), value, depth, layers);
             }
         }
-        "npm" | "npx" => programs::call(arguments, depth, layers),
+        "npx" => programs::call(arguments, depth, layers),
+        "capsh" => programs::capsh(arguments, depth, layers),
         "alias" | "export" | "declare" | "typeset" | "local" | "readonly" => {
             for word in arguments {
                 if let (true, Some((name, value))) = (word.literal().is_some(), word.shape().split_once('='))
@@ -230,6 +232,12 @@ fn inner(program: &str, arguments: &[Word], depth: u32, layers: &mut Layers) {
             }
         }
         _ => {
+            if program == "npm" {
+                programs::call(arguments, depth, layers);
+            }
+            if let Some(verbs) = verbs_of(program) {
+                return programs::behind_verb(verbs, arguments, depth, layers);
+            }
             let Some(wrapper) = wrapper_named(program) else { return };
             match wrapper.inner {
                 Inner::Text => shells::text_of(wrapper, arguments, depth, layers),
@@ -299,13 +307,21 @@ fn rest(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut Layers) 
     if wrapper.name == "flock" && from.first().is_some_and(text_option) {
         return if_word(from.get(1), depth, layers);
     }
+    if wrapper.name == "parallel" {
+        return programs::parallel(from, depth, layers);
+    }
+    // Its options have values that are not known here, and end the reading before its time: `bwrap --dev /dev -- CMD`.
+    let untold = wrapper.short.is_empty() && wrapper.long.is_empty();
+    if let Some(dashes) = from.iter().position(|word| untold && word.shape() == "--") {
+        words(from.get(dashes + 1..).unwrap_or_default(), (depth + 1).max(DEEPEST - 4), layers);
+    }
     if wrapper.name == "xargs" {
         let options = arguments.get(..index).unwrap_or_default();
         words(&programs::with_input(options, from), depth + 1, layers);
     } else {
         words(from, depth + 1, layers);
     }
-    if from.len() == 1 && matches!(wrapper.name, "parallel" | "repeat" | "entr") {
+    if from.len() == 1 && matches!(wrapper.name, "repeat" | "entr") {
         if_word(from.first(), depth, layers);
     }
     if unsure || skip > 0 {

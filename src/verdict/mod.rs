@@ -212,18 +212,27 @@ fn judge_known(policy: &Policy, commands: &[SimpleCommand], brokered: &[String])
         return judge_unknown(policy, "it has too many commands");
     }
     let seen: Vec<Layers> = commands.iter().map(wrappers::layers).collect();
-    let later: Vec<bool> = commands.iter().map(|c| brokered::is_judged_later(rules, c, brokered)).collect();
-    if let Some(decided) = deny_and_ask(rules, &seen, &later) {
-        return decided;
-    }
     let direct = direct(commands);
+    let is_way_out = |d: &&DirectCommand| d.argv.first().is_some_and(|name| name == WAY_OUT);
+    let excluded = direct.as_ref().filter(|d| !is_way_out(d)).and_then(|direct| {
+        let line = wrappers::line(&commands.first()?.words);
+        let rule = rules.excluded.iter().find(|r| r.matches(&line) == Match::Yes)?;
+        Some((direct, rule))
+    });
+    // Nobody judges again what is started from here.
+    let again = |c: &SimpleCommand| excluded.is_none() && brokered::is_judged_later(rules, c, brokered);
+    let later: Vec<bool> = commands.iter().map(again).collect();
+    match (deny_and_ask(rules, &seen, &later), &excluded) {
+        (Some(Verdict::Ask { reason, .. }), Some((direct, _))) => {
+            return Verdict::Ask { reason, outside: Some((*direct).clone()) };
+        }
+        (Some(decided), _) => return decided,
+        (None, _) => {}
+    }
     if let Some(verdict) = direct.as_ref().and_then(|d| way_out(policy, d)) {
         return verdict;
     }
-    let excluded = |line: &str| rules.excluded.iter().find(|r| r.matches(line) == Match::Yes);
-    if let (Some(direct), [command]) = (&direct, commands)
-        && let Some(rule) = excluded(&wrappers::line(&command.words))
-    {
+    if let (Some((direct, rule)), [command]) = (excluded, commands) {
         return outside(rules, command, direct, rule);
     }
     let note = way_out_note(&seen);

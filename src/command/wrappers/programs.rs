@@ -1,6 +1,6 @@
-//! Single programs that run others in ways of their own: `env -S`, `find -exec`, `xargs`, `npm exec -c`.
+//! Single programs that run others in ways of their own: `env -S`, `find -exec`, `xargs`, `parallel`, `npm exec -c`.
 
-use super::{DEEPEST, Layers, abbreviates, collect, if_word, value_word, words};
+use super::{BEHIND, DEEPEST, Layers, abbreviates, collect, if_word, rest, text, value_word, word_of, words};
 use crate::command::reader::read_nested;
 use crate::command::{ANYTHING, Commands, Word};
 
@@ -46,8 +46,8 @@ pub(super) fn split_string(word: &Word, behind: &[Word], depth: u32, layers: &mu
 
 const FIND_RUNS: &[&str] = &["-exec", "-execdir", "-ok", "-okdir", "-x", "-X", "--exec", "--exec-batch"];
 
-/// `find … -exec CMD… ;` and its like.
-pub(super) fn find(arguments: &[Word], depth: u32, layers: &mut Layers) {
+/// `find … -exec CMD… ;` and its like. A name stands where `{}` does, inside words too; fd puts it at the end where there is none.
+pub(super) fn find(arguments: &[Word], appends: bool, depth: u32, layers: &mut Layers) {
     for (index, word) in arguments.iter().enumerate() {
         // Each `-exec` looks at all that follows.
         if !layers.spend(1) {
@@ -57,7 +57,15 @@ pub(super) fn find(arguments: &[Word], depth: u32, layers: &mut Layers) {
         if FIND_RUNS.contains(&shape) {
             let rest = arguments.get(index + 1..).unwrap_or_default();
             let length = rest.iter().position(|w| matches!(w.shape(), ";" | "+")).unwrap_or(rest.len());
-            words(rest.get(..length).unwrap_or_default(), depth + 1, layers);
+            let command = rest.get(..length).unwrap_or_default();
+            if !layers.spend(command.iter().map(|word| word.shape().len() + 1).sum()) {
+                return;
+            }
+            let mut put = placed(command, PLACES);
+            if appends && put == command {
+                put.push(unknown());
+            }
+            words(&put, depth + 1, layers);
         } else if word.literal().is_none() && FIND_RUNS.iter().any(|option| could_be(shape, option)) {
             layers.add(ANYTHING.to_string());
         }
@@ -70,9 +78,75 @@ fn could_be(shape: &str, wanted: &str) -> bool {
     ends.is_some_and(|((begin, _), (_, end))| wanted.starts_with(begin) && wanted.ends_with(end))
 }
 
-/// What xargs starts: what it reads stands behind the words, or with `-I R` where a word is `R`.
+/// Where find and fd put a name.
+const PLACES: &[&str] = &["{}", "{/}", "{//}", "{.}", "{/.}"];
+
+fn unknown() -> Word {
+    word_of(&ANYTHING.to_string())
+}
+
+/// The words with something unknown in these places.
+fn placed(command: &[Word], places: &[&str]) -> Vec<Word> {
+    let put = |word: &Word| {
+        let shape = places
+            .iter()
+            .filter(|place| !place.is_empty())
+            .fold(word.shape().to_owned(), |shape, place| shape.replace(place, &ANYTHING.to_string()));
+        if shape == word.shape() { word.clone() } else { word_of(&shape) }
+    };
+    command.iter().map(put).collect()
+}
+
+/// `parallel CMD… ::: VALUE…`: the values stand where `{…}` does or at the end; without a command each is one, and without
+/// values they are read.
+pub(super) fn parallel(arguments: &[Word], depth: u32, layers: &mut Layers) {
+    let values = arguments.iter().position(|word| word.shape().starts_with(":::"));
+    let (command, values) = arguments.split_at(values.unwrap_or(arguments.len()));
+    if command.is_empty() {
+        if values.is_empty() || values.iter().any(|word| word.shape().starts_with("::::")) {
+            layers.add(ANYTHING.to_string());
+        }
+        return values.iter().for_each(|value| if_word(Some(value), depth, layers));
+    }
+    let in_place = |word: &Word| {
+        let (before, rest) = word.shape().split_once('{')?;
+        let (_, behind) = rest.rsplit_once('}')?;
+        Some(word_of(&format!("{before}{ANYTHING}{behind}")))
+    };
+    let mut put: Vec<Word> =
+        command.iter().map(|word| in_place(word).unwrap_or_else(|| word.clone())).collect();
+    let placed = put != command;
+    // It is a text for a shell.
+    for word in put.iter().filter(|word| word.shape().contains([' ', ';', '|', '&'])) {
+        text(word, depth + 1, layers);
+    }
+    if !placed {
+        put.push(unknown());
+    }
+    words(&put, depth + 1, layers);
+}
+
+/// A command behind a verb.
+pub(super) fn behind_verb(verbs: &[&str], arguments: &[Word], depth: u32, layers: &mut Layers) {
+    if let Some(at) = arguments.iter().position(|word| verbs.contains(&word.shape())) {
+        let behind = arguments.get(at + 1..).unwrap_or_default();
+        rest(&BEHIND, behind, depth, layers);
+        // `ip netns exec NAME CMD`, `direnv exec DIR CMD`
+        words(behind.get(1..).unwrap_or_default(), (depth + 1).max(DEEPEST - 4), layers);
+    }
+}
+
+/// `capsh … -- ARG…`: the arguments of a shell.
+pub(super) fn capsh(arguments: &[Word], depth: u32, layers: &mut Layers) {
+    if let Some(at) = arguments.iter().position(|word| matches!(word.shape(), "--" | "==")) {
+        let shell = std::iter::once(Word::Literal("bash".to_owned()));
+        let given = arguments.get(at + 1..).unwrap_or_default().iter().cloned();
+        words(&shell.chain(given).collect::<Vec<_>>(), depth + 1, layers);
+    }
+}
+
+/// What xargs starts: what it reads stands behind the words, or with `-I R` where `R` stands in them.
 pub(super) fn with_input(options: &[Word], command: &[Word]) -> Vec<Word> {
-    let unknown = || Word::Unknown { source: "…".to_owned(), shape: ANYTHING.to_string() };
     let mut replaced = None;
     for (index, option) in options.iter().enumerate() {
         let next = || options.get(index + 1).map(Word::shape).unwrap_or_default();
@@ -94,10 +168,7 @@ pub(super) fn with_input(options: &[Word], command: &[Word]) -> Vec<Word> {
         }
     }
     match replaced {
-        Some(replaced) => {
-            let put = |word: &Word| if word.shape() == replaced { unknown() } else { word.clone() };
-            command.iter().map(put).collect()
-        }
+        Some(replaced) => placed(command, &[replaced]),
         None if command.is_empty() => Vec::new(),
         None => command.iter().cloned().chain([unknown()]).collect(),
     }

@@ -4,7 +4,10 @@ use super::{DEEPEST, Layers, abbreviates, if_word, text, value_word, word_of, wo
 use crate::command::options::Wrapper;
 use crate::command::{ANYTHING, Word};
 
-const SHELLS: &[&str] = &["sh", "bash", "rbash", "zsh", "dash", "ash", "ksh", "mksh", "fish", "sbsh"];
+const SHELLS: &[&str] = &[
+    "sh", "bash", "rbash", "zsh", "rzsh", "dash", "ash", "ksh", "mksh", "rksh", "lksh", "oksh", "pdksh",
+    "posh", "yash", "csh", "tcsh", "fish", "sbsh",
+];
 
 /// A shell and the like: the text behind `-c`; for `eval`, `watch`, `trap` the operands.
 pub(super) fn text_of(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut Layers) {
@@ -15,6 +18,18 @@ pub(super) fn text_of(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers:
             return if_word(action, depth, layers);
         }
         _ => {}
+    }
+    let reads_otherwise = match wrapper.name {
+        // There `\'` stands for a quote within quotes.
+        "fish" => arguments.iter().any(|word| word.shape().contains("\\'")),
+        // As long as it is interactive, `#` begins no comment there.
+        "zsh" | "rzsh" => {
+            arguments.iter().any(|word| word.shape().contains('#')) && arguments.iter().any(interactive)
+        }
+        _ => false,
+    };
+    if reads_otherwise {
+        layers.opaque("a text that this shell reads otherwise");
     }
     let (shell, fish) = (SHELLS.contains(&wrapper.name), wrapper.name == "fish");
     let mut after_c = false;
@@ -99,6 +114,11 @@ pub(super) fn text_of(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers:
 /// What a file holds is not judged; what the line itself feeds to a shell is no file.
 const FED: &str = "commands that a shell reads from what the line feeds it";
 
+fn interactive(word: &Word) -> bool {
+    let shape = word.shape();
+    shape == "--interactive" || shape.starts_with('-') && !shape.starts_with("--") && shape.contains('i')
+}
+
 /// What `watch`, `su` and their like make of an operand.
 fn operand(wrapper: &Wrapper, index: usize, arguments: &[Word], depth: u32, layers: &mut Layers) {
     let Some(word) = arguments.get(index) else { return };
@@ -113,7 +133,7 @@ fn operand(wrapper: &Wrapper, index: usize, arguments: &[Word], depth: u32, laye
                 }
             }
         }
-        "su" | "runuser" => words(behind, (depth + 1).max(DEEPEST - 3), layers),
+        "su" | "runuser" | "script" => words(behind, (depth + 1).max(DEEPEST - 3), layers),
         "sg" => text(word, depth + 1, layers),
         _ => {}
     }
