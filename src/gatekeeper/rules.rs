@@ -380,6 +380,11 @@ impl Rules {
         self.protected(path).or_else(|| named().then_some(KEPT))
     }
 
+    /// The place at or above a path that a mount inside keeps from being changed.
+    pub fn masked<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        path.ancestors().find(|step| self.named.get(*step).is_some_and(|named| named.write_denied))
+    }
+
     /// Whether a path is denied or protected by its own name, wherever it is.
     pub fn keeps(&self, path: &Path) -> bool {
         path.ancestors().any(|step| self.named.get(step).is_some_and(|n| n.write_denied))

@@ -199,10 +199,16 @@ impl Gatekeeper<'_> {
             return if anothers { Settled::FailsAnyway(ANOTHERS) } else { Settled::Fails };
         }
         // The mounts refuse it, with the very error that the kernel has for it; but no mount holds those who are written
-        // to by name, FIFOs.
+        // to by name, FIFOs. And the kernel takes a mount away from a name that somebody outside, git or an editor, renames
+        // another file to (rename(2) in another mount namespace): what was held by it is refused here, as it would be there.
         let is_fifo = self.kind(&one.path) == Some(SFlag::S_IFIFO);
+        let masked = self.rules.masked(&one.path).filter(|_| why == Why::Outside);
         let reply = match deed {
             _ if is_fifo => Reply::Fail(Errno::EACCES),
+            Deed::Remove { .. } | Deed::Rename { .. } if masked == Some(one.path.as_path()) => {
+                Reply::Fail(Errno::EBUSY)
+            }
+            _ if masked.is_some() => Reply::Fail(Errno::EROFS),
             _ if self.is_first_link(deed, one) => Reply::Fail(Errno::EROFS),
             _ => Reply::Continue,
         };

@@ -87,8 +87,11 @@ pub fn plan(
         pattern: PathPattern::Literal(path.clone()),
         origin: Origin::BuiltIn("agents' own files"),
     }));
-    if prepared.policy.network.all_unix_sockets.as_ref().is_some_and(|all| all.value) {
-        // Who reaches the console's socket could answer its questions.
+    if prepared.policy.network.all_unix_sockets.as_ref().is_some_and(|all| all.value)
+        || approval::console::lies_below(files.writable.iter().map(|rule| rule.pattern.base()))
+    {
+        // Who reaches the console's socket could answer its questions, and who can put another directory in the place of the one
+        // that it is in could ask for its answers.
         files.read_denied.extend(approval::console::directories().into_iter().map(|path| PathRule {
             pattern: PathPattern::Literal(path),
             origin: Origin::BuiltIn("the approver's console"),

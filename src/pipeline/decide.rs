@@ -8,7 +8,7 @@ use super::shells::Shell;
 use super::{Stop, remember, stop};
 use crate::approval::{self, Answer, Choice, Kind, Question};
 use crate::caller::Caller;
-use crate::cli::CommandInput;
+use crate::cli::{CommandInput, InnerShell};
 use crate::command::editors::EDITOR;
 use crate::policy::{Mode, Policy};
 use crate::report::Way;
@@ -178,7 +178,24 @@ fn judge(shell: &Shell, prepared: &Prepared, text: &CommandText<'_>) -> Verdict 
             Reason { text: "runs confined".into(), rule: None, origin: Some(policy.mode.origin.clone()) };
         return Verdict::Confined { reason, note: None };
     }
-    verdict::judge(policy, text)
+    let CommandInput::Text { interactive, .. } = &shell.invocation.input else {
+        return verdict::judge(policy, text);
+    };
+    let asked = text.asked();
+    match shell.invocation.inner {
+        InnerShell::Fish if asked.windows(2).any(|here| here == b"\\'") => {
+            verdict::judge_unread(policy, "fish takes a quote behind a backslash for a quoted one")
+        }
+        // As long as it is interactive, zsh has no comments.
+        InnerShell::Zsh if *interactive && asked.contains(&b'#') => {
+            let shown: Vec<u8> = asked.iter().map(|byte| if *byte == b'#' { b'_' } else { *byte }).collect();
+            match verdict::judge(policy, &CommandText::new(&shown, None)) {
+                stricter @ (Verdict::Denied(_) | Verdict::Ask { outside: None, .. }) => stricter,
+                _ => verdict::judge(policy, text),
+            }
+        }
+        _ => verdict::judge(policy, text),
+    }
 }
 
 /// The options of the shell do not say which text it executes: each text is judged by itself (joined, a quote left

@@ -55,6 +55,14 @@ impl PathPattern {
         }
     }
 
+    /// The directory at or below which all that it names lies.
+    pub fn base(&self) -> &Path {
+        match self {
+            PathPattern::Literal(path) => path,
+            PathPattern::Glob(glob) => &glob.base,
+        }
+    }
+
     /// As settings write it.
     pub fn text(&self) -> String {
         match self {

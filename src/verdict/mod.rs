@@ -164,6 +164,15 @@ pub fn judge(policy: &Policy, text: &CommandText<'_>) -> Verdict {
     }
 }
 
+/// The verdict on a text that is not read here, because the shell that runs it reads it otherwise.
+pub fn judge_unread(policy: &Policy, why: &str) -> Verdict {
+    let rules = &policy.commands;
+    if let Some(rule) = rules.deny.iter().find(|r| r.is_all()) {
+        return Verdict::Denied(Reason::rule(rule, "denies", "every command"));
+    }
+    judge_unknown(policy, why)
+}
+
 fn no_rules(rules: &CommandRules) -> bool {
     rules.deny.is_empty() && rules.ask.is_empty() && rules.excluded.is_empty()
 }

@@ -181,6 +181,30 @@ fn by_its_other_names_it_is_the_other_shells() {
 }
 
 #[test]
+fn what_another_shell_reads_otherwise_is_judged_as_it_reads_it() {
+    each(|world| {
+        world.user_settings("{\"permissions\": {\"deny\": [\"Bash(touch:*)\"]}}");
+        let blocked = |shell: &str, options: &str, text: &str| {
+            if !std::path::Path::new("/bin").join(shell).exists() {
+                crate::world::skip(&format!("{shell} is not installed"));
+                return;
+            }
+            let link = world.bin(shell);
+            if !link.exists() {
+                std::os::unix::fs::symlink("sbsh", &link).unwrap();
+            }
+            let ran: Ran = world.command(&link).args([options, text]).output().unwrap().into();
+            assert_eq!(ran.status, Some(126), "{shell} {text}: {} {}", ran.stdout, ran.stderr);
+            assert!(!world.project.join("made").exists());
+        };
+        // One quoted word to others, and two commands to fish.
+        blocked("fish", "-c", "echo '\\''; touch made #'");
+        // A comment to others.
+        blocked("zsh", "-ic", "echo a # ; touch made");
+    });
+}
+
+#[test]
 fn a_name_that_the_caller_makes_up_is_dollar_zero() {
     each(|world| {
         let ours = world.bin("bash").display().to_string();

@@ -2,6 +2,7 @@
 
 use crate::world::{World, each, has};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 fn git(world: &World, directory: &Path, words: &[&str]) {
@@ -258,5 +259,59 @@ fn what_git_obeys_has_no_second_name_and_an_empty_pointer_may_stay() {
         assert!(world.project.join("c/.git").exists());
         world.run("echo 'gitdir: /tmp/evil' > c/.git");
         assert!(!says("c/.git").contains("evil"));
+    });
+}
+
+/// rename(2) takes a mount away from its target in every other mount namespace: git and editors write so.
+#[test]
+fn what_somebody_outside_replaces_meanwhile_stays_held() {
+    each(|world| {
+        let kept = world.project.join("kept");
+        world.user_settings(&format!(
+            "{{\"sandbox\": {{\"filesystem\": {{\"denyWrite\": [\"{}\"]}}}}}}",
+            kept.display()
+        ));
+        let outside = |text: &str| {
+            let ran = world.command("sh").args(["-c", text]).output().unwrap();
+            assert!(ran.status.success(), "{ran:?}");
+        };
+        outside("git init -q . && echo '{}' > .claude/settings.json && echo a > kept");
+        let names = [".git/config", ".claude/settings.json", "kept"];
+        let attack = |name: &str| {
+            format!(
+                "echo '# x' >> {name}; : > {name}; chmod 777 {name}; ln {name} l; mv {name} m; mv go2 {name}; rm -f {name};"
+            )
+        };
+        let text = format!(
+            "echo y > go2; : > ready; until [ -e go ]; do sleep 0.05; done; {}",
+            names.map(attack).concat()
+        );
+        let running = world.command(world.bin("sbsh")).args(["-c", &text]).spawn().unwrap();
+        crate::world::until(|| world.project.join("ready").exists());
+        let replace = names.map(|name| format!("echo '# new' > t && mv t {name};")).concat();
+        outside(&format!("{replace} : > go"));
+        running.wait_with_output().unwrap();
+        for name in names {
+            let path = world.project.join(name);
+            assert_eq!(fs::read_to_string(&path).unwrap(), "# new\n", "{name}");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o644, "{name}");
+        }
+    });
+}
+
+#[test]
+fn the_directory_of_the_approvers_console_cannot_be_replaced() {
+    each(|world| {
+        world.user_settings("{\"sandbox\": {\"filesystem\": {\"allowWrite\": [\"/tmp\"]}}}");
+        let private = format!("/tmp/sbsh-{}", world.user);
+        let aside = format!("{private}-aside");
+        let ran = world
+            .run(&format!("mv {private} {aside}; mv {private}/approve {private}/x; ls {private}/approve"));
+        let moved = std::path::Path::new(&aside).exists();
+        if moved {
+            fs::rename(&aside, &private).unwrap();
+        }
+        assert!(!moved && ran.status != Some(0), "{ran:?}");
+        assert!(std::path::Path::new(&private).join("approve").exists());
     });
 }

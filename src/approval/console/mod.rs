@@ -50,13 +50,25 @@ pub fn directories() -> Vec<PathBuf> {
     all
 }
 
+/// Whether a console of this user may listen below one of these directories, by whatever links they are named: whoever may
+/// rename what is in one could put another console there.
+pub fn lies_below<'d>(mut directories: impl Iterator<Item = &'d Path>) -> bool {
+    let user = nix::unistd::geteuid().as_raw();
+    let places: Vec<PathBuf> = runtime(user).chain(private::of_user(user)).collect();
+    let holds_one = |real: PathBuf| places.iter().any(|place| place.starts_with(&real));
+    directories.any(|directory| directory.canonicalize().is_ok_and(holds_one))
+}
+
+fn runtime(user: u32) -> impl Iterator<Item = PathBuf> {
+    let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    named.into_iter().chain([PathBuf::from(format!("/run/user/{user}"))])
+}
+
 /// Where the session keeps such things, else in the user's private directory.
 fn candidates(user: u32) -> impl Iterator<Item = PathBuf> {
-    let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
-    let usual = PathBuf::from(format!("/run/user/{user}"));
-    let runtime = named.into_iter().chain([usual]);
-    let runtime =
-        runtime.filter(move |path| private::is_private(path, user, 0o700)).map(|path| path.join("sbsh"));
+    let runtime = runtime(user)
+        .filter(move |path| private::is_private(path, user, 0o700))
+        .map(|path| path.join("sbsh"));
     let temporary = private::of_user(user).filter(move |path| private::directory(path, user, 0o700).is_ok());
     runtime.chain(temporary.map(|path| path.join("approve")))
 }
