@@ -11,6 +11,7 @@ use crate::pipeline::covers::Covers;
 use crate::pipeline::{Stop, confine, decide, prepare, shells};
 use crate::policy::Policy;
 use crate::settings::Origin;
+use crate::system::visible::without_controls;
 use crate::verdict::{CommandText, Verdict};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
@@ -246,7 +247,7 @@ impl Explanation {
         }
         line("guarded", &format!("{} names are looked at after the run", self.guards.len()));
         for notice in &self.notices {
-            line("notice", notice);
+            line("notice", &without_controls(notice));
         }
         line("backend", self.backend);
         if !self.argv.is_empty() {

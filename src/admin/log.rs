@@ -29,7 +29,21 @@ pub fn run(view: &LogView, caller: &Caller) -> Result<i32, Stop> {
     only_outside("log")?;
     let Some(state) = caller.state_directory() else { return Ok(0) };
     let log = Log::of(&state);
+    can_be_read(&state)?;
     if view.verify { verified(&log, view.json) } else { entries(&log, view) }
+}
+
+/// A directory that cannot be read is not one in which nothing is.
+///
+/// # Errors
+/// Why it cannot.
+pub fn can_be_read(state: &Path) -> Result<(), Stop> {
+    match std::fs::read_dir(state) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(failed(std::io::Error::other(format!("'{}': {error}", state.display()))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn failed(error: std::io::Error) -> Stop {
@@ -255,7 +269,11 @@ fn words(line: &str) -> String {
     };
     let age = age(field("time").as_f64().unwrap_or_default());
     let command: String = text("command").chars().take(60).collect();
-    format!("{age:>8}  {}  [{}]\n", visible(said.as_bytes()), visible(command.as_bytes()))
+    let said = visible(said.as_bytes());
+    match visible(command.as_bytes()) {
+        none if none.is_empty() => format!("{age:>8}  {said}\n"),
+        command => format!("{age:>8}  {said}  [{command}]\n"),
+    }
 }
 
 fn of_command(entry: &Value) -> String {

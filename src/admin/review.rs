@@ -1,6 +1,6 @@
 //! `sbshctl review`: what was allowed and not used, and taking it back. Never from inside.
 
-use super::{change, only_outside, print, print_json};
+use super::{change, log, only_outside, print, print_json};
 use crate::audit::Log;
 use crate::caller::Caller;
 use crate::cli::{Effect, EntryKind, Review as Wanted};
@@ -36,6 +36,7 @@ pub fn run(wanted: &Wanted, caller: &Caller) -> Result<i32, Stop> {
         now - f64::from(wanted.days) * DAY,
     );
     if let Some(state) = &prepared.locations.state_dir {
+        log::can_be_read(state)?;
         let failed = |error: io::Error| Stop::Failed(format!("cannot read the log: {error}"), exit::REFUSED);
         for file in logs(Log::of(state).path()) {
             read(&file, &mut review).map_err(failed)?;

@@ -149,7 +149,7 @@ fn perform(
     prepared: &Prepared,
 ) -> Result<Vec<Edited>, Stop> {
     let edited = change_all(key, deed, way, target, prepared)?;
-    if way == Way::Write {
+    if way == Way::Write && edited.iter().any(|edited| edited.before != edited.after) {
         log(key, deed, target, prepared);
     }
     Ok(edited)

@@ -8,7 +8,7 @@ use super::prepare::Prepared;
 use crate::cli::{Effect, EntryKind, Wish};
 use crate::exit;
 use crate::policy::network::{List, entry};
-use crate::policy::paths::{PathReader, entry_from};
+use crate::policy::paths::{PathReader, entry_from, escaped};
 use crate::policy::permission::{self, Permission};
 use crate::policy::{CommandRule, PathPattern};
 use crate::settings::edit::Form;
@@ -192,10 +192,15 @@ fn path(wish: &Wish, prepared: &Prepared) -> Result<String, Stop> {
     if text.trim().is_empty() || text.chars().any(char::is_control) {
         return Err(usage(wish, "this is no path that settings can hold"));
     }
+    let home = prepared.locations.home.as_deref().unwrap_or(Path::new("/"));
+    let named =
+        text.strip_prefix("~/").map_or_else(|| prepared.locations.cwd.join(text), |rest| home.join(rest));
+    // `app/[id]` is a name where there is one, and else a pattern.
+    let text = if named.symlink_metadata().is_ok() { escaped(text) } else { text.to_owned() };
     let absolute = if text.starts_with(['/', '~']) {
-        text.to_owned()
+        text
     } else {
-        entry_from(&prepared.locations.cwd, text)
+        entry_from(&prepared.locations.cwd, &text)
             .ok_or_else(|| usage(wish, "the working directory's path is no text"))?
     };
     let reader = PathReader { locations: &prepared.locations, project: prepared.layers.project.as_deref() };

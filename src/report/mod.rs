@@ -7,6 +7,7 @@
 pub mod install;
 pub mod message;
 
+use crate::system::visible::without_controls;
 use std::io::Write;
 
 pub use install::install_command;
@@ -14,7 +15,8 @@ pub use message::{Refusal, SettingsError, Way};
 
 /// Something the person should know though the command goes on. One line.
 pub fn notice(text: &str) {
-    print(&message::prefixed(text));
+    // The name of a file or a directory may be in it.
+    print(&message::prefixed(&without_controls(text)));
 }
 
 /// sbsh did not run the command.

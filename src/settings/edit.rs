@@ -574,7 +574,9 @@ mod tests {
         ] {
             assert_eq!(error(text), told(place, what), "{text}");
         }
-        assert!(error("").contains("'/s.json:1:1'"));
+        // What the settings are read from without an error is written to without one.
+        let (text, at) = with_added(Path::new("/s"), "// no\n", ALLOW, "v").unwrap().unwrap();
+        assert!(text.starts_with("// no\n{") && text.get(at..at + 3) == Some("\"v\""), "{text}");
     }
 
     #[test]

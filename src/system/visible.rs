@@ -40,6 +40,18 @@ pub fn visible(bytes: &[u8]) -> String {
     shown
 }
 
+/// A text of ours in which something of unknown source may stand: without any such character, and otherwise as it is.
+pub fn without_controls(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\\' => shown.push(character),
+            _ => escape(character, &mut shown),
+        }
+    }
+    shown
+}
+
 /// One character.
 fn escape(character: char, shown: &mut String) {
     match character {

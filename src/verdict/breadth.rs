@@ -63,9 +63,12 @@ pub fn of(rule: &CommandRule) -> Option<Breadth> {
         return Some(Breadth::Everything);
     }
     let (words, open) = rule.fixed_words();
-    if let Some(sign) =
-        words.iter().find(|word| matches!(**word, "&&" | "||" | "|" | ";" | "&" | ">" | "<" | ">>"))
-    {
+    let parts = |word: &str| {
+        let sign = matches!(word, "&&" | "||" | "|" | ";" | "&" | ">" | "<" | ">>");
+        // `a; b`, but not `find -exec x \;`
+        sign || word.ends_with(';') && !word.ends_with("\\;")
+    };
+    if let Some(sign) = words.iter().find(|word| parts(word)) {
         return Some(Breadth::NoCommand((*sign).to_owned()));
     }
     let (first, rest) = words.split_first()?;

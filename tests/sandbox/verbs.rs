@@ -3,6 +3,7 @@
 use crate::terminal::{Screen, terminal_command};
 use crate::world::{Ran, World, each};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 fn local(world: &World) -> String {
     fs::read_to_string(world.project.join(".claude/settings.local.json")).unwrap_or_default()
@@ -215,6 +216,85 @@ fn a_working_directory_whose_name_would_be_a_pattern_is_this_one_name() {
         assert_eq!(touch(&stars.join("made")).status, Some(0));
         let touched = touch(&other);
         assert!(touched.status != Some(0) && !other.join("y").exists(), "{touched:?}");
+    });
+}
+
+#[test]
+fn a_name_that_would_be_a_pattern_is_this_name_where_it_stands() {
+    each(|world| {
+        for name in ["[id]", "x[ab]"] {
+            fs::create_dir(world.project.join(name)).unwrap();
+            world.give(&world.project.join(name));
+        }
+        assert_eq!(world.control(&["deny", "--user", "write", "[id]"]).status, Some(0));
+        let here = format!("{}/x[ab]", world.project.display());
+        assert_eq!(world.control(&["deny", "--user", "write", &here]).status, Some(0));
+        let ran = world.run("echo x > '[id]/f'; echo x > 'x[ab]/f'; ls '[id]' 'x[ab]'; : > xa");
+        assert!(!ran.stdout.contains('f'), "{ran:?}");
+        assert_eq!(world.control(&["deny", "--user", "--remove", "write", "[id]"]).status, Some(0));
+        assert_eq!(world.run("echo x > '[id]/f'").status, Some(0));
+    });
+}
+
+#[test]
+fn a_file_that_says_nothing_is_written_like_one_that_is_empty() {
+    each(|world| {
+        for nothing in ["", "\n", "// nothing yet", "/* nothing */\n"] {
+            world.user_settings(nothing);
+            let ran = world.control(&["allow", "--user", "domain", "x.com"]);
+            assert_eq!(ran.status, Some(0), "{nothing:?}: {ran:?}");
+            let text = user(world);
+            assert!(text.starts_with(nothing) && text.contains("x.com"), "{text}");
+            assert_eq!(world.run("true").status, Some(0));
+        }
+    });
+}
+
+#[test]
+fn the_log_has_no_change_that_was_none() {
+    each(|world| {
+        let entries = || {
+            let ran = world.control(&["log", "--json", "-n", "50"]);
+            ran.stdout.lines().filter(|line| line.contains("\"settings\"")).count()
+        };
+        world.control(&["allow", "--user", "domain", "x.com"]);
+        let before = entries();
+        assert!(before > 0);
+        assert_eq!(world.control(&["allow", "--user", "--remove", "domain", "nothere.com"]).status, Some(0));
+        assert_eq!(entries(), before);
+    });
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_read_is_not_an_empty_one() {
+    each(|world| {
+        world.run("true");
+        let state = world.home.join(".local/state/sbsh");
+        if world.user == 0 {
+            crate::world::skip("root reads what it may not");
+            return;
+        }
+        fs::set_permissions(&state, fs::Permissions::from_mode(0)).unwrap();
+        for words in [&["log", "--verify"][..], &["log"], &["review"]] {
+            let ran = world.control(words);
+            assert!(
+                ran.status == Some(126) && ran.stderr.contains("Permission denied"),
+                "{words:?}: {ran:?}"
+            );
+        }
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    });
+}
+
+#[test]
+fn the_doctor_ends_where_a_standard_descriptor_is_closed() {
+    each(|world| {
+        for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+            let text = format!("exec '{}' doctor {closed}", world.bin("sbshctl").display());
+            let mut command = world.command("timeout");
+            let ran: Ran = command.args(["60", "sh", "-c", &text]).output().unwrap().into();
+            assert_ne!(ran.status, Some(124), "{closed}");
+        }
     });
 }
 

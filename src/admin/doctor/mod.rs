@@ -96,6 +96,8 @@ fn os_release() -> String {
 /// # Errors
 /// Broken settings.
 pub fn run(as_json: bool, fixes: bool, caller: &Caller) -> Result<i32, Stop> {
+    // Nothing that a trial opens may come to stand where its child looks for the caller's.
+    crate::run::inherited::occupy_closed();
     let fixed = if fixes { fix::all(caller.state_directory().as_deref()) } else { Vec::new() };
     let found = look(&prepare::policy(caller)?);
     let agents = agents::look(caller);

@@ -10,13 +10,14 @@ use crate::settings::origin::line_column;
 use jsonc_parser::ast::{Array, ObjectProp, Value};
 use jsonc_parser::common::{Range, Ranged};
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// A settings file's text, read: what it says as JSON, and where each thing stands.
 struct Read<'t> {
     file: &'t Path,
     text: &'t str,
-    plain: std::borrow::Cow<'t, str>,
+    plain: Cow<'t, str>,
     says: serde_json::Value,
 }
 
@@ -91,6 +92,13 @@ impl<'t> Read<'t> {
     }
 }
 
+/// A text that says nothing, of blanks and comments alone, says `{}`: it is read so, too.
+fn whole(text: &str) -> Cow<'_, str> {
+    let says_nothing = jsonc::blank(text).is_ok_and(|plain| plain.trim().is_empty());
+    let line = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    if says_nothing { Cow::Owned(format!("{text}{line}{{}}\n")) } else { Cow::Borrowed(text) }
+}
+
 /// The text with the value added and the offset of the value in it; `None` if it is there already. Pure; `file` is only
 /// for messages.
 ///
@@ -102,6 +110,7 @@ pub fn with_added(
     key_path: &[&str],
     value: impl Into<Element>,
 ) -> Result<Option<(String, usize)>, EditError> {
+    let text = &*whole(text);
     let (read, value) = (Read::of(file, text)?, value.into());
     let edits = read.with(key_path, |found, layout| match found {
         Found::There(there) => {
@@ -135,6 +144,7 @@ pub fn with_set(
     key_path: &[&str],
     value: &serde_json::Value,
 ) -> Result<Option<(String, usize)>, EditError> {
+    let text = &*whole(text);
     let read = Read::of(file, text)?;
     let edits = read.with(key_path, |found, layout| match found {
         Found::There(there @ (Value::Array(_) | Value::Object(_))) => {
@@ -195,6 +205,7 @@ pub fn with_removed(
     key_path: &[&str],
     value: impl Into<Element>,
 ) -> Result<Option<(String, usize)>, EditError> {
+    let text = &*whole(text);
     let (read, value) = (Read::of(file, text)?, value.into());
     let taken = read.with(key_path, |found, layout| {
         let Found::There(there) = found else { return Ok(None) };

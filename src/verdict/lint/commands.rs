@@ -23,6 +23,7 @@ pub(super) fn findings(policy: &Policy, locations: &Locations, facts: &Facts) ->
     all.extend(hidden(("excluded", &rules.excluded), &[deny]));
     all.extend(hidden(deny, &[]));
     all.extend(written(&rules.allow).filter_map(allowed));
+    all.extend(written(&rules.deny).chain(written(&rules.ask)).filter_map(dead));
     all.extend(written(&rules.excluded).filter_map(excluded));
     all.extend(written(&rules.excluded).filter_map(|rule| replaceable(rule, policy, locations, facts)));
     all.extend(written(&rules.excluded).filter_map(|rule| unasked(rule, &rules.allow)));
@@ -142,6 +143,14 @@ fn allowed(rule: &CommandRule) -> Option<Finding> {
         Breadth::RunsProject(_) => return None,
     };
     Some(Finding::new(severity, kind, rule.shown(), &rule.origin, why, advice))
+}
+
+/// A rule that somebody relies on and that holds nothing.
+fn dead(rule: &CommandRule) -> Option<Finding> {
+    match breadth::of(rule)? {
+        Breadth::NoCommand(sign) => Some(no_command(rule, rule.shown(), &sign)),
+        _ => None,
+    }
 }
 
 fn no_command(rule: &CommandRule, entry: String, sign: &str) -> Finding {
@@ -287,6 +296,11 @@ mod tests {
             [one("allows-runner", "Bash(python3:*)")]
         );
         assert_eq!(permissions(r#"{"allow": ["Bash(a && b)"]}"#), [one("never-matches", "Bash(a && b)")]);
+        assert_eq!(permissions(r#"{"deny": ["Bash(a; b)"]}"#), [one("never-matches", "Bash(a; b)")]);
+        assert_eq!(
+            permissions(r#"{"ask": ["Bash(a | b)", "Bash(find . -exec x {} \\\\;)"]}"#),
+            [one("never-matches", "Bash(a | b)")]
+        );
         for (entry, kind) in [
             ("*", "excludes-all"),
             ("*x", "excludes-any-program"),
