@@ -344,15 +344,25 @@ impl Rules {
     }
 
     fn protected(&self, path: &Path) -> Option<&'static str> {
-        if is_hook(path) {
+        if protected::is_hook(path) {
             return Some(HOOK);
         }
-        if self.guarded.contains(&folded(path)) {
+        if self.guarded.contains(&folded(path)) || self.is_at_later_top(path) {
             return Some(AT_TOP);
         }
         let hidden = || self.hidden_later.as_ref().is_some_and(|files| files.access(path) == Access::None);
         let denied = self.denied_later.iter().any(|rule| covers(rule, path)) || hidden();
         denied.then_some(DENIED)
+    }
+
+    /// Whether a path is a start-up file at the top of a writable directory that did not stand when the others were guarded.
+    fn is_at_later_top(&self, path: &Path) -> bool {
+        let is_startup = |top: &Path| path.strip_prefix(top).is_ok_and(protected::is_startup);
+        self.allowed_later.iter().any(|rule| match &rule.pattern {
+            PathPattern::Literal(top) => is_startup(top),
+            // The highest that it names.
+            pattern => path.ancestors().filter(|step| pattern.names(step)).last().is_some_and(is_startup),
+        })
     }
 
     fn is_single(&self, path: &Path) -> bool {
@@ -376,8 +386,7 @@ impl Rules {
         if self.denied.iter().any(|rule| covers(rule, path)) {
             return Some(DENIED);
         }
-        let named = || path.ancestors().any(|step| self.named.get(step).is_some_and(|n| n.write_denied));
-        self.protected(path).or_else(|| named().then_some(KEPT))
+        self.protected(path).or_else(|| self.masked(path).map(|_| KEPT))
     }
 
     /// The place at or above a path that a mount inside keeps from being changed.
@@ -387,7 +396,7 @@ impl Rules {
 
     /// Whether a path is denied or protected by its own name, wherever it is.
     pub fn keeps(&self, path: &Path) -> bool {
-        path.ancestors().any(|step| self.named.get(step).is_some_and(|n| n.write_denied))
+        self.masked(path).is_some()
             || self.denied_later.iter().any(|rule| covers(rule, path))
             || self.protected(path).is_some()
     }
@@ -408,15 +417,6 @@ fn covers(rule: &PathRule, path: &Path) -> bool {
 /// Names are compared without regard to case: some file systems do not distinguish it.
 fn folded(path: &Path) -> Vec<u8> {
     path.as_os_str().as_encoded_bytes().to_ascii_lowercase()
-}
-
-/// A name in the hooks of a git directory that git would run: everything but the samples.
-fn is_hook(path: &Path) -> bool {
-    let mut parts = path.components().rev().map(|c| c.as_os_str().as_encoded_bytes());
-    let (Some(name), Some(above)) = (parts.next(), parts.next()) else { return false };
-    let sample =
-        name.len() > 7 && name.get(name.len() - 7..).is_some_and(|e| e.eq_ignore_ascii_case(b".sample"));
-    above.eq_ignore_ascii_case(b"hooks") && !sample && parts.any(|part| part.eq_ignore_ascii_case(b".git"))
 }
 
 /// Whether a name is where git looks for a repository.
@@ -500,6 +500,10 @@ mod tests {
             ("/w/HEAD", Judgement::Passes),
             ("/w/.bashrc", Judgement::Protected(AT_TOP)),
             ("/w/.BashRC", Judgement::Protected(AT_TOP)),
+            ("/cache/new/.envrc", Judgement::Outside),
+            ("/cache/new/.VSCode", Judgement::Outside),
+            ("/cache/new/y/.envrc", Judgement::Allowed),
+            ("/out/a.log/.envrc", Judgement::Outside),
             ("/w/sub/.bashrc", Judgement::Passes),
             ("/w/sub/.git/hooks/pre-commit", Judgement::Protected(HOOK)),
             ("/w/sub/.GIT/modules/m/Hooks/x", Judgement::Protected(HOOK)),

@@ -6,7 +6,7 @@ use super::files::{PathPattern, PathRule};
 use super::paths::normal;
 use crate::settings::{Layers, Locations, Origin};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// List 2: at the top of each writable root, existing or not.
 pub const AT_TOP: &[&str] = &[
@@ -46,6 +46,20 @@ pub const AT_TOP: &[&str] = &[
     ".hg/hgrc",
     ".jj/repo/config.toml",
 ];
+/// A name in the hooks of a git directory that git would run: everything but the samples.
+pub fn is_hook(path: &Path) -> bool {
+    let mut parts = path.components().rev().map(|c| c.as_os_str().as_encoded_bytes());
+    let (Some(name), Some(above)) = (parts.next(), parts.next()) else { return false };
+    let sample =
+        name.len() > 7 && name.get(name.len() - 7..).is_some_and(|e| e.eq_ignore_ascii_case(b".sample"));
+    above.eq_ignore_ascii_case(b"hooks") && !sample && parts.any(|part| part.eq_ignore_ascii_case(b".git"))
+}
+
+/// Whether a path from the top of a writable root is one of [`AT_TOP`], however its letters are written.
+pub fn is_startup(below: &Path) -> bool {
+    AT_TOP.iter().any(|name| below.as_os_str().eq_ignore_ascii_case(name))
+}
+
 /// List 1: in each repository's git directory.
 pub const IN_REPOSITORY: &[&str] = &["hooks", "config", "config.worktree", "commondir"];
 /// Together they make a directory a bare repository.

@@ -315,3 +315,25 @@ fn the_directory_of_the_approvers_console_cannot_be_replaced() {
         assert!(std::path::Path::new(&private).join("approve").exists());
     });
 }
+
+#[test]
+fn a_directory_that_settings_open_and_that_is_made_later_has_no_startup_files_at_its_top() {
+    each(|world| {
+        let (named, globbed) = (world.outside.join("new"), world.outside.join("glob-1"));
+        world.user_settings(&format!(
+            "{{\"sandbox\": {{\"filesystem\": {{\"allowWrite\": [\"{}\", \"{}/glob-*\"]}}}}}}",
+            named.display(),
+            world.outside.display()
+        ));
+        for top in [named, globbed] {
+            let at = top.display();
+            world.run(&format!(
+                "mkdir {at} && cd {at} && mkdir deep .vscode; echo > .envrc; echo > deep/.envrc; echo > ok; mv ok .npmrc; ln -s deep .idea"
+            ));
+            let mut names: Vec<_> = fs::read_dir(&top).unwrap().map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            assert_eq!(names, ["deep", "ok"]);
+            assert!(top.join("deep/.envrc").exists());
+        }
+    });
+}
