@@ -157,3 +157,25 @@ fn symlinked_dotfiles_lead_to_protected_files() {
         assert_eq!(fs::read_link(world.project.join(".bashrc")).unwrap().to_str(), Some("dotfiles/bashrc"));
     });
 }
+
+#[test]
+fn the_home_directory_is_not_opened_by_another_name() {
+    each(|world| {
+        let link = world.outside.join("link");
+        symlink(world.home.parent().unwrap(), &link).unwrap();
+        for entry in [format!("/proc/self/root{}", world.home.display()), link.display().to_string()] {
+            world.user_settings(&format!(
+                "{{\"sandbox\":{{\"filesystem\":{{\"allowWrite\":[\"{entry}\"]}}}}}}"
+            ));
+            let ran = world.run("echo x > ~/.bashrc");
+            assert!(!world.home.join(".bashrc").exists());
+            if entry == link.display().to_string() {
+                // The user's own link: nobody knows who made it, and it opens nothing.
+                continue;
+            }
+            assert_eq!(ran.status, Some(126));
+            let wanted = ["cannot make", entry.as_str(), "settings.json", "holds the home directory"];
+            assert!(wanted.iter().all(|part| ran.stderr.contains(part)), "{}", ran.stderr);
+        }
+    });
+}
