@@ -17,6 +17,7 @@
 mod bare;
 #[cfg(target_os = "linux")]
 mod births;
+mod brought;
 #[cfg(target_os = "linux")]
 pub mod call;
 #[cfg(target_os = "linux")]

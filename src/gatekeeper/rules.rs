@@ -9,8 +9,6 @@ use crate::policy::files::{FilePolicy, PathPattern, PathRule};
 use crate::policy::{Access, NetworkPolicy, disguise, protected};
 use crate::settings::Origin;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What one path means for a call that would change it.
@@ -50,12 +48,12 @@ pub enum Reachable {
 #[derive(Debug, Default)]
 pub struct Rules {
     named: HashMap<PathBuf, Named>,
-    guarded: HashSet<Vec<u8>>,
-    denied_later: Vec<PathRule>,
+    pub(super) guarded: HashSet<Vec<u8>>,
+    pub(super) denied_later: Vec<PathRule>,
     /// What settings deny, whether it was there at the start or not.
     denied: Vec<PathRule>,
-    hidden_later: Option<FilePolicy>,
-    allowed_later: Vec<PathRule>,
+    pub(super) hidden_later: Option<FilePolicy>,
+    pub(super) allowed_later: Vec<PathRule>,
     read_asked: Vec<PathRule>,
     sockets: Vec<(String, String)>,
     never: Vec<PathBuf>,
@@ -87,7 +85,7 @@ const OWN: &[&str] = &["/proc", "/dev"];
 /// Where the C library makes files without a name (tmpfile(3), P_tmpdir), whatever TMPDIR says.
 const UNNAMED: &str = "/tmp";
 
-const AT_TOP: &str = "always protected at the top of a writable directory";
+pub(super) const AT_TOP: &str = "always protected at the top of a writable directory";
 const HOOK: &str = "a git hook, which would run outside";
 /// Said of what settings deny.
 pub const DENIED: &str = "denied by settings";
@@ -279,11 +277,9 @@ impl Rules {
             PathPattern::Glob(glob) => glob.base.as_path(),
         });
         let named = self.named.keys().map(PathBuf::as_path).chain(bases);
-        let here = folded(directory);
-        let guarded = self.guarded.iter().map(|path| Path::new(OsStr::from_bytes(path)));
-        let guarded = guarded.filter(|path| path.parent() == Some(Path::new(OsStr::from_bytes(&here))));
-        let all = named.filter(|path| path.parent() == Some(directory)).chain(guarded);
-        Some(all.filter_map(|path| Some(folded(Path::new(path.file_name()?)))).collect())
+        let named = named.filter(|path| path.parent() == Some(directory));
+        let named = named.filter_map(|path| Some(folded(Path::new(path.file_name()?))));
+        Some(named.chain(self.ways(directory)).collect())
     }
 
     /// Whether a name could mean something in a directory whose path is longer than any that is named: what it is in itself, and
@@ -347,22 +343,7 @@ impl Rules {
         if protected::is_hook(path) {
             return Some(HOOK);
         }
-        if self.guarded.contains(&folded(path)) || self.is_at_later_top(path) {
-            return Some(AT_TOP);
-        }
-        let hidden = || self.hidden_later.as_ref().is_some_and(|files| files.access(path) == Access::None);
-        let denied = self.denied_later.iter().any(|rule| covers(rule, path)) || hidden();
-        denied.then_some(DENIED)
-    }
-
-    /// Whether a path is a start-up file at the top of a writable directory that did not stand when the others were guarded.
-    fn is_at_later_top(&self, path: &Path) -> bool {
-        let is_startup = |top: &Path| path.strip_prefix(top).is_ok_and(protected::is_startup);
-        self.allowed_later.iter().any(|rule| match &rule.pattern {
-            PathPattern::Literal(top) => is_startup(top),
-            // The highest that it names.
-            pattern => path.ancestors().filter(|step| pattern.names(step)).last().is_some_and(is_startup),
-        })
+        self.kept_later(path)
     }
 
     fn is_single(&self, path: &Path) -> bool {
@@ -407,7 +388,7 @@ impl Rules {
     }
 }
 
-fn covers(rule: &PathRule, path: &Path) -> bool {
+pub(super) fn covers(rule: &PathRule, path: &Path) -> bool {
     match &rule.pattern {
         PathPattern::Literal(literal) => path.starts_with(literal),
         PathPattern::Glob(glob) => path.ancestors().any(|step| glob.matches(step)),
@@ -415,7 +396,7 @@ fn covers(rule: &PathRule, path: &Path) -> bool {
 }
 
 /// Names are compared without regard to case: some file systems do not distinguish it.
-fn folded(path: &Path) -> Vec<u8> {
+pub(super) fn folded(path: &Path) -> Vec<u8> {
     path.as_os_str().as_encoded_bytes().to_ascii_lowercase()
 }
 

@@ -117,7 +117,8 @@ impl Gatekeeper<'_> {
             _ => return,
         };
         for &(to, from) in brought {
-            let kind = from.and_then(|from| touched.get(from)).map(|from| self.kind(&from.path));
+            let from = from.and_then(|from| touched.get(from)).map(|from| from.path.clone());
+            let kind = from.as_ref().map(|from| self.kind(from));
             // A link, or what is not found; files are what they are called.
             if kind == Some(Some(SFlag::S_IFREG)) {
                 continue;
@@ -130,6 +131,8 @@ impl Gatekeeper<'_> {
                 || bare::filled(&one.path).is_some_and(|directory| self.is_settled_bare(directory))
             {
                 one.judgement = SETTLED;
+            } else if let Some(reason) = self.rules.brought(&one.path, from.as_deref()) {
+                one.judgement = Judgement::Protected(reason);
             }
         }
     }

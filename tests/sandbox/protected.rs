@@ -337,3 +337,24 @@ fn a_directory_that_settings_open_and_that_is_made_later_has_no_startup_files_at
         }
     });
 }
+
+#[test]
+fn a_directory_put_in_place_as_a_whole_brings_no_kept_name() {
+    each(|world| {
+        let at = world.project.display();
+        world.user_settings(&format!(
+            "{{\"sandbox\": {{\"filesystem\": {{\"denyWrite\": [\"{at}/**/deploy/key.pem\", \"{at}/sub/named\"], \"denyRead\": [\"{at}/**/vault/token\"]}}}}}}"
+        ));
+        fs::remove_dir(world.project.join(".claude")).unwrap();
+        let ran = world.run(
+            "mkdir x; echo '{}' > x/settings.json; mv x .claude; mkdir y; mv -T --exchange x y 2>/dev/null; ln -s y .claude; ln -s x .hg
+             mkdir -p b k; echo evil > k/key.pem; mv k b/deploy; mkdir t; echo tok > t/token; mv t vault
+             mkdir -p n/m; echo evil > n/named; mv n sub
+             mkdir -p z/fine; echo a > z/fine/file; mv z moved; ls -d .claude .hg b/deploy vault sub; ls moved/fine",
+        );
+        assert_eq!(ran.stdout, "file\n", "{}", ran.stderr);
+        for name in [".claude", ".hg", "b/deploy", "vault", "sub"] {
+            assert!(fs::symlink_metadata(world.project.join(name)).is_err(), "{name}");
+        }
+    });
+}

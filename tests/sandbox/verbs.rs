@@ -274,7 +274,7 @@ fn a_state_directory_that_cannot_be_read_is_not_an_empty_one() {
             crate::world::skip("root reads what it may not");
             return;
         }
-        fs::set_permissions(&state, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o000)).unwrap();
         for words in [&["log", "--verify"][..], &["log"], &["review"]] {
             let ran = world.control(words);
             assert!(

@@ -1,0 +1,91 @@
+//! What a directory brings that is put somewhere as a whole: names that were made where they meant nothing.
+//!
+//! Owns the names that are kept although nothing stands there yet, and the search for them in a directory. Repositories are
+//! not looked for here: what becomes of those is known by their own names (`rules`, `bare`).
+
+use super::rules::{AT_TOP, DENIED, Rules, covers, folded};
+use crate::policy::{Access, PathPattern, protected};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Entries that are looked at in one directory; what holds more is not put where something is kept.
+const MOST: usize = 20_000;
+
+impl Rules {
+    /// Why a name is kept that nothing stands at yet.
+    pub(super) fn kept_later(&self, path: &Path) -> Option<&'static str> {
+        if self.guarded.contains(&folded(path)) || self.is_at_later_top(path) {
+            return Some(AT_TOP);
+        }
+        let hidden = || self.hidden_later.as_ref().is_some_and(|files| files.access(path) == Access::None);
+        let denied = self.denied_later.iter().any(|rule| covers(rule, path)) || hidden();
+        denied.then_some(DENIED)
+    }
+
+    /// Whether a path is a start-up file at the top of a writable directory that did not stand when the others were guarded.
+    fn is_at_later_top(&self, path: &Path) -> bool {
+        let is_startup = |top: &Path| path.strip_prefix(top).is_ok_and(protected::is_startup);
+        self.allowed_later.iter().any(|rule| match &rule.pattern {
+            PathPattern::Literal(top) => is_startup(top),
+            // The highest that it names.
+            pattern => path.ancestors().filter(|step| pattern.names(step)).last().is_some_and(is_startup),
+        })
+    }
+
+    /// Whether there is anything to look for in what is put at a path.
+    fn keeps_below(&self, path: &Path) -> bool {
+        let here = folded(path);
+        let below = |kept: &Vec<u8>| kept.strip_prefix(&*here).is_some_and(|rest| rest.starts_with(b"/"));
+        let hidden = self.hidden_later.iter().flat_map(|files| &files.read_denied);
+        let mut later = self.denied_later.iter().chain(hidden).map(|rule| &rule.pattern);
+        self.guarded.iter().any(below)
+            || !self.allowed_later.is_empty()
+            || later.any(|pattern| match pattern {
+                PathPattern::Literal(literal) => literal.starts_with(path),
+                PathPattern::Glob(glob) => glob.base.starts_with(path) || path.starts_with(&glob.base),
+            })
+    }
+
+    /// Why a directory must not be put at a path, as far as it brings a name that is kept there. A link to one brings whatever
+    /// it leads to.
+    pub(super) fn brought(&self, to: &Path, from: Option<&Path>) -> Option<&'static str> {
+        if !self.keeps_below(to) {
+            return None;
+        }
+        let Some(from) = from else {
+            let here = folded(to);
+            let below =
+                |kept: &&Vec<u8>| kept.strip_prefix(&*here).is_some_and(|rest| rest.starts_with(b"/"));
+            return self.guarded.iter().find(below).map(|_| AT_TOP);
+        };
+        let mut left = MOST;
+        let mut directories = vec![from.to_path_buf()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+                let path = entry.path();
+                left = left.saturating_sub(1);
+                let kept = path.strip_prefix(from).ok().and_then(|below| self.kept_later(&to.join(below)));
+                if kept.is_some() || left == 0 {
+                    return kept.or(Some(TOO_MUCH));
+                }
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    directories.push(path);
+                }
+            }
+        }
+        None
+    }
+
+    /// The first names below a directory on the way to something that is kept although nothing stands there.
+    pub(super) fn ways<'r>(&'r self, directory: &Path) -> impl Iterator<Item = Vec<u8>> + use<'r> {
+        let here = folded(directory);
+        self.guarded.iter().filter_map(move |kept| {
+            let rest = Path::new(OsStr::from_bytes(kept));
+            let rest = rest.strip_prefix(OsStr::from_bytes(&here)).ok()?;
+            rest.components().next().map(|first| first.as_os_str().as_bytes().to_vec())
+        })
+    }
+}
+
+const TOO_MUCH: &str = "it holds too much to look for what is denied there";
