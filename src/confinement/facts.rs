@@ -276,9 +276,8 @@ fn protect_top(root: &Path, places: &mut Places, resolver: &mut Resolver<'_>) {
     }
     let bare = protected::BARE_REPOSITORY;
     let sight = resolver.sight;
-    let existing = bare.iter().filter(|n| sight.stands(&root.join(n))).count();
-    if existing == bare.len() {
-        for name in bare.iter().filter(|n| matches!(**n, "hooks" | "config")) {
+    if repositories::is_git_directory(|name| sight.stands(&root.join(name))) {
+        for name in protected::IN_REPOSITORY {
             protect_name(root, Path::new(name), places, resolver);
         }
     } else {

@@ -23,6 +23,13 @@ const CROWDED: &[&str] = &["node_modules", "target", ".venv", "venv", "vendor", 
 
 /// What makes git take a directory for a bare repository.
 pub const BARE: &[&str] = &["HEAD", "objects", "refs"];
+/// Beside a HEAD it says where everything else is: for git such a directory is a repository as well.
+pub const ELSEWHERE: &str = "commondir";
+
+/// Whether git takes a directory for a repository, by which names stand in it.
+pub fn is_git_directory(stands: impl Fn(&str) -> bool) -> bool {
+    stands("HEAD") && (stands(ELSEWHERE) || BARE.iter().all(|name| stands(name)))
+}
 
 /// One repository as its `.git` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +46,7 @@ pub struct Repository {
 }
 
 /// The `.git` entries (whatever their case) at the top of `root` and below, nearest first, within the budget; and the
-/// directories below `root` that are bare repositories.
+/// directories below `root` that git takes for repositories by what is in them.
 /// Symlinked directories are not followed.
 pub fn find(root: &Path, sight: &Sight) -> Vec<PathBuf> {
     let (mut found, mut crowded) = (Vec::new(), Vec::new());
@@ -54,17 +61,17 @@ pub fn find(root: &Path, sight: &Sight) -> Vec<PathBuf> {
         let Some(listing) = sight.list(&directory) else {
             // What cannot be listed can still hold one that git finds by name.
             found.extend(stands(".git").then(|| directory.join(".git")));
-            found.extend(BARE.iter().all(|name| stands(name)).then(|| directory.clone()));
+            found.extend(is_git_directory(stands).then(|| directory.clone()));
             continue;
         };
-        let mut bare = 0;
+        let mut parts = Vec::new();
         for entry in listing {
             entries += 1;
             if entries > ENTRIES {
                 break;
             }
             let name = entry.file_name();
-            bare += usize::from(BARE.iter().any(|part| name == *part));
+            parts.extend(BARE.iter().chain([&ELSEWHERE]).find(|part| name == **part));
             if name.eq_ignore_ascii_case(".git") {
                 found.push(entry.path());
             } else if entry.file_type().is_ok_and(|t| t.is_dir()) {
@@ -75,7 +82,7 @@ pub fn find(root: &Path, sight: &Sight) -> Vec<PathBuf> {
                 }
             }
         }
-        if bare == BARE.len() && directory != root {
+        if directory != root && is_git_directory(|name| parts.contains(&name)) {
             found.push(directory.clone());
         }
         // A directory of very many entries may end the budget before its `.git` came up.
@@ -236,6 +243,25 @@ mod tests {
         (0..2 * ENTRIES).for_each(|n| fs::write(root.path().join(format!("f{n}")), "").unwrap());
         fs::create_dir(root.path().join(".git")).unwrap();
         assert_eq!(find(root.path(), &Sight::default()), [root.path().join(".git")]);
+    }
+
+    #[test]
+    fn a_head_whose_rest_is_elsewhere_is_a_repository_as_a_bare_one_is() {
+        let root = tempfile::tempdir().unwrap();
+        for path in [
+            "bare/HEAD",
+            "bare/objects",
+            "bare/refs",
+            "led/HEAD",
+            "led/commondir",
+            "not/commondir",
+            "no/HEAD",
+        ] {
+            fs::create_dir_all(root.path().join(path)).unwrap();
+        }
+        let mut found = find(root.path(), &Sight::default());
+        found.sort();
+        assert_eq!(found, ["bare", "led"].map(|name| root.path().join(name)));
     }
 
     #[test]

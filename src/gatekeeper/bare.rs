@@ -1,10 +1,11 @@
-//! Bare repositories that the mounts' search did not come to: which names in a directory mean something if it is one. Pure.
+//! Repositories without a `.git` that the mounts' search did not come to, bare or with their rest elsewhere: which names in
+//! a directory mean something if it is one. Pure.
 //!
-//! Owns the names. Whether a directory is a bare repository, and was one before, is said by whoever asks. Must not speak of
+//! Owns the names. Whether a directory is such a repository, and was one before, is said by whoever asks. Must not speak of
 //! what lies in a `.git`: that is known by its name alone (`rules`).
 
 use super::rules::is_repository;
-use crate::confinement::repositories::BARE;
+use crate::confinement::repositories::{self, BARE};
 use crate::policy::protected;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ const HEAD: &str = "HEAD";
 
 /// Whether a name is one of those that make a directory a bare repository.
 pub fn is_part(name: &[u8]) -> bool {
-    BARE.iter().any(|part| name.eq_ignore_ascii_case(part.as_bytes()))
+    BARE.iter().chain([&repositories::ELSEWHERE]).any(|part| name.eq_ignore_ascii_case(part.as_bytes()))
 }
 
 /// Whether a directory is one in which git looks for hooks.
@@ -20,9 +21,9 @@ pub fn is_hooks(directory: &Path) -> bool {
     directory.file_name().is_some_and(|name| name.eq_ignore_ascii_case("hooks"))
 }
 
-/// What has to stand in a directory that is a bare repository.
-pub fn parts(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    BARE.iter().map(|part| directory.join(part))
+/// Whether a directory is such a repository, by what stands.
+pub fn is_one(directory: &Path, stands: impl Fn(&Path) -> bool) -> bool {
+    repositories::is_git_directory(|name| stands(&directory.join(name)))
 }
 
 /// The directory in which a path is configuration or a hook, if that is a bare repository.
@@ -73,6 +74,7 @@ mod tests {
         assert_eq!([filled(path("/w/x.git/refs")), filled(path("/w/.git/hooks"))], [None, None]);
         assert_eq!(made(path("/w/x/HEAD")), Some((path("/w/x"), None)));
         assert_eq!(made(path("/w/x/refs")), Some((path("/w/x"), Some("/w/x/HEAD".into()))));
+        assert_eq!(made(path("/w/x/commondir")), Some((path("/w/x"), Some("/w/x/HEAD".into()))));
         assert_eq!([made(path("/w/x/other")), made(path("/w/.git/HEAD"))], [None, None]);
     }
 }

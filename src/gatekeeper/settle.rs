@@ -148,7 +148,7 @@ impl Gatekeeper<'_> {
     }
 
     fn is_settled_bare(&self, directory: &Path) -> bool {
-        !self.is_born(directory) && bare::parts(directory).all(|part| self.is_there(&part))
+        !self.is_born(directory) && bare::is_one(directory, |path| self.is_there(path))
     }
 
     /// The directory that becomes a bare repository by what is made at a path, or may.

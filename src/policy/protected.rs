@@ -62,8 +62,9 @@ pub fn is_startup(below: &Path) -> bool {
 
 /// List 1: in each repository's git directory.
 pub const IN_REPOSITORY: &[&str] = &["hooks", "config", "config.worktree", "commondir"];
-/// Together they make a directory a bare repository.
-pub const BARE_REPOSITORY: &[&str] = &["HEAD", "objects", "refs", "hooks", "config"];
+/// Together they make a directory a bare repository, or one whose rest is elsewhere.
+pub const BARE_REPOSITORY: &[&str] =
+    &["HEAD", "objects", "refs", "hooks", "config", "commondir", "config.worktree"];
 
 /// The list's name in messages.
 const LIST: &str = "always protected";

@@ -171,29 +171,33 @@ impl Sweeper<'_> {
         store.is_trusted_since(&self.root.join(name), &content, self.watch.begun)
     }
 
-    /// `HEAD`, `objects` and `refs` at the top make git take the tree for a bare repository and obey its config.
+    /// `HEAD`, `objects` and `refs` at the top make git take the tree for a bare repository and obey its config; so do `HEAD`
+    /// and `commondir`.
     fn bare_repository(&mut self, guards: &[&Guard]) {
         let new: Vec<&Path> = guards
             .iter()
             .filter(|g| g.before == Before::NoBareRepository)
             .map(|g| g.name.as_path())
             .collect();
-        let is_bare = ["HEAD", "objects", "refs"].iter().all(|n| self.top.exists(Path::new(n)));
-        if new.is_empty() || !is_bare {
+        if new.is_empty() || !self.is_git_directory(Path::new("")) {
             return;
         }
         for name in new {
             if self.top.exists(name) {
-                self.take(name, "together with its neighbours it makes this directory a bare git repository");
+                self.take(name, "together with its neighbours it makes this directory a git repository");
             }
         }
+    }
+
+    fn is_git_directory(&self, directory: &Path) -> bool {
+        repositories::is_git_directory(|name| self.top.exists(&directory.join(name)))
     }
 
     /// A repository that was born during the run: its own config and sample hooks may stay.
     fn newborn(&mut self, entry: &Path) {
         // What made a directory look like a bare repository may have been something else.
         let named = is_repository(entry) || entry.parent().is_some_and(|above| above.ends_with("worktrees"));
-        if !named && !repositories::BARE.iter().all(|part| self.top.exists(&entry.join(part))) {
+        if !named && !self.is_git_directory(entry) {
             return;
         }
         if self.top.is_directory(entry) {
@@ -299,7 +303,11 @@ impl Sweeper<'_> {
             self.config(&directory.join("config.worktree"));
         }
         let leads = directory.join("commondir");
-        let own = self.top.read(&leads, 8192).is_ok_and(|text| text.trim_ascii() == b"../..")
+        // What it leads to is looked at only where it is a repository.
+        let above = directory.ancestors().nth(2).unwrap_or(Path::new(""));
+        let is_judged = is_repository(above) || self.is_git_directory(above);
+        let own = is_judged
+            && self.top.read(&leads, 8192).is_ok_and(|text| text.trim_ascii() == b"../..")
             && !self.top.has_other_names(&leads);
         if !own && self.top.exists(&leads) {
             self.take(&leads, "it leads git to another repository");

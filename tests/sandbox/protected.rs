@@ -355,6 +355,60 @@ fn a_directory_put_in_place_as_a_whole_brings_no_kept_name() {
         assert_eq!(ran.stdout, "file\n", "{}", ran.stderr);
         for name in [".claude", ".hg", "b/deploy", "vault", "sub"] {
             assert!(fs::symlink_metadata(world.project.join(name)).is_err(), "{name}");
+/// For git a HEAD beside the way to another directory is a repository, too.
+#[test]
+fn a_head_and_the_way_to_another_directory_are_taken_for_the_repository_that_they_are() {
+    if !has(&["git"]) {
+        return;
+    }
+    each(|world| {
+        for (head, way) in [
+            ("echo 'ref: refs/heads/main' > $d/HEAD", "echo $OLDPWD/y > $d/commondir"),
+            ("cp h $d/HEAD", "cp c $d/commondir"),
+        ] {
+            for (first, second) in [(head, way), (way, head)] {
+                for place in [".", "src", "a/b/c/d"] {
+                    let ran = world.run(&format!(
+                        "for n in $(seq 60); do mkdir -p a$n/b a$n/c; done; d={place}; mkdir -p $d y/objects y/refs y/hooks; \
+                         OLDPWD=$PWD; echo 'ref: refs/heads/main' > h; echo $PWD/y > c; \
+                         printf '[core]\n\tfsmonitor = touch {evil}; false\n[extensions]\n\tworktreeConfig = true\n' > y/config; \
+                         {first}; {second}; printf \"[core]\n\tbare = false\n\tworktree = $PWD/$d\n\" > $d/config.worktree",
+                        evil = world.project.join("evil").display()
+                    ));
+                    let mut status = world.command("git");
+                    let _ = status
+                        .current_dir(world.project.join(place))
+                        .args(["status", "--short"])
+                        .output()
+                        .unwrap();
+                    assert!(
+                        !world.project.join("evil").exists(),
+                        "{first}; {second} in {place}: {}",
+                        ran.stderr
+                    );
+                    assert!(ran.stderr.contains("commondir"), "{place}: {}", ran.stderr);
+                    for entry in fs::read_dir(&world.project).unwrap().flatten() {
+                        let path = entry.path();
+                        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+                    }
+                }
+            }
+        }
+        // Two directories up, as a worktree's does, where nobody would look at a config.
+        let ran = world.run(
+            "mkdir -p x/objects x/refs x/worktrees/w; printf '[core]\n\tfsmonitor = evil\n' > x/config; cd x/worktrees/w; \
+             echo ../.. > commondir; echo 'ref: refs/heads/main' > HEAD",
+        );
+        assert!(!world.project.join("x/worktrees/w/commondir").exists(), "{}", ran.stderr);
+        // What git makes of itself stays, and works.
+        let ran = world.run(
+            "set -e; export GIT_AUTHOR_NAME=T GIT_AUTHOR_EMAIL=t@x GIT_COMMITTER_NAME=T GIT_COMMITTER_EMAIL=t@x; \
+             git init -q one; git -C one commit -q --allow-empty -m x; git clone -q --bare one bare; git -C bare worktree add -q ../tree 2>&1",
+        );
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
+        for _ in 0..2 {
+            let ran = world.run("cd tree && git -c user.name=T -c user.email=t@x commit -q --allow-empty -m y && git worktree list | wc -l");
+            assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (Some(0), "2\n", ""));
         }
     });
 }

@@ -8,6 +8,7 @@ use super::regex::{self, Case};
 use super::text::{Filter, Say, Text, anchored, real, real_glob};
 use super::{Boundary, SeatbeltError};
 use crate::confinement::plan::{Before, Place};
+use crate::confinement::repositories;
 use crate::policy::files::{PathPattern, PathRule};
 use crate::policy::protected;
 use std::collections::BTreeSet;
@@ -294,11 +295,12 @@ fn protect(boundary: &Boundary<'_>, writable: &List, closed: &[&List], text: &mu
             Before::Missing | Before::Link(_) => name(&guard.root, &guard.name, &mut held),
         }
     }
-    // One part that is missing keeps the others from being a repository.
+    // One part that is missing keeps the others from being a repository, but for a HEAD with the way to another.
     let mut roots: BTreeSet<&Path> = BTreeSet::new();
     for (root, rank) in bare {
         let part = protected::BARE_REPOSITORY.get(rank).filter(|_| roots.insert(root));
-        part.into_iter().for_each(|part| name(root, Path::new(part), &mut held));
+        let way = part.filter(|part| **part != "HEAD").map(|_| &repositories::ELSEWHERE);
+        part.into_iter().chain(way).for_each(|part| name(root, Path::new(part), &mut held));
     }
     text.rule(Say::Deny, "file-write*", &names);
     repositories(boundary, text);
