@@ -29,6 +29,8 @@ pub mod door;
 #[cfg(target_os = "linux")]
 pub mod held;
 #[cfg(target_os = "linux")]
+mod links;
+#[cfg(target_os = "linux")]
 pub mod pair;
 #[cfg(target_os = "linux")]
 pub mod perform;

@@ -52,8 +52,8 @@ impl Plain {
             | Deed::Make { at, .. }
             | Deed::Remove { at, .. }
             | Deed::Change { at, .. } => one(at),
-            // By another name a file could be written that is protected by its first one: no plain one is.
-            Deed::Link { from, to } => !from.follow && is_plain(thread, from) && one(to),
+            // By another name a file could be written that is protected by its first one, or by where that is.
+            Deed::Link { from, to } => !from.follow && one(from) && one(to),
             // It carries what is below.
             Deed::Rename { .. } | Deed::Connect { .. } | Deed::Pair(_) => false,
             Deed::Alter { .. } | Deed::Listen { .. } | Deed::Bind(_) => false,
@@ -143,10 +143,6 @@ fn absolute(thread: i32, name: Name, above: Option<&[u8]>, path: &mut Vec<u8>) -
 
 fn as_path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
-}
-
-fn is_plain(thread: i32, name: Name) -> bool {
-    stranger::short_path(thread, name.text, &mut [0; stranger::SHORT]).and_then(split).is_some()
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use super::domain::Domain;
 use super::held::{Below, Grant, Held, Waiting};
 use super::pair::{self, Own};
 use super::perform;
-use super::place::{Magic, Places, UNTOLD};
+use super::place::{Magic, Places};
 use super::plain::Plain;
 use super::rules::{self, Judgement, Rules, SETTLED};
-use super::settle::{self, Settled, Touched, exchanges};
+use super::settle::{Settled, Touched, exchanges};
 use super::socket::Wanted;
 use super::violation::{Answered, AskedCall, Ledger, Violation, Why};
 use crate::system::notify::{Listener, Notification, Reply};
@@ -376,20 +376,7 @@ impl<'a> Gatekeeper<'a> {
         }
         self.judge_wholes(deed, &mut all);
         if let Deed::Link { from, .. } = deed {
-            let found = match places.find(thread, from) {
-                Ok(path) => Some((path.clone(), self.judge_path(&path))),
-                Err(error) => match self.through_magic(thread, from)? {
-                    None if error == UNTOLD || error == Errno::ENAMETOOLONG => return Err(error),
-                    found => found,
-                },
-            };
-            // Without mounts below it is made here, of both names.
-            let apart = all.iter().any(|to| settle::is_outside(&to.judgement) || rules::is_obeyed(&to.path))
-                || self.domain.is_some();
-            // By another name it could be written.
-            let one =
-                found.map(|(path, judgement)| Touched { path, source: judgement != SETTLED, judgement });
-            all.extend(one.filter(|one| apart || !one.source || rules::is_obeyed(&one.path)));
+            all.extend(self.linked(thread, places, from, &all)?);
         }
         Ok(all)
     }

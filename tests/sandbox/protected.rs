@@ -412,3 +412,61 @@ fn a_head_and_the_way_to_another_directory_are_taken_for_the_repository_that_the
         }
     });
 }
+
+/// By another name it would be written where nobody looks, however deep the repository is.
+#[test]
+fn no_hook_and_no_config_of_a_repository_that_was_there_gets_another_name() {
+    if !has(&["git", "python3"]) {
+        return;
+    }
+    each(|world| {
+        let deep = repository(world, "deep/er/and/deeper");
+        world.run("for n in $(seq 60); do mkdir -p a$n/b a$n/c; done");
+        let hook = deep.join(".git/hooks/pre-commit");
+        world.write(&hook, "#!/bin/sh\n");
+        let before = world.state(&deep.join(".git"));
+        let ran = crate::gatekeeper::python(
+            world,
+            r#"
+import ctypes, mmap, os
+libc = ctypes.CDLL(None, use_errno=True)
+git = 'deep/er/and/deeper/.git'
+def linked(at, old, flags=0):
+    old = old if isinstance(old, int) else ctypes.cast(ctypes.create_string_buffer(old), ctypes.c_void_p).value
+    if libc.linkat(at, ctypes.c_void_p(old), -100, b'other', flags) == 0:
+        open('other', 'a').write('touch evil\n'); os.unlink('other'); return True
+def secret(text):
+    number = libc.syscall(447, 0)
+    if number < 0: return None
+    os.ftruncate(number, 4096)
+    memory = mmap.mmap(number, 4096)
+    memory.write(text + b'\0')
+    return memory, ctypes.addressof(ctypes.c_char.from_buffer(memory))
+for name in ('hooks/pre-commit', 'config'):
+    path = f'{git}/{name}'
+    file, place = os.open(path, os.O_RDONLY), os.open(path, os.O_PATH)
+    holder = os.open(os.path.dirname(path), os.O_RDONLY)
+    attempts = [(-100, path.encode()), (holder, os.path.basename(name).encode()), (file, b'', 0x1000), (place, b'', 0x1000),
+                (-100, b'/proc/self/fd/%d' % file, 0x400), (holder, b'./' + os.path.basename(name).encode())]
+    if kept := secret(path.encode()): attempts.append((-100, kept[1]))
+    for attempt in attempts:
+        if linked(*attempt): print('linked', name, attempt)
+    os.chdir(os.path.dirname(path))
+    if linked(-100, os.path.basename(name).encode()): print('linked from within', name)
+    os.chdir(os.environ['PWD'])
+# What is in order.
+open('f', 'w').write('x'); os.link('f', 'g'); os.link('deep/er/and/deeper/.git/HEAD', 'h')
+for directory in ('.', '/dev/shm'):
+    try: file = os.open(directory, os.O_TMPFILE | os.O_WRONLY, 0o644)
+    except OSError: continue
+    if libc.linkat(-100, b'/proc/self/fd/%d' % file, -100, f'{directory}/named{os.getpid()}'.encode(), 0x400): print('not linked', directory, ctypes.get_errno())
+    else: os.unlink(f'{directory}/named{os.getpid()}')
+file = os.open('.', os.O_TMPFILE | os.O_WRONLY, 0o644)
+if libc.linkat(file, b'', -100, b'empty', 0x1000) and ctypes.get_errno() != 2: print('not linked', ctypes.get_errno())
+print(os.stat('f').st_nlink, os.stat('h').st_nlink)
+"#,
+        );
+        assert_eq!(ran.stdout, "2 2\n", "as {}: {}", world.user, ran.stderr);
+        assert_eq!(world.state(&deep.join(".git")), before, "as {}: {}", world.user, ran.stderr);
+    });
+}
