@@ -224,6 +224,7 @@ impl Sweeper<'_> {
             }
         }
         self.worktrees(directory);
+        self.modules(directory);
     }
 
     /// What cannot be looked through, or has more names than a person would look through, goes as a whole.
@@ -287,9 +288,9 @@ impl Sweeper<'_> {
             for name in names.iter().map(|name| directory.join(name)) {
                 let is_module = self.top.exists(&name.join("HEAD"));
                 if is_module && !self.known.contains(&self.root.join(&name)) {
+                    // With those in it.
                     self.git_directory(&name);
-                }
-                if self.top.is_directory(&name) {
+                } else if self.top.is_directory(&name) {
                     waiting.push(if is_module { name.join("modules") } else { name });
                 } else if self.top.read_link(&name).is_some() {
                     self.take(&name, "it leads git to a submodule elsewhere");
@@ -299,14 +300,18 @@ impl Sweeper<'_> {
     }
 
     fn worktree(&mut self, directory: &Path) {
-        if !self.known.contains(&self.root.join(directory)) {
+        let is_known = self.known.contains(&self.root.join(directory));
+        if !is_known {
             self.config(&directory.join("config.worktree"));
         }
         let leads = directory.join("commondir");
         // What it leads to is looked at only where it is a repository.
         let above = directory.ancestors().nth(2).unwrap_or(Path::new(""));
-        let is_judged = is_repository(above) || self.is_git_directory(above);
-        let own = is_judged
+        let is_one = |place: &Path| is_repository(place) || self.is_git_directory(place);
+        // Where submodules are, nothing is looked at as if it were one.
+        let holds = above.ends_with("modules") && above.parent().is_some_and(is_one);
+        let is_judged = is_one(above) && !holds;
+        let own = (is_known || is_judged)
             && self.top.read(&leads, 8192).is_ok_and(|text| text.trim_ascii() == b"../..")
             && !self.top.has_other_names(&leads);
         if !own && self.top.exists(&leads) {

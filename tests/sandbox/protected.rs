@@ -470,3 +470,44 @@ print(os.stat('f').st_nlink, os.stat('h').st_nlink)
         assert_eq!(world.state(&deep.join(".git")), before, "as {}: {}", world.user, ran.stderr);
     });
 }
+
+/// `git submodule update` takes a submodule's directory that it finds.
+#[test]
+fn submodules_of_a_repository_born_inside_bring_no_program() {
+    if !has(&["git"]) {
+        return;
+    }
+    each(|world| {
+        let ran = world.run(
+            "for n in $(seq 60); do mkdir -p a$n/b a$n/c; done; mkdir -p deep/er/and; y=$PWD/y; \
+             for top in new deep/er/and/new; do \
+               git init -q $top; \
+               for name in .git/modules/a .git/modules/b/c .git/modules/b/c/modules/d .git/modules/worktrees/w; do \
+                 mkdir -p prep/hooks prep/objects prep/refs $(dirname $top/$name); echo evil > prep/hooks/post-checkout; \
+                 printf '[core]\\n\\tfsmonitor = evil\\n' > prep/config; mv prep $top/$name; \
+                 echo $y > $top/$name/commondir; echo 'ref: refs/heads/main' > $top/$name/HEAD; \
+               done; \
+               mkdir $top/.git/modules/objects $top/.git/modules/refs; echo ../.. > $top/.git/modules/worktrees/w/commondir; \
+             done",
+        );
+        let bad = |(path, content): &(std::path::PathBuf, String)| {
+            let bad = content.contains("evil") || path.ends_with("commondir");
+            bad.then(|| path.display().to_string())
+        };
+        let left: Vec<_> = world.state(&world.project).iter().filter_map(bad).collect();
+        assert!(left.is_empty(), "as {}: {left:?} {}", world.user, ran.stderr);
+        // What git makes of them itself stays, and works.
+        let ran = world.run(
+            "set -e; export GIT_AUTHOR_NAME=T GIT_AUTHOR_EMAIL=t@x GIT_COMMITTER_NAME=T GIT_COMMITTER_EMAIL=t@x; \
+             git init -q lib; git -C lib commit -q --allow-empty -m x; git init -q with; cd with; \
+             git -c protocol.file.allow=always submodule --quiet add ../lib modules; git commit -qm x; \
+             git -C modules worktree add -q ../../beside",
+        );
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        for _ in 0..2 {
+            let ran = world
+                .run("git -C with submodule status && git -C with/modules status && git -C beside status");
+            assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        }
+    });
+}
