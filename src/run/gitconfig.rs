@@ -73,7 +73,68 @@ const DANGEROUS: &[&str] = &[
     "imap.tunnel",
     "sendpack.sideband",
     "ssh.variant",
+    "gc.recentobjectshook",
+    "gc.repackfilterto",
+    "http.cookiefile",
+    "http.*.cookiefile",
+    "http.savecookies",
+    "http.*.savecookies",
+    "http.*.sslverify",
+    "http.sslcainfo",
+    "http.sslcapath",
+    "http.*.sslcainfo",
+    "http.*.sslcapath",
+    "http.sslcert",
+    "http.*.sslcert",
+    "http.sslkey",
+    "http.*.sslkey",
+    "http.proxysslcainfo",
+    "http.proxysslcert",
+    "http.proxysslkey",
+    "http.*.proxysslcainfo",
+    "http.*.proxysslcert",
+    "http.*.proxysslkey",
+    "http.curloptresolve",
+    "http.*.curloptresolve",
+    "http.delegation",
+    "http.*.delegation",
+    "credential.protectprotocol",
+    "credential.*.protectprotocol",
+    // A line of its format may be `exec`, and git rebase does what its list says.
+    "rebase.instructionformat",
+    // The name of a script that is read, from wherever it leads.
+    "merge.tool",
+    "merge.guitool",
+    "diff.tool",
+    "diff.guitool",
+    "mergetool.*.layout",
+    "format.outputdirectory",
+    "format.signaturefile",
+    "fsmonitor.socketdir",
+    "gitcvs.*",
+    "gpg.ssh.allowedsignersfile",
+    "gpg.ssh.revocationfile",
+    "help.browser",
+    "help.htmlpath",
+    "instaweb.browser",
+    "instaweb.modulepath",
+    // Of programs beside git.
+    "svn.authorsprog",
+    "svn.authorsfile",
+    "gitflow.path.hooks",
+    "annex.*-command",
+    "annex.*-hook",
+    "annex.*-options",
+    "remote.*-command",
+    "remote.*-hook",
+    "remote.*-options",
+    "remote.*-transport",
+    "delta.pager",
+    "tig.*",
 ];
+
+/// Keys of these that do nothing by a plain name: git knows the tools that have one.
+const TOOLS: &[&str] = &["merge.tool", "merge.guitool", "diff.tool", "diff.guitool"];
 
 /// The first dangerous key, as `section.name`, or a word for what cannot be understood.
 pub fn dangerous_key(text: &[u8]) -> Option<String> {
@@ -104,7 +165,8 @@ pub fn dangerous_key(text: &[u8]) -> Option<String> {
             continue;
         }
         let key = format!("{section}.{name}");
-        let harmless_value = key == "core.fsmonitor" && is_boolean(rest);
+        let harmless_value = key == "core.fsmonitor" && is_boolean(rest)
+            || TOOLS.contains(&key.as_str()) && !rest.contains(['/', '\\']);
         if !harmless_value && DANGEROUS.iter().any(|pattern| matches(pattern, &key)) {
             return Some(key);
         }
@@ -135,8 +197,13 @@ fn closing_bracket(text: &str) -> Option<usize> {
 fn normal_section(text: &str) -> String {
     match text.split_once('"') {
         Some((name, sub)) => {
-            let sub = sub.strip_suffix('"').unwrap_or(sub);
-            format!("{}.{sub}", name.trim().to_lowercase())
+            let mut section = name.trim().to_lowercase() + ".";
+            let mut characters = sub.chars();
+            while let Some(character) = characters.next().filter(|c| *c != '"') {
+                // A backslash stands for nothing, whatever follows it.
+                section.extend(if character == '\\' { characters.next() } else { Some(character) });
+            }
+            section
         }
         None => text.trim().to_lowercase(),
     }
@@ -181,6 +248,14 @@ mod tests {
             ("[core][alias]x=!y", "alias.x"),
             ("[url \"ssh://x/\"]\ninsteadOf = https://", "url.ssh://x/.insteadof"),
             ("[core", "[core"),
+            ("[gpg \"s\\sh\"]\ndefaultKeyCommand = x", "gpg.ssh.defaultkeycommand"),
+            ("[filter \"a\\\"b\"]\nclean = x", "filter.a\"b.clean"),
+            ("[gc]\n\trecentObjectsHook = x", "gc.recentobjectshook"),
+            ("[http]\n\tcookieFile = x", "http.cookiefile"),
+            ("[http \"https://a.b/\"]\n\tsaveCookies = true", "http.https://a.b/.savecookies"),
+            ("[rebase]\n\tinstructionFormat = %s%nexec x", "rebase.instructionformat"),
+            ("[merge]\n\ttool = ../../x", "merge.tool"),
+            ("[remote \"x\"]\nannex-cost-command = y", "remote.x.annex-cost-command"),
         ] {
             assert_eq!(dangerous_key(text.as_bytes()).as_deref(), Some(key), "{text}");
         }
@@ -190,5 +265,6 @@ mod tests {
     #[test]
     fn comments_and_booleans_are_not_keys_that_run() {
         assert_eq!(dangerous_key(b"[core]\n# pager = x\n;editor = y\nfsmonitor = true\n"), None);
+        assert_eq!(dangerous_key(b"[merge]\n\ttool = vimdiff\n[user]\n\tname = x\n"), None);
     }
 }
