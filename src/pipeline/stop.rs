@@ -207,6 +207,9 @@ pub fn report_outcome(outcome: &Outcome, refused: &[String], note: Option<&str>)
     for swept in &outcome.swept {
         let path = swept.path.display();
         report::notice(&match &swept.moved {
+            Err(error) if swept.unseen => format!(
+                "could not look through '{path}' for what programs outside obey ({error}): look yourself before you use it"
+            ),
             Ok(place) => format!("took '{path}' away to '{}': {}", place.display(), swept.why),
             Err(error) => {
                 format!("'{path}' must not stand there ({}), but cannot be moved: {error}", swept.why)

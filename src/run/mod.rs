@@ -141,6 +141,8 @@ pub struct Swept {
     pub why: String,
     /// Where it was moved, or why it could not be.
     pub moved: Result<PathBuf, String>,
+    /// It could not even be looked through: what may stand in it is not known.
+    pub unseen: bool,
 }
 
 /// Why a command did not run.

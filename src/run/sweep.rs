@@ -48,7 +48,7 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
     let mut all = Vec::new();
     grants::clear(&watch.made);
     for root in &watch.roots {
-        let Ok(top) = Beneath::open(root) else { continue };
+        let Some(top) = open(root, &mut all) else { continue };
         let guards: Vec<&Guard> = watch.guards.iter().filter(|g| g.root == *root).collect();
         let links =
             guards.iter().filter(|g| matches!(g.before, Before::Link(_))).map(|g| g.name.as_path()).collect();
@@ -78,6 +78,20 @@ pub fn sweep(watch: &Watch) -> Vec<Swept> {
     all
 }
 
+/// A tree that is there, whatever permissions of it the command took away.
+fn open(root: &Path, all: &mut Vec<Swept>) -> Option<Beneath> {
+    let error = match Beneath::reopen(root) {
+        Ok(top) => return Some(top),
+        Err(error) => error,
+    };
+    let is_gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP));
+    if !is_gone && !all.iter().any(|swept| swept.unseen && swept.path == root) {
+        let why = "it could not be looked through".into();
+        all.push(Swept { path: root.into(), why, moved: Err(error.to_string()), unseen: true });
+    }
+    None
+}
+
 /// Repositories that were born where no writable tree was at the start: settings or a person opened a name that did not
 /// exist. The directory of the outermost takes the tree's part.
 fn sweep_elsewhere(watch: &Watch, all: &mut Vec<Swept>) {
@@ -91,7 +105,7 @@ fn sweep_elsewhere(watch: &Watch, all: &mut Vec<Swept>) {
         if !tops.contains(&root) {
             tops.push(root);
         }
-        let (Ok(top), Ok(name)) = (Beneath::open(root), entry.strip_prefix(root)) else { continue };
+        let (Some(top), Ok(name)) = (open(root, all), entry.strip_prefix(root)) else { continue };
         let (quarantine, known) = (watch.quarantine.as_path(), watch.repositories.as_slice());
         Sweeper { top, root, watch, quarantine, known, links: Vec::new(), swept: all }.newborn(name);
     }
@@ -353,6 +367,6 @@ impl Sweeper<'_> {
             return;
         }
         let moved = self.top.move_out(name, self.quarantine).map_err(|error| error.to_string());
-        self.swept.push(Swept { path, why: why.into(), moved });
+        self.swept.push(Swept { path, why: why.into(), moved, unseen: false });
     }
 }

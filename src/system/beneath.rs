@@ -6,7 +6,8 @@
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
-use nix::sys::stat::{FileStat, SFlag, fstatat};
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+use nix::unistd::geteuid;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -46,6 +47,28 @@ impl Beneath {
         Ok(Beneath(openat2(nix::fcntl::AT_FDCWD, top, how)?))
     }
 
+    /// The same where the top may have been closed meanwhile (chmod), or a directory above it: those of this user get back
+    /// what looking takes.
+    ///
+    /// # Errors
+    /// What open(2) gives; also for a directory of this user's that cannot be listed nevertheless.
+    pub fn reopen(top: &Path) -> io::Result<Beneath> {
+        let beneath = match Beneath::open(top) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                clear_the_way(top)?;
+                Beneath::open(top)?
+            }
+            opened => opened?,
+        };
+        give_back(&beneath.0, 0o500);
+        let listed = beneath.at(Path::new("."), OFlag::O_DIRECTORY | OFlag::O_RDONLY);
+        let is_own = || fstat(&beneath.0).is_ok_and(|found| found.st_uid == geteuid().as_raw());
+        match listed {
+            Err(error) if is_own() => Err(error.into()),
+            _ => Ok(beneath),
+        }
+    }
+
     pub(super) fn at(&self, name: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
         let resolve = ResolveFlag::RESOLVE_BENEATH
             | ResolveFlag::RESOLVE_NO_SYMLINKS
@@ -75,19 +98,12 @@ impl Beneath {
     /// Gives this user's own directories on the way to a name, and the name itself if it is one, back to this user:
     /// taking their permissions away must not keep anything from being looked at or moved. Whether any changed.
     fn unlock(&self, name: &Path) -> bool {
-        let user = nix::unistd::geteuid().as_raw();
-        let mut steps: Vec<&Path> = name.ancestors().filter(|step| !step.as_os_str().is_empty()).collect();
-        steps.push(Path::new("."));
-        let mut changed = false;
+        let steps: Vec<&Path> = name.ancestors().filter(|step| !step.as_os_str().is_empty()).collect();
+        // The top is open: to look it up in itself would take what was taken away.
+        let mut changed = give_back(&self.0, 0o700);
         for step in steps.into_iter().rev() {
             let Ok(directory) = self.at(step, OFlag::O_DIRECTORY | OFlag::O_PATH) else { continue };
-            let Ok(found) = nix::sys::stat::fstat(&directory) else { continue };
-            if found.st_uid == user && found.st_mode & 0o700 != 0o700 {
-                // By descriptor; fchmod(2) refuses one that was opened with O_PATH.
-                let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
-                let mode = std::os::unix::fs::PermissionsExt::from_mode(found.st_mode & 0o7777 | 0o700);
-                changed |= std::fs::set_permissions(path, mode).is_ok();
-            }
+            changed |= give_back(&directory, 0o700);
         }
         changed
     }
@@ -209,6 +225,32 @@ impl Beneath {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Gives this user a directory's bits back, if it is this user's and some are missing. Whether that was done.
+fn give_back(directory: &OwnedFd, bits: u32) -> bool {
+    let Ok(found) = fstat(directory) else { return false };
+    if found.st_uid != geteuid().as_raw() || found.st_mode & bits == bits {
+        return false;
+    }
+    // By descriptor; fchmod(2) refuses one that was opened with O_PATH.
+    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(found.st_mode & 0o7777 | bits);
+    std::fs::set_permissions(path, mode).is_ok()
+}
+
+/// Makes what this user closed on the way to a path passable.
+fn clear_the_way(path: &Path) -> io::Result<()> {
+    let mut here = Beneath::open(Path::new("/"))?;
+    for part in path.iter().skip(1) {
+        let step = || here.at(Path::new(part), OFlag::O_DIRECTORY | OFlag::O_PATH);
+        let next = match step() {
+            Err(Errno::EACCES) if give_back(&here.0, 0o100) => step(),
+            next => next,
+        };
+        here = Beneath(next?);
+    }
+    Ok(())
 }
 
 /// The text of a regular file of at most `limit` bytes; `None` for everything else. What stands there may be replaced

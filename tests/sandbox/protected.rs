@@ -511,3 +511,41 @@ fn submodules_of_a_repository_born_inside_bring_no_program() {
         }
     });
 }
+
+/// Taking its permissions away keeps nothing from being looked at.
+#[test]
+fn a_directory_that_the_command_closed_is_looked_through_all_the_same() {
+    use std::os::unix::fs::PermissionsExt;
+    if !has(&["git"]) {
+        return;
+    }
+    each(|world| {
+        for mode in ["000", "200", "400"] {
+            for place in [".", "new", "deep/er/and", ".claude"] {
+                let ran = world.run(&format!(
+                    "for n in $(seq 60); do mkdir -p a$n/b a$n/c; done; mkdir -p deep/er/and y; echo '{{}}' > y/settings.json; rm -rf .claude; mv y .claude; \
+                     for top in new deep/er/and/new; do git init -q $top; git -C $top config core.fsmonitor evil; done; chmod {mode} {place}"
+                ));
+                for name in [".", "new", "deep", "deep/er/and", ".claude"] {
+                    let _ = fs::set_permissions(world.project.join(name), fs::Permissions::from_mode(0o755));
+                }
+                let left = world
+                    .command("find")
+                    .args([".", "-name", "config", "-o", "-name", "settings.json"])
+                    .output();
+                let left = String::from_utf8(left.unwrap().stdout).unwrap();
+                assert_eq!(left, "", "{mode} {place} as {}: {}", world.user, ran.stderr);
+                for entry in fs::read_dir(&world.project).unwrap().flatten() {
+                    fs::remove_dir_all(entry.path()).unwrap();
+                }
+            }
+        }
+        // What was closed before, and is no matter of the command's, stays as it is.
+        let closed = world.project.join("closed");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
+        world.give(&closed);
+        world.run("true");
+        assert_eq!(fs::metadata(&closed).unwrap().permissions().mode() & 0o777, 0o500);
+    });
+}
