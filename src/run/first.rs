@@ -9,6 +9,7 @@
 //! delivered here; and so is what went to the group when the shell has left it. So a signal never arrives twice and
 //! never fails to arrive.
 
+use super::anew;
 use super::channel::{self, News, Order};
 use super::record::{Held, Passed, Record};
 use crate::confinement::seccomp::{self, Watched};
@@ -46,10 +47,10 @@ pub fn main(channel: i32, domain: Option<&Ruleset>) -> i32 {
     let Some(channel) = descriptors::own(channel) else { return exit::USAGE };
     descriptors::set_inherited(channel.as_raw_fd(), false);
     let channel = UnixStream::from(channel);
-    let Ok(record) = Record::receive(&channel) else { return exit::REFUSED };
+    let Ok(mut record) = Record::receive(&channel) else { return exit::REFUSED };
     descriptors::set_inherited(record.alive, false);
     descriptors::set_inherited(record.link, false);
-    match start(&record, &channel, domain) {
+    match start(&mut record, &channel, domain) {
         Ok(shell) => {
             keep(&record, &channel);
             let _ = channel::send_news(&channel, &News::Started);
@@ -63,7 +64,7 @@ pub fn main(channel: i32, domain: Option<&Ruleset>) -> i32 {
 }
 
 /// Opens what is opened anew, then starts the shell.
-fn start(record: &Record, channel: &UnixStream, domain: Option<&Ruleset>) -> Result<Pid, String> {
+fn start(record: &mut Record, channel: &UnixStream, domain: Option<&Ruleset>) -> Result<Pid, String> {
     if record.makes_doors {
         // bubblewrap brought up `lo`; without capabilities these listeners are all that can be had.
         match setup::explicit() {
@@ -72,20 +73,9 @@ fn start(record: &Record, channel: &UnixStream, domain: Option<&Ruleset>) -> Res
         }
     }
     record.held.iter().try_for_each(verify)?;
-    let mut opened = Vec::new();
-    for passed in &record.passed {
-        if let Passed::Anew { number, .. } = passed {
-            let file = open_anew(passed).map_err(|cause| format!("descriptor {number}: {cause}"))?;
-            opened.push((*number, file));
-        }
-    }
     // In place before the fork, so that this process can tell the final positions.
-    for (number, file) in opened {
-        descriptors::put(file.as_raw_fd(), number).map_err(|e| format!("descriptor {number}: {e}"))?;
-        if file.as_raw_fd() == number {
-            std::mem::forget(file);
-        }
-    }
+    anew::place(&mut record.passed)?;
+    let record = &*record;
     let shell = process::spawn(|| {
         let (text, status) = become_shell(record, channel.as_raw_fd(), domain);
         complain(&text);
@@ -108,31 +98,6 @@ fn verify(held: &Held) -> Result<(), String> {
         Err(Errno::EACCES) if held.remote => Ok(()),
         Err(error) => refuse(&format!("changed ({})", error.desc())),
     }
-}
-
-fn open_anew(passed: &Passed) -> Result<std::fs::File, String> {
-    let Passed::Anew { path, position, device, inode, directory, .. } = passed else {
-        return Err("not a file".into());
-    };
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags =
-        libc::O_NOFOLLOW | libc::O_NOCTTY | if *directory { libc::O_DIRECTORY } else { libc::O_NONBLOCK };
-    let name = Path::new(path);
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(name)
-        .map_err(|e| format!("cannot open '{}' inside: {e}", name.display()))?;
-    // None is said of what is seen through a layer: whatever has the path there may be read.
-    let is_told = (*device, *inode) != (0, 0);
-    if is_told && descriptors::identity(file.as_raw_fd()) != Some((*device, *inode)) {
-        return Err(format!("'{}' is another file inside", name.display()));
-    }
-    descriptors::clear_nonblocking(file.as_raw_fd());
-    if !directory {
-        descriptors::set_position(file.as_raw_fd(), *position);
-    }
-    Ok(file)
 }
 
 /// In the child: everything as the caller had it, then the shell. Returns only on failure, with the text and the

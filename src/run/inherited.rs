@@ -11,7 +11,6 @@ use super::waiting::Waiting;
 use crate::confinement::fittings::Layer;
 use crate::policy::{Access, FilePolicy};
 use crate::system::descriptors::{self, Descriptor, Kind};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What goes inside.
@@ -74,7 +73,7 @@ impl Inherited {
         match (descriptor.kind, &descriptor.path) {
             // What is open for reading could be opened for writing past its layer.
             (Kind::File, Some(path)) if !descriptor.writable && is_layered(path, layers) => {
-                self.passed.push(from_layer(anew(number, descriptor)?));
+                self.passed.push(from_layer(anew(number, carried, descriptor)?));
             }
             // What is open for writing was given to the command to be written.
             (Kind::File, Some(path)) if !descriptor.writable && files.access(path) != Access::Write => {
@@ -84,12 +83,15 @@ impl Inherited {
                         cause: format!("the policy does not let the command read '{}'", path.display()),
                     });
                 }
-                self.passed.push(anew(number, descriptor)?);
+                self.passed.push(anew(number, carried, descriptor)?);
             }
             (Kind::Directory, Some(path)) => {
-                let passed = anew(number, descriptor)?;
+                let passed = anew(number, carried, descriptor)?;
                 self.passed.push(if is_layered(path, layers) { from_layer(passed) } else { passed });
             }
+            // Below a path that is longer than the kernel tells.
+            (Kind::Directory, None) => drop(anew(number, carried, descriptor)?),
+            (Kind::File, None) if !descriptor.writable => drop(anew(number, carried, descriptor)?),
             (Kind::Other, _) => {
                 return Err(RunError::Descriptor {
                     name: standard_name(number).into(),
@@ -119,7 +121,7 @@ impl Inherited {
             (Kind::Pipe | Kind::Terminal | Kind::PlainDevice | Kind::Nameless, _) => true,
             (Kind::File, Some(path)) if is_layered(path, layers) => {
                 if !descriptor.writable
-                    && let Ok(passed) = anew(number, &descriptor)
+                    && let Ok(passed) = anew(number, number, &descriptor)
                 {
                     self.passed.push(from_layer(passed));
                 }
@@ -128,7 +130,7 @@ impl Inherited {
             (Kind::File, Some(path)) => match files.access(path) {
                 Access::Write => true,
                 Access::Read if !descriptor.writable => {
-                    if let Ok(passed) = anew(number, &descriptor) {
+                    if let Ok(passed) = anew(number, number, &descriptor) {
                         self.passed.push(passed);
                     }
                     false
@@ -150,24 +152,22 @@ fn is_layered(path: &Path, layers: &[Layer]) -> bool {
 /// Seen through a layer it has another device, or another number.
 fn from_layer(passed: Passed) -> Passed {
     match passed {
-        Passed::Anew { number, path, position, directory, .. } => {
-            Passed::Anew { number, path, position, directory, device: 0, inode: 0 }
+        Passed::Anew { number, carried, path, position, directory, .. } => {
+            Passed::Anew { number, carried, path, position, directory, device: 0, inode: 0 }
         }
         other => other,
     }
 }
 
-fn anew(number: i32, descriptor: &Descriptor) -> Result<Passed, RunError> {
+/// Whether the path still leads to the file is seen where it is opened.
+fn anew(number: i32, carried: i32, descriptor: &Descriptor) -> Result<Passed, RunError> {
     let refuse = |cause: String| RunError::Descriptor { name: standard_name(number).into(), cause };
     let path = descriptor.path.clone().ok_or_else(|| refuse("its path is unknown".into()))?;
     let (device, inode) =
         descriptors::identity(number).ok_or_else(|| refuse("it cannot be looked at".into()))?;
-    let there = std::fs::metadata(&path).ok().map(|m| (m.dev(), m.ino()));
-    if there != Some((device, inode)) {
-        return Err(refuse(format!("'{}' is not the file that was opened", path.display())));
-    }
     Ok(Passed::Anew {
         number,
+        carried,
         path: path.into_os_string(),
         position: descriptors::position(number).unwrap_or(0),
         device,

@@ -15,6 +15,8 @@
 //! One stream socket joins front and first; its end is how first notices that the front is gone.
 
 #[cfg(target_os = "linux")]
+mod anew;
+#[cfg(target_os = "linux")]
 pub mod builder;
 #[cfg(target_os = "linux")]
 pub mod calls;

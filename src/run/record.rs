@@ -24,10 +24,13 @@ pub enum Passed {
         /// The number.
         number: i32,
     },
-    /// A file that is opened anew inside, so that the boundary's mounts hold for it too.
+    /// A file that is opened anew inside, so that the boundary's mounts hold for it too; where it cannot be, its content
+    /// stands in for it.
     Anew {
         /// The number inside.
         number: i32,
+        /// Where the caller's own stands on the way.
+        carried: i32,
         /// Its path.
         path: OsString,
         /// Where it is read from.
@@ -226,9 +229,10 @@ impl Writer {
                 self.0.push(b'c');
                 self.number(i64::from(*number));
             }
-            Passed::Anew { number, path, position, device, inode, directory } => {
+            Passed::Anew { number, carried, path, position, device, inode, directory } => {
                 self.0.push(b'n');
                 self.number(i64::from(*number));
+                self.number(i64::from(*carried));
                 self.bytes(path.as_bytes());
                 self.number(*position);
                 self.number(device.cast_signed());
@@ -299,6 +303,7 @@ impl Reader<'_> {
             b'c' => Some(Passed::Closed { number }),
             b'n' => Some(Passed::Anew {
                 number,
+                carried: self.small()?,
                 path: self.os_string()?,
                 position: self.number()?,
                 device: self.number()?.cast_unsigned(),
@@ -329,6 +334,7 @@ mod tests {
                 Passed::Closed { number: 1 },
                 Passed::Anew {
                     number: 2,
+                    carried: 13,
                     path: "/f".into(),
                     position: 7,
                     device: u64::MAX,

@@ -3,10 +3,14 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::SFlag;
 use nix::unistd::Whence;
+use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// What a descriptor leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +60,16 @@ pub fn look(number: RawFd) -> Option<Descriptor> {
         SFlag::S_IFCHR if nix::unistd::isatty(descriptor).unwrap_or(false) => Kind::Terminal,
         SFlag::S_IFCHR if is_plain_device(stat.st_rdev) => Kind::PlainDevice,
         SFlag::S_IFREG if stat.st_nlink == 0 => Kind::Nameless,
+        // A namespace, or a process (pidfd): regular by their modes alone.
+        SFlag::S_IFREG if link().is_some_and(|path| !path.is_absolute()) => Kind::Other,
         SFlag::S_IFREG => Kind::File,
         SFlag::S_IFDIR => Kind::Directory,
         SFlag::S_IFSOCK => Kind::Socket,
         _ => Kind::Other,
     };
     let path = match kind {
-        Kind::File | Kind::Directory => link(),
+        Kind::File => link().map(|path| had(path, (stat.st_dev, stat.st_ino))),
+        Kind::Directory => link(),
         _ => None,
     };
     let access = flags & OFlag::O_ACCMODE;
@@ -73,6 +80,20 @@ pub fn look(number: RawFd) -> Option<Descriptor> {
         readable: access != OFlag::O_WRONLY,
         path,
     })
+}
+
+/// The name that a file had, of which the kernel says that it is gone: the file has others.
+fn had(path: PathBuf, identity: (u64, u64)) -> PathBuf {
+    let name = path.as_os_str().as_bytes().strip_suffix(b" (deleted)").map(OsStr::from_bytes);
+    match name {
+        Some(name) if place(&path) != Some(identity) => name.into(),
+        _ => path,
+    }
+}
+
+/// Device and inode of what a path leads to.
+pub fn place(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()))
 }
 
 /// Linux's memory devices that carry nothing out: null 3, zero 5, full 7, random 8, urandom 9 of major 1.
@@ -229,17 +250,37 @@ pub fn set_nonblocking(number: RawFd) -> nix::Result<()> {
 
 /// Where a terminal stands in the file system, if it is one and still does.
 pub fn terminal_path(number: RawFd) -> Option<PathBuf> {
-    use std::os::unix::fs::MetadataExt;
     nix::unistd::isatty(borrow(number)).ok().filter(|is| *is)?;
     let path = std::fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
-    let there = std::fs::metadata(&path).ok()?;
-    (identity(number)? == (there.dev(), there.ino())).then_some(path)
+    (identity(number)? == place(&path)?).then_some(path)
 }
 
 /// Device and inode behind a descriptor.
 pub fn identity(number: RawFd) -> Option<(u64, u64)> {
     let stat = nix::sys::stat::fstat(borrow(number)).ok()?;
     Some((stat.st_dev, stat.st_ino))
+}
+
+/// Whether reading from it, here and now, would not wait.
+pub fn is_readable_now(number: RawFd) -> bool {
+    let mut events = [PollFd::new(borrow(number), PollFlags::POLLIN)];
+    poll(&mut events, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// Whether this user can neither write to what stands behind a descriptor, opened again, nor change who may. What the kernel
+/// makes up (`/proc`) says by its mode little of what a descriptor gives.
+pub fn is_beyond_change(number: RawFd) -> bool {
+    let made_up = || {
+        let found = nix::sys::statfs::fstatfs(borrow(number)).map(|found| found.filesystem_type());
+        found.map_or(true, |kind| kind == nix::sys::statfs::PROC_SUPER_MAGIC)
+    };
+    let mine = || {
+        let owner = nix::sys::stat::fstat(borrow(number)).map(|stat| stat.st_uid);
+        owner.map_or(true, |owner| owner == nix::unistd::geteuid().as_raw())
+    };
+    let writes =
+        nix::unistd::access(format!("/proc/self/fd/{number}").as_str(), nix::unistd::AccessFlags::W_OK);
+    writes == Err(Errno::EACCES) && !mine() && !made_up()
 }
 
 /// The position of a file's descriptor.

@@ -20,6 +20,7 @@ mod audit;
 mod broker;
 mod broker_attacks;
 mod credentials;
+mod descriptors;
 mod drop_in;
 mod enterprise;
 mod environment;

@@ -1,0 +1,110 @@
+//! What the caller opened and hands over: by each backend, as bash has it, and no way to what the command may not change.
+
+use crate::world::{Ran, World, each, has, is_root, not_here, skip};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+const BACKENDS: [&str; 3] = ["namespaces", "bubblewrap", "landlock"];
+
+/// As every user, by every backend that is here.
+fn everywhere(check: impl Fn(&World, &str)) {
+    each(|world| {
+        for backend in BACKENDS {
+            world.user_settings(&format!(r#"{{"sandbox":{{"backend":"{backend}"}}}}"#));
+            match world.run("true").status {
+                Some(0) => check(world, backend),
+                _ => not_here(&format!("no {backend}")),
+            }
+        }
+    });
+}
+
+/// A line of bash's own, in which `sbsh` is ours.
+fn line(world: &World, text: &str) -> Ran {
+    let text = format!("sbsh() {{ '{}' \"$@\"; }}; {text}", world.bin("sbsh").display());
+    world.command("/bin/bash").args(["-c", &text]).output().unwrap().into()
+}
+
+fn gives(world: &World, backend: &str, text: &str, expected: &str) {
+    let ran = line(world, text);
+    assert_eq!(
+        (ran.stdout.as_str(), ran.status),
+        (expected, Some(0)),
+        "{backend}, user {}: {text}: {}",
+        world.user,
+        ran.stderr
+    );
+}
+
+#[test]
+fn what_cannot_be_opened_again_inside_is_read_all_the_same() {
+    everywhere(|world, backend| {
+        let gives = |text: &str, expected: &str| gives(world, backend, text, expected);
+        let version = fs::read_to_string("/proc/version").unwrap();
+        gives("sbsh -c cat < /proc/version", &version);
+        // The caller goes on where the command stopped reading.
+        gives(
+            "{ sbsh -c 'read -N 5 a; echo \"[$a]\"'; cat; } < /proc/version",
+            &format!("[Linux]\n{}", &version[5..]),
+        );
+        gives("while read a rest; do sbsh -c 'echo \"$1\"' x \"$a\"; done < /proc/version", "Linux\n");
+        gives(
+            "exec 5< /proc/version; sbsh -c 'echo ran; { true <&5; } 2>/dev/null || echo shut'; cat <&5 >/dev/null",
+            if backend == "landlock" { "ran\n" } else { "ran\nshut\n" },
+        );
+        let memory = tempfile::Builder::new().prefix("sbsh-test").tempfile_in("/dev/shm").unwrap();
+        fs::write(memory.path(), "in memory\nmore\n").unwrap();
+        world.give(memory.path());
+        let memory = memory.path().display();
+        gives(&format!("{{ sbsh -c 'read a; echo \"$a\"'; cat; }} < {memory}"), "in memory\nmore\n");
+        // By another of its names it is the same file.
+        world.write(&world.outside.join("one"), "kept\n");
+        let outside = world.outside.display();
+        gives(
+            &format!(
+                "cd {outside}; ln one other; exec < one; rm one; cd - >/dev/null; sbsh -c 'cat; echo x > /proc/self/fd/0' 2>/dev/null; cd {outside}; mv other one; cat one"
+            ),
+            "kept\nkept\n",
+        );
+    });
+}
+
+#[test]
+fn what_another_user_opened_is_read_and_is_not_changed() {
+    if !is_root() || !has(&["setpriv"]) {
+        return skip("another user's files take root and setpriv");
+    }
+    everywhere(|world, backend| {
+        // Root has no more rights inside than others.
+        let (owner, file) = (1 - world.user.min(1), world.outside.join("theirs"));
+        let shut = world.outside.join("shut");
+        let _ = fs::create_dir(&shut);
+        let below = shut.join("ours");
+        for path in [&file, &below] {
+            fs::write(path, "one\ntwo\n").unwrap();
+        }
+        std::os::unix::fs::chown(&file, Some(owner), Some(owner)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::chown(&below, Some(world.user), Some(world.user)).unwrap();
+        fs::set_permissions(&below, fs::Permissions::from_mode(0o666)).unwrap();
+        std::os::unix::fs::chown(&shut, Some(owner), Some(owner)).unwrap();
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0o700)).unwrap();
+        let text = "read a; echo $a; echo evil > /proc/self/fd/0; chmod 777 /proc/self/fd/0; cat";
+        for path in [&file, &below] {
+            let mode = fs::metadata(path).unwrap().permissions();
+            let ran: Ran = world
+                .command(world.bin("sbsh"))
+                .args(["-c", text])
+                .stdin(fs::File::open(path).unwrap())
+                .output()
+                .unwrap()
+                .into();
+            let what = format!("{backend}, user {}, {}: {}", world.user, path.display(), ran.stderr);
+            assert_eq!((ran.stdout.as_str(), ran.status), ("one\ntwo\n", Some(0)), "{what}");
+            assert_eq!(fs::read_to_string(path).unwrap(), "one\ntwo\n", "{what}");
+            assert_eq!(fs::metadata(path).unwrap().permissions(), mode, "{what}");
+        }
+        fs::remove_dir_all(&shut).unwrap();
+        fs::remove_file(&file).unwrap();
+    });
+}
