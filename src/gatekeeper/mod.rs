@@ -27,6 +27,8 @@ pub mod domain;
 #[cfg(target_os = "linux")]
 pub mod door;
 #[cfg(target_os = "linux")]
+mod handed;
+#[cfg(target_os = "linux")]
 pub mod held;
 #[cfg(target_os = "linux")]
 mod links;

@@ -38,6 +38,7 @@ use crate::session::wire::RunEnd;
 use crate::settings::Origin;
 use crate::system::inside;
 use crate::system::tally::Tally;
+use std::cell::LazyCell;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -251,7 +252,10 @@ pub fn run(
             policy.audit.syslog.origin
         ));
     }
-    let inherited = inherited::vet(&policy.files, &planned.layers, &waiting)?;
+    // Only where a file is handed over: they take a while.
+    let vetted = LazyCell::new(|| rules(&planned, prepared, None));
+    let writes = |path: &Path| vetted.lets_write(path, |part| std::fs::symlink_metadata(part).is_ok());
+    let inherited = inherited::vet(&policy.files, &writes, &planned.layers, &waiting)?;
     if shell.is_interactive() {
         Terminal::await_foreground();
     }
@@ -324,21 +328,14 @@ pub fn run(
     let speaker =
         Box::new(AtTerminal { outside: Vec::new(), questions, prepared, caller, command: &command, session });
     let layered = !planned.layers.is_empty();
-    let (places, guards, files) = (planned.facts.places, planned.plan.guards.clone(), planned.files);
-    let repositories = planned.facts.repositories.clone();
-    let held_by = domain.as_ref().map(|domain| domain.allowed.as_slice());
-    let rules = Box::new(|| {
-        let rules = Rules::new(&places, &guards, &files, &policy.network, own_sockets(prepared));
-        let rules = rules.knowing(repositories.iter().cloned()).above(held_by);
-        rules.beside(&prepared.places.tmpdir).layered(layered)
-    });
+    let rules = Box::new(|| rules(&planned, prepared, domain.as_ref()));
     let watch = Watch {
-        guards: planned.plan.guards,
-        roots: planned.facts.roots,
-        repositories: planned.facts.repositories,
+        guards: planned.plan.guards.clone(),
+        roots: planned.facts.roots.clone(),
+        repositories: planned.facts.repositories.clone(),
         born: Vec::new(),
         granted: Vec::new(),
-        made: planned.made,
+        made: planned.made.clone(),
         state: prepared.locations.state_dir.clone(),
         begun: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         quarantine: quarantine(prepared),
@@ -352,10 +349,21 @@ pub fn run(
         journal.ended(end, before, prepared)
     });
     let keeping = Keeping { rules, beyond, log, ended };
-    let excluded = ExcludedDesk { prepared, caller, command: &command, covers: planned.covers, questions };
+    let excluded =
+        ExcludedDesk { prepared, caller, command: &command, covers: planned.covers.clone(), questions };
     let desk = Box::new(|front: &UnixStream, serve: &mut dyn FnMut(&dyn Desk)| serve(&excluded.with(front)));
     let launch = Launch { waiting, boundary, connected, watch, keeping, line, speaker, desk, layered };
     Ok(front::run(launch)?)
+}
+
+/// What the gatekeeper goes by.
+fn rules(planned: &Planned, prepared: &Prepared, domain: Option<&landlock::Boundary>) -> Rules {
+    let (facts, network) = (&planned.facts, &prepared.policy.network);
+    let guards = &planned.plan.guards;
+    let rules = Rules::new(&facts.places, guards, &planned.files, network, own_sockets(prepared));
+    let held_by = domain.map(|domain| domain.allowed.as_slice());
+    let rules = rules.knowing(facts.repositories.iter().cloned()).above(held_by);
+    rules.beside(&prepared.places.tmpdir).layered(!planned.layers.is_empty())
 }
 
 /// Where sbsh listens itself. The gatekeeper connects from outside: whoever it connected there would be taken for a

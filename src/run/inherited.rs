@@ -43,41 +43,66 @@ pub fn occupy_closed() -> Vec<i32> {
 ///
 /// # Errors
 /// A standard descriptor that leads to a file which the policy does not let the command read.
-pub fn vet(files: &FilePolicy, layers: &[Layer], waiting: &Waiting) -> Result<Inherited, RunError> {
+pub fn vet(
+    files: &FilePolicy,
+    lets_write: &dyn Fn(&Path) -> bool,
+    layers: &[Layer],
+    waiting: &Waiting,
+) -> Result<Inherited, RunError> {
     let mut inherited = Inherited::default();
+    let rule = Rule { files, lets_write, layers };
     for (number, carried) in (0..).zip(waiting.carried) {
         match carried {
             None => inherited.passed.push(Passed::Closed { number }),
             Some(carried) => {
                 if let Some(descriptor) = descriptors::look(number) {
-                    inherited.standard(&descriptor, carried, files, layers)?;
+                    inherited.standard(&descriptor, carried, &rule)?;
                 }
             }
         }
     }
     for &number in &waiting.extras {
-        inherited.extra(number, files, layers);
+        inherited.extra(number, &rule);
     }
     Ok(inherited)
 }
 
+/// What it goes by.
+struct Rule<'a> {
+    files: &'a FilePolicy,
+    /// As the boundary that was planned has it: the policy knows nothing of what is protected because of what was found.
+    lets_write: &'a dyn Fn(&Path) -> bool,
+    layers: &'a [Layer],
+}
+
+impl Rule<'_> {
+    fn access(&self, path: &Path) -> Access {
+        self.files.access(path)
+    }
+
+    /// Whether a file may be changed inside. By the name that it had it is not judged: it may have another that is protected.
+    fn writes(&self, number: i32, path: &Path) -> bool {
+        self.access(path) == Access::Write
+            && descriptors::place(path) == descriptors::identity(number)
+            && (self.lets_write)(path)
+    }
+
+    fn is_layered(&self, path: &Path) -> bool {
+        self.layers.iter().any(|layer| path.starts_with(&layer.at))
+    }
+}
+
 impl Inherited {
-    fn standard(
-        &mut self,
-        descriptor: &Descriptor,
-        carried: i32,
-        files: &FilePolicy,
-        layers: &[Layer],
-    ) -> Result<(), RunError> {
+    fn standard(&mut self, descriptor: &Descriptor, carried: i32, rule: &Rule<'_>) -> Result<(), RunError> {
         let number = descriptor.number;
         match (descriptor.kind, &descriptor.path) {
             // What is open for reading could be opened for writing past its layer.
-            (Kind::File, Some(path)) if !descriptor.writable && is_layered(path, layers) => {
+            (Kind::File, Some(path)) if !descriptor.writable && rule.is_layered(path) => {
                 self.passed.push(from_layer(anew(number, carried, descriptor)?));
             }
             // What is open for writing was given to the command to be written.
-            (Kind::File, Some(path)) if !descriptor.writable && files.access(path) != Access::Write => {
-                if files.access(path) == Access::None {
+            (Kind::File, Some(path)) if !descriptor.writable && !rule.writes(number, path) => {
+                if rule.access(path) == Access::None {
                     return Err(RunError::Descriptor {
                         name: standard_name(number).into(),
                         cause: format!("the policy does not let the command read '{}'", path.display()),
@@ -87,7 +112,7 @@ impl Inherited {
             }
             (Kind::Directory, Some(path)) => {
                 let passed = anew(number, carried, descriptor)?;
-                self.passed.push(if is_layered(path, layers) { from_layer(passed) } else { passed });
+                self.passed.push(if rule.is_layered(path) { from_layer(passed) } else { passed });
             }
             // Below a path that is longer than the kernel tells.
             (Kind::Directory, None) => drop(anew(number, carried, descriptor)?),
@@ -115,11 +140,11 @@ impl Inherited {
         Ok(())
     }
 
-    fn extra(&mut self, number: i32, files: &FilePolicy, layers: &[Layer]) {
+    fn extra(&mut self, number: i32, rule: &Rule<'_>) {
         let Some(descriptor) = descriptors::look(number) else { return };
         let goes_inside = match (descriptor.kind, &descriptor.path) {
             (Kind::Pipe | Kind::Terminal | Kind::PlainDevice | Kind::Nameless, _) => true,
-            (Kind::File, Some(path)) if is_layered(path, layers) => {
+            (Kind::File, Some(path)) if rule.is_layered(path) => {
                 if !descriptor.writable
                     && let Ok(passed) = anew(number, number, &descriptor)
                 {
@@ -127,26 +152,22 @@ impl Inherited {
                 }
                 false
             }
-            (Kind::File, Some(path)) => match files.access(path) {
-                Access::Write => true,
-                Access::Read if !descriptor.writable => {
-                    if let Ok(passed) = anew(number, number, &descriptor) {
-                        self.passed.push(passed);
-                    }
-                    false
+            (Kind::File, Some(path)) if rule.writes(number, path) => true,
+            (Kind::File, Some(path)) => {
+                if !descriptor.writable
+                    && rule.access(path) != Access::None
+                    && let Ok(passed) = anew(number, number, &descriptor)
+                {
+                    self.passed.push(passed);
                 }
-                Access::Read | Access::None => false,
-            },
+                false
+            }
             _ => false,
         };
         if goes_inside {
             self.passed.push(Passed::As { number, carried: number });
         }
     }
-}
-
-fn is_layered(path: &Path, layers: &[Layer]) -> bool {
-    layers.iter().any(|layer| path.starts_with(&layer.at))
 }
 
 /// Seen through a layer it has another device, or another number.

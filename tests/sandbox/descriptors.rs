@@ -108,3 +108,51 @@ fn what_another_user_opened_is_read_and_is_not_changed() {
         fs::remove_file(&file).unwrap();
     });
 }
+
+#[test]
+fn what_is_protected_is_not_changed_by_a_descriptor_of_it() {
+    everywhere(|world, backend| {
+        let top = &world.project;
+        for repository in [".git", "sub/.git", "deep/down/bare"] {
+            let repository = top.join(repository);
+            world.write(&repository.join("HEAD"), "ref: refs/heads/main\n");
+            fs::create_dir_all(repository.join("objects")).unwrap();
+            fs::create_dir_all(repository.join("refs")).unwrap();
+            world.write(&repository.join("config"), "[core]\n");
+            world.write(&repository.join("hooks/pre-commit"), "#!/bin/sh\n");
+        }
+        for name in [
+            ".git/config",
+            ".git/hooks/pre-commit",
+            "sub/.git/config",
+            "deep/down/bare/config",
+            ".envrc",
+            ".vscode/tasks.json",
+        ] {
+            let path = top.join(name);
+            world.write(&path, "as it was\n");
+            let mode = fs::metadata(&path).unwrap().permissions();
+            for (text, redirection) in [
+                ("echo evil >> /proc/self/fd/0", "<"),
+                ("echo evil >> /dev/stdin", "<"),
+                ("truncate -s 0 /proc/self/fd/0", "<"),
+                ("chmod 777 /proc/self/fd/0", "<"),
+                ("echo evil >> /dev/fd/7", "7<"),
+                ("echo evil >&7", "7<>"),
+                ("echo evil >&7", "7>>"),
+            ] {
+                let ran = line(world, &format!("sbsh -c '{text}' {redirection} {name}"));
+                let what = format!("{backend}, user {}: {text} {redirection} {name}: {ran:?}", world.user);
+                assert_eq!(fs::read_to_string(&path).unwrap(), "as it was\n", "{what}");
+                assert_eq!(fs::metadata(&path).unwrap().permissions(), mode, "{what}");
+                assert_ne!(ran.status, Some(0), "{what}");
+            }
+            gives(world, backend, &format!("sbsh -c cat < {name}"), "as it was\n");
+            gives(world, backend, &format!("sbsh -c 'cat <&7' 7< {name}"), "as it was\n");
+        }
+        // What may be written is the caller's very own.
+        let plain =
+            "rm -f f; sbsh -c 'echo a >&7' 7<> f; { sbsh -c 'read x; echo b >> /dev/stdin'; cat; } < f";
+        gives(world, backend, plain, "b\n");
+    });
+}
