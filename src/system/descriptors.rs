@@ -29,7 +29,7 @@ pub enum Kind {
     Directory,
     /// A socket.
     Socket,
-    /// Any other device, an anonymous inode, an O_PATH descriptor.
+    /// Any other device, a terminal's other side, an anonymous inode, an O_PATH descriptor.
     Other,
 }
 
@@ -57,6 +57,8 @@ pub fn look(number: RawFd) -> Option<Descriptor> {
     let kind = match SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT) {
         _ if flags.contains(OFlag::O_PATH) => Kind::Other,
         SFlag::S_IFIFO => Kind::Pipe,
+        // Who has the side that a terminal is driven from types into it.
+        SFlag::S_IFCHR if is_driving(number, stat.st_rdev) => Kind::Other,
         SFlag::S_IFCHR if nix::unistd::isatty(descriptor).unwrap_or(false) => Kind::Terminal,
         SFlag::S_IFCHR if is_plain_device(stat.st_rdev) => Kind::PlainDevice,
         SFlag::S_IFREG if stat.st_nlink == 0 => Kind::Nameless,
@@ -94,6 +96,16 @@ fn had(path: PathBuf, identity: (u64, u64)) -> PathBuf {
 /// Device and inode of what a path leads to.
 pub fn place(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()))
+}
+
+/// Whether it is the side that a terminal is driven from, of either kind (pts(4), pty(7)); to isatty(3) that is a terminal
+/// too.
+fn is_driving(number: RawFd, device: libc::dev_t) -> bool {
+    const MASTERS: libc::c_uint = 2;
+    let mut other: libc::c_int = 0;
+    // SAFETY: TIOCGPTN writes one number, which lives here; whatever else the descriptor is answers with an error.
+    let status = unsafe { libc::ioctl(number, libc::TIOCGPTN, &raw mut other) };
+    status == 0 || libc::major(device) == MASTERS
 }
 
 /// Linux's memory devices that carry nothing out: null 3, zero 5, full 7, random 8, urandom 9 of major 1.

@@ -156,3 +156,22 @@ fn what_is_protected_is_not_changed_by_a_descriptor_of_it() {
         gives(world, backend, plain, "b\n");
     });
 }
+
+#[test]
+fn the_other_side_of_a_terminal_is_not_handed_over() {
+    let ends = nix::pty::openpty(None, None).unwrap();
+    everywhere(|world, backend| {
+        let with = |end: &std::os::fd::OwnedFd, text: &str| -> Ran {
+            let text = format!("sbsh() {{ '{}' \"$@\"; }}; {text}", world.bin("sbsh").display());
+            let mut command = world.command("/bin/bash");
+            command.args(["-c", &text]).stdin(end.try_clone().unwrap()).output().unwrap().into()
+        };
+        let text = "sbsh -c '{ true <&7; } 2> /dev/null && echo there || echo shut' 7<&0 0</dev/null";
+        for (end, expected) in [(&ends.master, "shut\n"), (&ends.slave, "there\n")] {
+            let ran = with(end, text);
+            assert_eq!((ran.stdout.as_str(), ran.status), (expected, Some(0)), "{backend}: {}", ran.stderr);
+        }
+        let ran = with(&ends.master, "sbsh -c 'echo ran'");
+        assert_eq!((ran.stdout.as_str(), ran.status), ("", Some(126)), "{backend}: {}", ran.stderr);
+    });
+}
