@@ -4,8 +4,9 @@
 use super::Approver;
 use super::question::{Answer, Question};
 use crate::system::children::{self, Watch};
+use crate::system::mask::Mask;
 use crate::system::signals::{Arrivals, Dispositions};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigmaskHow, Signal};
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -159,19 +160,18 @@ const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Si
 
 /// Signals held back while there is a dialog, or is about to be: one that comes ends it first, and this process then.
 struct Interrupted {
-    before: Option<SigSet>,
+    before: Option<Mask>,
     watch: Option<Watch>,
 }
 
 impl Interrupted {
     /// Those that would end this process. Where they are blocked or ignored, they mean nothing here.
     fn hold_back() -> Interrupted {
-        let ending: SigSet = ENDING.into_iter().collect();
-        let Ok(before) = ending.thread_swap_mask(SigmaskHow::SIG_BLOCK) else {
+        let Ok(before) = Mask::of(&ENDING).apply(SigmaskHow::SIG_BLOCK) else {
             return Interrupted { before: None, watch: None };
         };
         let ignored = Dispositions::own().ignored;
-        let counts = |s: &Signal| !before.contains(*s) && ignored >> (*s as i32 - 1) & 1 == 0;
+        let counts = |s: &Signal| !before.has(*s) && ignored >> (*s as i32 - 1) & 1 == 0;
         let wanted: Vec<Signal> = ENDING.into_iter().filter(counts).collect();
         let arrivals = Arrivals::of(&wanted).ok().filter(|_| !wanted.is_empty());
         let end = arrivals.and_then(|arrivals| arrivals.descriptor().try_clone_to_owned().ok());
@@ -183,7 +183,7 @@ impl Interrupted {
 impl Drop for Interrupted {
     fn drop(&mut self) {
         drop(self.watch.take());
-        let _ = self.before.take().map(|before| before.thread_set_mask());
+        self.before.into_iter().for_each(Mask::put_back);
     }
 }
 

@@ -9,10 +9,10 @@ use super::place::Places;
 use super::{Answer, named};
 use crate::policy::HookRule;
 use crate::settings::hooks::Runs;
-use crate::system::{children, signals::Arrivals};
+use crate::system::{children, mask::Mask, signals::Arrivals};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg};
+use nix::sys::signal::{SigmaskHow, Signal, killpg};
 use nix::unistd::Pid;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,14 +33,13 @@ const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Si
 /// Runs the hooks and gives the answer of each, in their order; `Err` says how one failed. One that is not waited for
 /// has no answer.
 pub fn run(rules: &[&HookRule], input: &str, places: &Places<'_>) -> Vec<Result<Answer, String>> {
-    let ending: SigSet = ENDING.into_iter().collect();
     // Held back while hooks run, so that they end with us; what comes then takes effect behind this.
-    let before = ending.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let before = Mask::of(&ENDING).apply(SigmaskHow::SIG_BLOCK);
     let mut running: Vec<Hook<'_>> = rules.iter().map(|rule| Hook::start(rule, input, places)).collect();
     attend(&mut running);
     let answers = running.into_iter().map(Hook::answer).collect();
     if let Ok(before) = before {
-        let _ = before.thread_set_mask();
+        before.put_back();
     }
     answers
 }

@@ -1,6 +1,7 @@
 //! Processes: spawn, fork, exec, wait, death by signal. Owns the calls; decides nothing.
 #![allow(unsafe_code)]
 
+use super::mask::Mask;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
@@ -79,14 +80,14 @@ fn borrow_process(shared: CloneFlags, work: &mut dyn FnMut() -> isize) -> nix::R
         processors.restore(own);
         work()
     };
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let before = Mask::ALL.apply(SigmaskHow::SIG_SETMASK)?;
     let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | shared;
     // SAFETY: by CLONE_VFORK nothing of this thread runs while the child does, and what the child does is ordinary
     // code on a stack of its own that outlives it; what it allocates and opens belongs to this process as if the
     // process itself had done it. It has no thread of its own to confuse the C library with, no signal handler runs
     // in it, and it ends by exit(2) alone.
     let child = unsafe { nix::sched::clone(Box::new(&mut work), stack.bytes(), flags, Some(libc::SIGCHLD)) };
-    let _ = before.thread_set_mask();
+    before.put_back();
     processors.restore(own);
     child
 }
@@ -256,16 +257,13 @@ pub fn exit_now(status: i32) -> ! {
 /// Dies by a signal, real-time ones too, so that the parent's wait status says so, without a core of ours.
 pub fn die_by(signal: i32) -> ! {
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
-    // SAFETY: SIG_DFL runs no code of ours; the set is this frame's own, and it is filled before it is read.
+    // SAFETY: SIG_DFL runs no code of ours.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         // raise(3) sends none of those that the C library keeps for itself.
         libc::kill(libc::getpid(), signal);
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, signal);
-        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
     }
+    let _ = Mask::from_bits(1 << (signal - 1)).apply(SigmaskHow::SIG_UNBLOCK);
     exit_now(128 + signal)
 }
 

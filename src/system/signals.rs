@@ -1,9 +1,9 @@
 //! Signals: masks, dispositions, and signals as readable events. Owns the calls; decides nothing.
 #![allow(unsafe_code)]
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use std::os::fd::{AsFd, BorrowedFd};
+use super::mask::Mask;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How the caller left the signals: what the inner shell must find again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,7 @@ pub struct CallerSignals {
 /// # Errors
 /// What sigprocmask(2) gives.
 pub fn block_all() -> nix::Result<CallerSignals> {
-    let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
-    let held = |&number: &i32| {
-        // SAFETY: a set that the kernel filled, read only.
-        unsafe { libc::sigismember(before.as_ref(), number) == 1 }
-    };
-    let mask = (1..=HIGHEST).filter(held).fold(0, |mask, number| mask | bit_of(number));
+    let mask = Mask::ALL.apply(SigmaskHow::SIG_SETMASK)?.bits();
     let child_ignored = matches!(super::process::reset(Signal::SIGCHLD), Some(SigHandler::SigIgn));
     Ok(CallerSignals { mask, child_ignored })
 }
@@ -34,18 +29,7 @@ pub fn restore(signals: CallerSignals) {
     if signals.child_ignored {
         super::process::ignore(Signal::SIGCHLD);
     }
-    let _ = set_of(signals.mask).thread_set_mask();
-}
-
-/// The set that has these, real-time ones too, bit n-1 for signal n.
-fn set_of(mask: u64) -> SigSet {
-    let mut set = *SigSet::empty().as_ref();
-    for number in (1..=HIGHEST).filter(|&number| mask & bit_of(number) != 0) {
-        // SAFETY: this frame's own set, which is a valid one.
-        unsafe { libc::sigaddset(&raw mut set, number) };
-    }
-    // SAFETY: made by sigemptyset(3) and sigaddset(3).
-    unsafe { SigSet::from_sigset_t_unchecked(set) }
+    Mask::from_bits(signals.mask).put_back();
 }
 
 /// Blocked and ignored signals of a process, bit n-1 for signal n.
@@ -122,19 +106,12 @@ fn set_alarm(microseconds: i64) {
 }
 
 fn bit(signal: Signal) -> u64 {
-    bit_of(signal as i32)
+    Mask::of(&[signal]).bits()
 }
-
-fn bit_of(number: i32) -> u64 {
-    1 << (number - 1)
-}
-
-/// The highest number of a signal.
-const HIGHEST: i32 = 64;
 
 /// Signals that arrive, as events to poll for. All must be blocked.
 #[derive(Debug)]
-pub struct Arrivals(SignalFd);
+pub struct Arrivals(OwnedFd);
 
 impl Arrivals {
     /// Every signal that can be blocked.
@@ -142,7 +119,7 @@ impl Arrivals {
     /// # Errors
     /// What signalfd(2) gives.
     pub fn new() -> nix::Result<Arrivals> {
-        SignalFd::with_flags(&SigSet::all(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Arrivals)
+        Mask::ALL.arrivals().map(Arrivals)
     }
 
     /// These signals.
@@ -150,14 +127,16 @@ impl Arrivals {
     /// # Errors
     /// What signalfd(2) gives.
     pub fn of(signals: &[Signal]) -> nix::Result<Arrivals> {
-        let set: SigSet = signals.iter().copied().collect();
-        SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map(Arrivals)
+        Mask::of(signals).arrivals().map(Arrivals)
     }
 
     /// The next signal that is pending, if any.
     pub fn next(&self) -> Option<i32> {
-        let info = self.0.read_signal().ok()??;
-        i32::try_from(info.ssi_signo).ok()
+        let mut told = [0; size_of::<libc::signalfd_siginfo>()];
+        let length = nix::unistd::read(&self.0, &mut told).ok()?;
+        // Its number comes first.
+        let number = told.first_chunk().filter(|_| length == told.len())?;
+        i32::try_from(u32::from_ne_bytes(*number)).ok()
     }
 
     /// What to poll for reading.
@@ -179,15 +158,39 @@ mod tests {
     #[test]
     fn what_the_caller_blocked_is_blocked_again_real_time_signals_too() {
         let apart = || {
-            let blocked = (1 << 39) | bit(Signal::SIGUSR1);
-            set_of(blocked).thread_set_mask().unwrap();
+            // With those that C libraries keep for themselves.
+            let blocked = (1 << 39) | (0b111 << 31) | bit(Signal::SIGUSR1);
+            Mask::from_bits(blocked).put_back();
             let found = block_all().unwrap();
-            SigSet::empty().thread_set_mask().unwrap();
+            let all = own_mask();
+            Mask::from_bits(0).put_back();
             restore(found);
-            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-            let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap().trim();
-            assert_eq!((found.mask, u64::from_str_radix(mask, 16).unwrap()), (blocked, blocked));
+            let unblockable = bit(Signal::SIGKILL) | bit(Signal::SIGSTOP);
+            assert_eq!((all, found.mask, own_mask()), (!unblockable, blocked, blocked));
         };
         std::thread::spawn(apart).join().unwrap();
+    }
+
+    #[test]
+    fn signals_that_the_c_library_keeps_for_itself_arrive_and_what_is_done_meanwhile_lets_none_through() {
+        let apart = || {
+            block_all().unwrap();
+            let arrivals = Arrivals::new().unwrap();
+            let child = super::super::process::spawn(|| 0).unwrap();
+            super::super::process::reap(child);
+            Mask::of(&[Signal::SIGINT]).apply(SigmaskHow::SIG_BLOCK).unwrap().put_back();
+            for number in [32, 33, 34, 64, libc::SIGUSR2] {
+                // SAFETY: tgkill(2) has no memory preconditions; this thread blocks it.
+                let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), number) };
+                assert_eq!((sent, arrivals.next()), (0, Some(number)));
+            }
+        };
+        std::thread::spawn(apart).join().unwrap();
+    }
+
+    fn own_mask() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap().trim();
+        u64::from_str_radix(mask, 16).unwrap()
     }
 }

@@ -1,9 +1,10 @@
 //! The caller's terminal as a place to ask. Owns opening it, its mode while a question stands, and giving it back
 //! as it was on every way out. Knows nothing of questions.
 
+use super::mask::Mask;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
 use std::fs::{File, OpenOptions};
@@ -81,11 +82,10 @@ impl ControllingTerminal {
     /// Takes the terminal for a question: single keys, no echo, no signals from keys, typed-ahead input dropped.
     pub fn take(&self) -> io::Result<Taken<'_>> {
         let ending: SigSet = ENDING.into_iter().collect();
-        let mut blocked = ending;
+        let mut blocked = ENDING.to_vec();
         // Giving the terminal back must also work from the background.
-        blocked.add(Signal::SIGTTOU);
-        let mut mask = SigSet::empty();
-        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&blocked), Some(&mut mask))?;
+        blocked.push(Signal::SIGTTOU);
+        let mask = Mask::of(&blocked).apply(SigmaskHow::SIG_BLOCK)?;
         let taken = || -> nix::Result<(SignalFd, Termios)> {
             let signals = SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
             let before = termios::tcgetattr(&self.file)?;
@@ -105,7 +105,7 @@ impl ControllingTerminal {
         match taken() {
             Ok((signals, before)) => Ok(Taken { terminal: self, signals, before, mask }),
             Err(error) => {
-                let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
+                mask.put_back();
                 Err(error.into())
             }
         }
@@ -124,7 +124,7 @@ pub struct Taken<'terminal> {
     terminal: &'terminal ControllingTerminal,
     signals: SignalFd,
     before: Termios,
-    mask: SigSet,
+    mask: Mask,
 }
 
 impl Taken<'_> {
@@ -190,6 +190,6 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         // Input that came with the answer (an Enter behind the key) must not reach whoever reads next.
         let _ = termios::tcsetattr(&self.terminal.file, SetArg::TCSAFLUSH, &self.before);
-        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
+        self.mask.put_back();
     }
 }

@@ -2,10 +2,11 @@
 //! and getting reedline out of a terminal that is gone.
 
 use super::shared::Shared;
+use crate::system::mask::Mask;
 use crate::system::terminal::has_hung_up;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigmaskHow, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use std::io::{Write, stdin, stdout};
 use std::os::fd::{AsFd, OwnedFd};
@@ -53,32 +54,26 @@ fn restore() {
 
 /// A thread that takes no signals: they are for whoever reads a line, or between two lines for who waits for them.
 pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
+    let before = Mask::ALL.apply(SigmaskHow::SIG_BLOCK).ok();
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-    if let Some(before) = before {
-        let _ = before.thread_set_mask();
-    }
+    before.into_iter().for_each(Mask::put_back);
     thread
 }
 
 /// Lets the news that the window has another size through while a line is read, whatever this thread blocks otherwise.
 struct Resizes {
-    before: Option<SigSet>,
+    before: Option<Mask>,
 }
 
 impl Resizes {
     fn let_through() -> Resizes {
-        let mut wanted = SigSet::empty();
-        wanted.add(Signal::SIGWINCH);
-        Resizes { before: wanted.thread_swap_mask(SigmaskHow::SIG_UNBLOCK).ok() }
+        Resizes { before: Mask::of(&[Signal::SIGWINCH]).apply(SigmaskHow::SIG_UNBLOCK).ok() }
     }
 }
 
 impl Drop for Resizes {
     fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let _ = before.thread_set_mask();
-        }
+        self.before.into_iter().for_each(Mask::put_back);
     }
 }
 
