@@ -221,6 +221,9 @@ impl<'a> Gatekeeper<'a> {
             // Where the file system there has no such files, as without us.
             return made.unwrap_or(Some(Reply::Fail(Errno::EROFS)));
         }
+        if self.opens_again(asked, deed, &touched) {
+            return None;
+        }
         let may = |one: &Touched| {
             use Judgement::{Allowed, Own, Passes, Single};
             matches!(one.judgement, Passes | Own | Allowed | Single)

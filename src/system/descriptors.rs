@@ -279,20 +279,22 @@ pub fn is_readable_now(number: RawFd) -> bool {
     poll(&mut events, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
+/// Whether a file is one of `/proc`: what is behind it depends on who opens it and when.
+pub fn is_made_up(number: RawFd) -> bool {
+    let found = nix::sys::statfs::fstatfs(borrow(number)).map(|found| found.filesystem_type());
+    found.map_or(true, |kind| kind == nix::sys::statfs::PROC_SUPER_MAGIC)
+}
+
 /// Whether this user can neither write to what stands behind a descriptor, opened again, nor change who may. What the kernel
-/// makes up (`/proc`) says by its mode little of what a descriptor gives.
+/// makes up says by its mode little of what a descriptor gives.
 pub fn is_beyond_change(number: RawFd) -> bool {
-    let made_up = || {
-        let found = nix::sys::statfs::fstatfs(borrow(number)).map(|found| found.filesystem_type());
-        found.map_or(true, |kind| kind == nix::sys::statfs::PROC_SUPER_MAGIC)
-    };
     let mine = || {
         let owner = nix::sys::stat::fstat(borrow(number)).map(|stat| stat.st_uid);
         owner.map_or(true, |owner| owner == nix::unistd::geteuid().as_raw())
     };
-    let writes =
-        nix::unistd::access(format!("/proc/self/fd/{number}").as_str(), nix::unistd::AccessFlags::W_OK);
-    writes == Err(Errno::EACCES) && !mine() && !made_up()
+    let path = format!("/proc/self/fd/{number}");
+    let writes = nix::unistd::access(path.as_str(), nix::unistd::AccessFlags::W_OK);
+    writes == Err(Errno::EACCES) && !mine() && !is_made_up(number)
 }
 
 /// The position of a file's descriptor.

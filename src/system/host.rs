@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, OpenHow, ResolveFlag, fcntl, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat, mknodat};
 use nix::unistd::{UnlinkatFlags, linkat, symlinkat, unlinkat};
 use std::ffi::{CString, OsStr, OsString};
@@ -315,6 +315,26 @@ fn own_numbers(now: &nix::sys::stat::FileStat, user: u32, group: u32) -> nix::Re
     let own_group = [AS_IT_IS, now.st_gid, nix::unistd::getegid().as_raw()].contains(&group)
         || groups.iter().any(|own| own.as_raw() == group);
     if own_user && own_group { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// Opens the file behind a descriptor again, for no more than that is open for; nothing is cut off yet.
+///
+/// # Errors
+/// What open(2) gives; EACCES for what is no regular file, or of `/proc`, or is to be more than it was.
+pub fn open_again(held: &OwnedFd, flags: i32) -> nix::Result<OwnedFd> {
+    let (had, wanted) =
+        (OFlag::from_bits_retain(fcntl(held, FcntlArg::F_GETFL)?), OFlag::from_bits_retain(flags));
+    let (mode, new) = (had & OFlag::O_ACCMODE, wanted & OFlag::O_ACCMODE);
+    let no_more = mode == new && mode != OFlag::O_RDONLY || mode == OFlag::O_RDWR && new == OFlag::O_WRONLY;
+    let odd = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+    let regular = fstat(held)?.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits();
+    let regular = regular && !super::descriptors::is_made_up(held.as_raw_fd());
+    if !no_more || !regular || had.contains(OFlag::O_PATH) || wanted.intersects(odd) {
+        return Err(Errno::EACCES);
+    }
+    let passed = OFlag::O_APPEND | OFlag::O_SYNC | OFlag::O_DSYNC | OFlag::O_NONBLOCK;
+    let flags = new | wanted & passed | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    nix::fcntl::open(own_path(held)?.as_c_str(), flags, Mode::empty())
 }
 
 /// A file of ours, to be copied into another process.

@@ -175,3 +175,39 @@ fn the_other_side_of_a_terminal_is_not_handed_over() {
         assert_eq!((ran.stdout.as_str(), ran.status), ("", Some(126)), "{backend}: {}", ran.stderr);
     });
 }
+
+#[test]
+fn what_the_output_goes_to_is_opened_again_by_the_names_that_it_has() {
+    everywhere(|world, backend| {
+        let log = world.outside.join("out.log");
+        for text in [
+            "echo one; echo two > /dev/stderr; echo three",
+            "echo one; echo two >> /dev/stdout; echo three >> /dev/fd/2",
+            "echo one | tee -a /dev/stderr /proc/self/fd/1",
+            "echo one > /dev/fd/1; (echo two >> /dev/stderr)",
+        ] {
+            for redirections in [">> LOG 2>&1", "> LOG 2> LOG"] {
+                let redirections = redirections.replace("LOG", log.to_str().unwrap());
+                let both = ["bash", "sbsh"].map(|program| {
+                    world.write(&log, "before\n");
+                    let ran = line(world, &format!("{program} -c '{text}' {redirections}"));
+                    assert_eq!(ran.status, Some(0), "{backend}: {program}: {text} {redirections}: {ran:?}");
+                    fs::read_to_string(&log).unwrap()
+                });
+                assert_eq!(both[1], both[0], "{backend}, user {}: {text} {redirections}", world.user);
+            }
+        }
+        // Nothing but what was handed over for writing.
+        world.write(&log, "before\n");
+        let other = world.outside.join("other");
+        world.write(&other, "before\n");
+        let text = format!(
+            "{{ echo evil > /proc/self/fd/0; echo evil >> {0}; ln -s {0} l; echo evil > l; exec 5< {0}; echo evil > /dev/fd/5; }} 2> /dev/null; true",
+            other.display()
+        );
+        let ran =
+            line(world, &format!("rm -f l; sbsh -c '{text}' < {} >> {}", other.display(), log.display()));
+        assert_eq!(ran.status, Some(0), "{backend}: {ran:?}");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "before\n", "{backend}, user {}", world.user);
+    });
+}
