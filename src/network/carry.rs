@@ -67,9 +67,11 @@ async fn listen<G: Gate>(
     let mut dialling: Option<Dialling> = None;
     let mut gone = 0;
     let (mut server_spoke, mut server_ended) = (false, false);
+    // What has gone is no text, and its line is not over: who answers that does not speak HTTP.
+    let mut no_text = false;
     loop {
         // An answer to words that rested is no first word.
-        server_spoke |= gone == 0 && permit.tally.received.get() > 0;
+        server_spoke |= (gone == 0 || no_text) && permit.tally.received.get() > 0;
         match opening.judge(&permit.target, permit.check_name, server_spoke) {
             Judged::Open => {}
             Judged::Http if gone == 0 && !server_spoke => {
@@ -93,6 +95,17 @@ async fn listen<G: Gate>(
             }
         }
         let waits = opening.bytes.len() > gone;
+        if opening.is_no_text() {
+            match &line {
+                Some(line) if waits => {
+                    gone = pass_on(opening, gone, line, permit).await?;
+                    no_text = true;
+                }
+                None if dialling.is_none() => dialling = Some(dial(gate, permit)),
+                _ => {}
+            }
+        }
+        let waits = opening.bytes.len() > gone;
         tokio::select! {
             biased;
             more = opening.more(inside) => more?,
@@ -108,18 +121,27 @@ async fn listen<G: Gate>(
                 Err(refusal) => return Ok(Heard::Refused(refusal)),
             },
             () = sleep(FIRST_WORDS), if line.is_none() && dialling.is_none() && permit.target.port != HTTP_PORT => {
-                let (gate, permit) = (gate.clone(), permit.clone());
-                dialling = Some(Box::pin(async move { gate.dial(&permit).await }));
+                dialling = Some(dial(gate, permit));
             }
             () = sleep(REST), if waits && line.is_some() && !opening.is_tls() => {
                 server_spoke |= gone == 0 && permit.tally.received.get() > 0;
-                if let (Some(line), Some(words)) = (&line, opening.bytes.get(gone..)) {
-                    tunnel::write_all(line, words, &permit.tally.sent).await?;
-                    gone = opening.bytes.len();
+                if let Some(line) = &line {
+                    gone = pass_on(opening, gone, line, permit).await?;
                 }
             }
         }
     }
+}
+
+fn dial<G: Gate>(gate: &Rc<G>, permit: &Rc<Permit>) -> Dialling {
+    let (gate, permit) = (gate.clone(), permit.clone());
+    Box::pin(async move { gate.dial(&permit).await })
+}
+
+/// Sends what has not gone yet; how much has gone then.
+async fn pass_on(opening: &Opening, gone: usize, line: &TcpStream, permit: &Permit) -> io::Result<usize> {
+    tunnel::write_all(line, opening.bytes.get(gone..).unwrap_or_default(), &permit.tally.sent).await?;
+    Ok(opening.bytes.len())
 }
 
 fn dialled(outside: Result<TcpStream, Refusal>) -> Heard {

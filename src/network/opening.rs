@@ -1,7 +1,7 @@
 //! The first words of a connection. Owns waiting for them, judging them against what was permitted, and refusing in
 //! the protocol that they are in. Must not decide whether a target is allowed.
 
-use super::sniff::{Talk, sniff, sniff_all};
+use super::sniff::{Talk, is_no_text, sniff, sniff_all};
 use super::tls::{LONGEST, Look, look};
 use super::{Cause, Refusal, Target, tunnel};
 use crate::policy::Host;
@@ -19,6 +19,8 @@ const ACCESS_DENIED: [u8; 7] = [21, 3, 3, 0, 2, 2, 49];
 
 /// The port on which nothing but HTTP is spoken.
 pub const HTTP_PORT: u16 = 80;
+
+const NO_HTTP: &str = "what was sent to port 80 is not HTTP";
 
 /// What a program has said first.
 #[derive(Debug, Default)]
@@ -72,6 +74,11 @@ impl Opening {
         sniff(&self.bytes) == Some(Talk::Tls)
     }
 
+    /// Whether it need not rest until it is decided: it is no text, and nobody says so little of a line and waits.
+    pub fn is_no_text(&self) -> bool {
+        !self.ended && is_no_text(&self.bytes)
+    }
+
     /// Takes in what comes while somebody else decides, up to a bound; returns once the program is gone. That it says
     /// no more means so only in protocols that never end one direction early: TLS, or `both_ways`.
     pub async fn until_gone(&mut self, from: &TcpStream, both_ways: bool) {
@@ -93,13 +100,14 @@ impl Opening {
     pub fn judge(&self, target: &Target, check_name: bool, server_spoke: bool) -> Judged {
         let refused = |why: &str| Judged::Refused(Cause::Malformed(why.to_owned()));
         match self.talk() {
+            None if !self.is_no_text() => Judged::Open,
+            None if target.port == HTTP_PORT => refused(NO_HTTP),
+            None if server_spoke => Judged::Passes,
             None => Judged::Open,
             Some(Talk::Http) if server_spoke && target.port != HTTP_PORT => Judged::Passes,
             Some(Talk::Http) => Judged::Http,
             Some(Talk::Http2) => refused("cleartext HTTP/2 cannot be judged request by request"),
-            Some(Talk::Other | Talk::Socks) if target.port == HTTP_PORT => {
-                refused("what was sent to port 80 is not HTTP")
-            }
+            Some(Talk::Other | Talk::Socks) if target.port == HTTP_PORT => refused(NO_HTTP),
             // A server that is first to speak is none of SOCKS.
             Some(Talk::Socks) if !server_spoke => refused("SOCKS would lead on to another host"),
             Some(Talk::Other | Talk::Silent | Talk::Socks) => Judged::Passes,
@@ -128,7 +136,7 @@ fn named(target: &Target, server_name: Option<String>) -> Judged {
 /// Ends a connection that is not allowed, in the words of what it speaks.
 pub async fn refuse(inside: TcpStream, mut opening: Opening, refusal: &Refusal) {
     let heard = timeout(PATIENCE, async {
-        while !opening.ended && opening.talk().is_none() {
+        while !opening.ended && opening.talk().is_none() && !opening.is_no_text() {
             opening.more(&inside).await?;
         }
         Ok::<_, io::Error>(())
@@ -220,6 +228,9 @@ mod tests {
         let line = Opening { bytes: b"STAT /x\r\n".to_vec(), ended: false };
         assert_eq!(line.judge(&target("a.example", 110), true, true), Judged::Passes);
         assert_eq!(line.judge(&target("a.example", 80), true, true), Judged::Http);
+        let packet = Opening { bytes: b"\0\0\0\x08\x04\xd2".to_vec(), ended: false };
+        assert_eq!(packet.judge(&target("a.example", 5432), true, false), Judged::Open);
+        assert_eq!(packet.judge(&target("a.example", 5432), true, true), Judged::Passes);
         let silent = Opening { bytes: Vec::new(), ended: true };
         assert_eq!(silent.judge(&target("a.example", 80), true, false), Judged::Passes);
     }

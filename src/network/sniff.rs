@@ -18,18 +18,48 @@ pub enum Talk {
     Silent,
 }
 
-/// A request line that is not over by then belongs to no protocol that is spoken.
-const LONGEST_LINE: usize = 16 << 10;
+/// A request line that is not over by then belongs to no protocol that is spoken. Servers take as much of one: Python's
+/// own, Tornado.
+const LONGEST_LINE: usize = 64 << 10;
 
 /// What the bytes that have come so far begin; `None` while that is open.
 pub fn sniff(bytes: &[u8]) -> Option<Talk> {
+    match kind(bytes) {
+        Said::Talk(talk) => Some(talk),
+        Said::Little | Said::NoText => None,
+    }
+}
+
+/// Whether undecided bytes are no text: they need not wait for the end of a line. It is watched all the same, because there
+/// are servers that take anything for a method.
+pub fn is_no_text(bytes: &[u8]) -> bool {
+    kind(bytes) == Said::NoText
+}
+
+/// What bytes are, as far as they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Talk(Talk),
+    /// It may become anything.
+    Little,
+    /// The beginning of a line that no program would send as text.
+    NoText,
+}
+
+fn kind(bytes: &[u8]) -> Said {
     if matches!(bytes, [4 | 5, ..]) {
-        return socks(bytes).map(|is| if is { Talk::Socks } else { Talk::Other });
+        let http_ends = named_http(bytes);
+        let before = http_ends.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
+        return match socks(before) {
+            Some(true) => Said::Talk(Talk::Socks),
+            None if http_ends.is_none() => Said::Little,
+            _ => http(bytes),
+        };
     }
     match tls(bytes) {
-        Some(true) => Some(Talk::Tls),
+        Some(true) => Said::Talk(Talk::Tls),
         Some(false) => http(bytes),
-        None => None,
+        None => Said::Little,
     }
 }
 
@@ -81,48 +111,58 @@ fn socks(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-/// Whether it is HTTP. Blanks before a request and between its words are what servers are lenient about.
-fn http(bytes: &[u8]) -> Option<Talk> {
+/// Whether it is HTTP. Blanks before a request and between its words are what servers are lenient about; some take any
+/// bytes for a method, say that they do not know it, and wait for the next request.
+fn http(bytes: &[u8]) -> Said {
     let long = bytes.len() > LONGEST_LINE;
-    let undecided = |then: Talk| if long { Some(then) } else { None };
+    let undecided = |then: Talk| if long { Said::Talk(then) } else { Said::Little };
     let start = bytes.iter().position(|byte| !matches!(byte, b'\0' | b'\n') && !is_blank(*byte));
     let Some(rest) = start.and_then(|start| bytes.get(start..)) else {
         return undecided(Talk::Other);
     };
-    let Some(method_ends) = rest.iter().position(|byte| !is_token(*byte)) else {
-        return undecided(Talk::Other);
-    };
-    let (method, rest) = rest.split_at(method_ends);
-    match rest {
-        [b'\r'] => return undecided(Talk::Other),
-        [b'\r', b'\n', ..] => return Some(Talk::Other),
-        [blank, ..] if !method.is_empty() && is_blank(*blank) => {}
-        _ => return Some(Talk::Other),
-    }
-    // No method has a digit, but git's own protocol begins with four, and has NUL where a line would end.
-    let common = method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'));
-    let ends = |byte: &u8| *byte == b'\n' || *byte == b'\0' && !common;
-    let (line, over) = match rest.iter().position(ends) {
+    let (line, over) = match rest.iter().position(|byte| *byte == b'\n') {
         Some(end) => (rest.get(..end).unwrap_or_default(), true),
         None => (rest, false),
     };
+    let method_ends = line.iter().position(|byte| !is_token(*byte)).unwrap_or(line.len());
+    let (method, rest) = line.split_at(method_ends);
+    let spaced = !method.is_empty() && rest.first().is_none_or(|byte| is_blank(*byte));
     let target =
-        line.iter().position(|byte| !is_blank(*byte)).and_then(|start| line.get(start..)).unwrap_or_default();
-    if method == b"PRI" && target.first() == Some(&b'*') {
-        return Some(Talk::Http2);
+        rest.iter().position(|byte| !is_blank(*byte)).and_then(|start| rest.get(start..)).unwrap_or_default();
+    if spaced && method == b"PRI" && target.first() == Some(&b'*') {
+        return Said::Talk(Talk::Http2);
     }
-    // Of the protocols of lines that begin with a word (SMTP, IRC, NATS …) none has these second.
+    // Of the protocols of lines that begin with a word (SMTP, IRC, NATS …) none has these second. No method has a digit.
+    let common = method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'));
     let named = matches!(target, [b'/' | b'*', ..])
         || target.get(..4).is_some_and(|four| four.eq_ignore_ascii_case(b"http"));
-    if common && named || line.windows(5).any(|word| word.eq_ignore_ascii_case(b"HTTP/")) {
-        return Some(Talk::Http);
+    if spaced && common && named || named_http(line).is_some() {
+        return Said::Talk(Talk::Http);
     }
-    if over { Some(Talk::Other) } else { undecided(Talk::Http) }
+    match rest {
+        _ if over => Said::Talk(Talk::Other),
+        _ if !long && !(spaced && line.iter().all(|byte| is_text(*byte))) => Said::NoText,
+        [] | [b'\r'] => undecided(Talk::Other),
+        _ if spaced => undecided(Talk::Http),
+        _ => undecided(Talk::Other),
+    }
 }
 
-/// Blanks that some servers take for the one between the words of a request line (RFC 9112, 3).
+/// Where the protocol's name ends in the first line, if it is there.
+fn named_http(bytes: &[u8]) -> Option<usize> {
+    let line = bytes.split(|byte| *byte == b'\n').next()?;
+    line.windows(5).position(|word| word.eq_ignore_ascii_case(b"HTTP/")).map(|start| start + 5)
+}
+
+/// Blanks that some servers take for the one between the words of a request line (RFC 9112, 3; the last six are such to
+/// Python).
 fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
+    matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c | 0x1c..=0x1f | 0x85 | 0xa0)
+}
+
+/// What lines of text are made of, in whatever encoding but those that have NULs.
+fn is_text(byte: u8) -> bool {
+    is_blank(byte) || !byte.is_ascii_control()
 }
 
 /// What methods are made of (RFC 9110, 5.6.2).
@@ -154,20 +194,52 @@ mod tests {
             (b"*1\r\n$4\r\nPING\r\n", Talk::Other),
             (b"PING\r\n", Talk::Other),
             (b"PING\n", Talk::Other),
-            (b"0032git-upload-pack /x\0host=a.example\0", Talk::Other),
-            (b"\0\0\0\x08\x04\xd2\x16\x2f", Talk::Other),
-            (b"\0\0\0\x54\0\x03\0\0user\0", Talk::Other),
             (b"\x05\x01\0\x05\x01\0\x03\x09a.example\0\x50", Talk::Socks),
             (b"\x05\x02\0\x02\x01\x02me\x02it", Talk::Socks),
             (b"\x04\x01\x01\xbb\xcb\0\x71\x42me\0", Talk::Socks),
-            // Cassandra, versions 4 and 5; a packet of DCE; a message of 260 bytes and one of five.
-            (b"\x04\0\0\0\x05\0\0\0\0", Talk::Other),
-            (b"\x05\0\0\0\x05\0\0\0\0", Talk::Other),
-            (b"\x05\0\x0b\x03\x10\0\0\0", Talk::Other),
-            (b"\x04\x01\0\0{\"a\": 1", Talk::Other),
-            (b"\x05\x02\x03\x04\x08\x01", Talk::Other),
         ] {
             assert_eq!(sniff(bytes), Some(talk), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_need_not_wait_for_a_line() {
+        for bytes in [
+            // git, Postgres (twice), AMQP, Bolt, LDAP, MongoDB, a terminal's.
+            &b"0032git-upload-pack /x\0host=a.example\0"[..],
+            b"\0\0\0\x08\x04\xd2\x16\x2f",
+            b"\0\0\0\x54\0\x03\0\0user\0",
+            b"AMQP\0\0\x09\x01",
+            b"``\xb0\x17\0\0\x04\x04",
+            b"0\x0c\x02\x01\x01\x60\x07",
+            b"\x3f\0\0\0\x01\0\0\0",
+            b"{\"a\": 1",
+            // Cassandra, versions 4 and 5; a packet of DCE; a message of 260 bytes and one of five.
+            b"\x04\0\0\0\x05\0\0\0\0",
+            b"\x05\0\0\0\x05\0\0\0\0",
+            b"\x05\0\x0b\x03\x10\0\0\0",
+            b"\x04\x01\0\0{\"a\": 1",
+            b"\x05\x02\x03\x04\x08\x01",
+        ] {
+            assert_eq!((sniff(bytes), is_no_text(bytes)), (None, true), "{}", bytes.escape_ascii());
+            // Its line is over, or is one of HTTP.
+            let with = |more: &[u8]| [bytes, more].concat();
+            assert_eq!(sniff(&with(b"\n HTTP/1.1\n")), Some(Talk::Other), "{}", bytes.escape_ascii());
+            assert_eq!(sniff(&with(b" / HTTP/1.1")), Some(Talk::Http), "{}", bytes.escape_ascii());
+            assert_eq!(sniff_all(bytes), Talk::Other);
+        }
+        for bytes in [
+            &b""[..],
+            b"\r\n",
+            b"GE",
+            b"GET x",
+            b"\x16\x03",
+            b"\x80",
+            b"\x05\x01",
+            b"GET / HTTP/1.1",
+            b"PING\n",
+        ] {
+            assert!(!is_no_text(bytes), "{}", bytes.escape_ascii());
         }
     }
 
@@ -181,6 +253,20 @@ mod tests {
             b"VERSION-CONTROL /x HTTP/1.1\r\n",
             b"X index.html hTtP/1.1\r\n",
             b"GET /\r\nHost: other.example\r\n",
+            // Python splits there.
+            b"GET\xa0/secret\xa0HTTP/1.1\r\n",
+            b"\x85GET\x1c/secret\n",
+            b"CONNECT\xa0b.example:4444\xa0HTTP/1.1\r\n",
+            // Tornado knows no such method, and waits for the next request.
+            b"G(T http://b.example/ HTTP/1.1\r\n",
+            b"GET: http://b.example/ HTTP/1.1\r\n",
+            b"\xef\xbb\xbfGET / HTTP/1.1\r\n",
+            b"\"GET\" / HTTP/1.1\r\n",
+            b"@ / HTTP/1.1\r\n",
+            b"GET/1 / HTTP/1.1\r\n",
+            b"0032x /x\0 HTTP/1.1\r\n",
+            b"\x01\0\xff / HTTP/1.1\r\n",
+            b"\x05\xff / HTTP/1.1\r\n",
         ] {
             assert_eq!(sniff(bytes), Some(Talk::Http), "{}", bytes.escape_ascii());
         }
@@ -234,6 +320,15 @@ mod tests {
             if let Some(talk) = sniff(&bytes) {
                 prop_assert_eq!(sniff(&[&bytes[..], &more].concat()), Some(talk));
             }
+        }
+
+        #[test]
+        fn every_line_of_http_is_http_whatever_its_method(
+            method in prop::collection::vec(any::<u8>().prop_filter("a line", |byte| *byte != b'\n'), 0..20),
+        ) {
+            let line = [&method[..], b" / HTTP/1.1\r\n"].concat();
+            let alike = matches!(sniff(&line), Some(Talk::Http | Talk::Tls | Talk::Socks | Talk::Http2));
+            prop_assert!(alike || matches!(line[..], [20..=22 | 0x80.., ..]), "{:?}", sniff(&line));
         }
 
         #[test]

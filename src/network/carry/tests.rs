@@ -216,6 +216,42 @@ fn less_than_a_line_goes_on_after_a_while_but_becomes_no_request() {
 }
 
 #[test]
+fn what_is_no_text_goes_on_and_becomes_no_request() {
+    run(async {
+        let gate = Fake::new(&[("a.example:9", echo().await), ("a.example:8", server(silent).await)]);
+        // Answered, and so no server of HTTP's.
+        let mut program = transparent(&gate, "a.example", 9).await;
+        program.write_all(b"\0\0\0\x08\x04\xd2\x16\x2f").await.unwrap();
+        exactly(&mut program, 8).await;
+        program.write_all(b"Qinsert 'GET / HTTP/1.1'").await.unwrap();
+        assert_eq!(exactly(&mut program, 24).await, b"Qinsert 'GET / HTTP/1.1'");
+        // A server that takes anything for a method says nothing until the line is over.
+        let mut program = transparent(&gate, "a.example", 8).await;
+        program.write_all(b"G(T").await.unwrap();
+        while gate.permits.borrow().get(1).is_none_or(|permit| permit.tally.sent.get() < 3) {
+            tokio::task::yield_now().await;
+        }
+        program.write_all(b" / HTTP/1.1\r\nHost: b.example\r\n\r\n").await.unwrap();
+        assert!(all(&mut program).await.unwrap().starts_with(b"HTTP/1.1 400 "));
+        assert!(gate.log().last().unwrap().contains("came in pieces"), "{:?}", gate.log());
+        // Whole, it is HTTP, and none that is understood.
+        for method in [&b"G(T"[..], b"GET\xa0/\xa0", b"\xef\xbb\xbfGET", b"\x05\xff"] {
+            let mut program = transparent(&gate, "a.example", 8).await;
+            let request = [method, b" / HTTP/1.1\r\nHost: b.example\r\n\r\n"].concat();
+            program.write_all(&request).await.unwrap();
+            let answer = all(&mut program).await.unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 400 "), "{}", answer.escape_ascii());
+        }
+        assert_eq!(gate.permits.borrow()[1].tally.sent.get(), 3);
+    });
+}
+
+/// A server that says nothing.
+async fn silent(mut stream: tokio::net::TcpStream) {
+    while let Ok(1..) = stream.read(&mut [0; 4096]).await {}
+}
+
+#[test]
 fn port_80_carries_http_only() {
     run(async {
         let gate = Fake::new(&[("a.example:80", echo().await)]);
