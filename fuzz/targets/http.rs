@@ -50,6 +50,7 @@ impl Gate for Fake {
             rule: String::new(),
             check_name: true,
             tally: Tally::default(),
+            also: None,
             ended: None,
         }))
     }

@@ -5,6 +5,7 @@
 
 use super::opening::{HTTP_PORT, Judged, Opening, refuse};
 use super::{Cause, Gate, Permit, Refusal, http, tunnel};
+use crate::policy::Host;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -72,7 +73,15 @@ async fn listen<G: Gate>(
     loop {
         // An answer to words that rested is no first word.
         server_spoke |= (gone == 0 || no_text) && permit.tally.received.get() > 0;
-        match opening.judge(&permit.target, permit.check_name, server_spoke) {
+        let judged = match opening.judge(&permit.target, permit.check_name, server_spoke) {
+            Judged::Refused(Cause::OtherName(Some(name)))
+                if Host::parse(&name).is_ok_and(|name| permit.is_called(&name)) =>
+            {
+                Judged::Passes
+            }
+            judged => judged,
+        };
+        match judged {
             Judged::Open => {}
             Judged::Http if gone == 0 && !server_spoke => {
                 // A connection that is still being dialled is given up: only the HTTP side knows how it is wanted.

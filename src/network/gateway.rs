@@ -8,6 +8,7 @@ use super::desk::Desk;
 use super::judge::Judge;
 use super::loopback::seat::Seat;
 use super::loopback::{self, Loopback};
+use super::machine::Search;
 use super::names::{Meant, Names};
 use super::setup::{Entrances, HTTP_PORT, SOCKS_PORT};
 use super::upstream::Upstreams;
@@ -228,6 +229,11 @@ impl House {
         }
     }
 
+    fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
+        let search = Search::of_machine();
+        self.names.borrow_mut().answer(question, &search, &|name| self.judge.listed(name))
+    }
+
     async fn answer_questions(self: Rc<House>, socket: OwnedFd) {
         let Ok(socket) = UdpSocket::from_std(socket.into()) else { return };
         let mut buffer = [0; 1500];
@@ -241,7 +247,7 @@ impl House {
                 }
             };
             let question = buffer.get(..envelope.length).unwrap_or_default();
-            let answer = self.names.borrow_mut().answer(question);
+            let answer = self.answer(question);
             if let Some(answer) = answer {
                 let _ = sockets::answer_datagram(socket.as_fd(), &answer, envelope);
             }
@@ -254,7 +260,7 @@ impl House {
             let length = stream.read_u16().await?;
             let mut question = vec![0; usize::from(length)];
             stream.read_exact(&mut question).await?;
-            let answer = self.names.borrow_mut().answer(&question);
+            let answer = self.answer(&question);
             let answer = answer.ok_or(io::ErrorKind::InvalidData)?;
             let length = u16::try_from(answer.len()).map_err(|_| io::ErrorKind::InvalidData)?;
             stream.write_all(&[length.to_be_bytes().as_slice(), &answer].concat()).await?;

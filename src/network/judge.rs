@@ -4,9 +4,10 @@
 
 use super::asking_program::Inside;
 use super::desk::{Desk, Reply, ToFront};
+use super::machine::{Listed, Search};
 use super::questions::Questions;
 use super::upstream::Upstreams;
-use super::{Cause, Gate, HttpLine, Permit, Refusal, Tally, Target, Way, dial, names};
+use super::{Also, Cause, Gate, HttpLine, Permit, Refusal, Tally, Target, Way, dial, machine};
 use crate::policy::network::NetworkVerdict;
 use crate::policy::{Host, NetworkPolicy};
 use crate::settings::{Origin, Sourced};
@@ -83,15 +84,29 @@ impl Judge {
         if allowed(&own) || address.is_loopback() {
             return own;
         }
-        let names = names::listed(address, &std::fs::read_to_string("/etc/hosts").unwrap_or_default());
+        let names = machine::listed(address, &hosts());
         let best = names.iter().position(allowed).unwrap_or(0);
         names.into_iter().nth(best).unwrap_or(own)
+    }
+
+    /// What settings, or the hosts file, say of a name that is asked for.
+    pub fn listed(&self, name: &str) -> Listed {
+        let host = Host::Name(name.to_owned());
+        let policy = self.desk.policy().ok();
+        match policy.as_ref().and_then(|policy| policy.allowed.find(&host, None)) {
+            Some(found) if !found.entry.value.contains('*') => Listed::Itself,
+            _ if machine::has(&hosts(), &host) => Listed::Itself,
+            Some(_) => Listed::Below,
+            None => Listed::Not,
+        }
     }
 
     fn permit_by(&self, target: Target, way: Way, rule: String) -> Rc<Permit> {
         let check_name = self.desk.policy().is_ok_and(|policy| policy.checks_name(&target.host));
         let (desk, over) = (Arc::clone(&self.desk), Rc::clone(&self.over));
+        let also = also(target.clone());
         Rc::new(Permit {
+            also: Some(also),
             target,
             way,
             rule,
@@ -173,6 +188,16 @@ impl Judge {
         }
         false
     }
+}
+
+/// The machine's hosts file, as it is now.
+fn hosts() -> String {
+    std::fs::read_to_string("/etc/hosts").unwrap_or_default()
+}
+
+/// Whether an allowed target goes by another name too.
+fn also(target: Target) -> Also {
+    Box::new(move |host| machine::is_also(&target, host, &Search::of_machine()))
 }
 
 /// An address that a person allowed may be dialled, whatever range it is in: it was shown.

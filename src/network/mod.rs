@@ -24,6 +24,7 @@ pub mod http;
 pub mod judge;
 #[cfg(target_os = "linux")]
 pub mod loopback;
+pub mod machine;
 #[cfg(target_os = "linux")]
 pub mod mediated;
 pub mod names;
@@ -119,9 +120,21 @@ pub struct Permit {
     pub check_name: bool,
     /// What passed.
     pub tally: Tally,
+    /// Whether the target goes by another name too.
+    pub also: Option<Also>,
     /// What is done when it is over.
     pub ended: Option<Ended>,
 }
+
+impl Permit {
+    /// Whether a host that the program names on the connection is the target, also after the machine's own files.
+    pub fn is_called(&self, host: &Host) -> bool {
+        self.target.is_called(host) || self.also.as_ref().is_some_and(|also| also(host))
+    }
+}
+
+/// Whether a target goes by this name.
+pub type Also = Box<dyn Fn(&Host) -> bool>;
 
 /// What is done when a connection is over.
 pub type Ended = Box<dyn Fn(&Permit)>;

@@ -3,16 +3,19 @@
 //! Owns the table of names and the answers to DNS questions. Must not resolve anything: no question of the inside
 //! leaves, so names carry nothing out; a name is resolved outside once it is allowed, when a connection goes there.
 
+use super::machine::{Listed, Search};
 use crate::policy::Host;
 use simple_dns::rdata::{A, RData};
 use simple_dns::{CLASS, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord, TYPE};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// 198.18.0.0/15 (RFC 2544): addresses that no public host has.
 const FIRST: u32 = u32::from_be_bytes([198, 18, 0, 1]);
 /// Names that are remembered; the oldest makes room. A program that flooded the table loses its own names.
 const MOST: usize = 16_384;
+/// Whole names that are remembered while completions of them have no answer.
+const MOST_SAID: usize = 1024;
 /// Seconds that an answer may be kept: longer than any program needs, shorter than the table turns over.
 const LIFETIME: u32 = 60;
 
@@ -22,6 +25,8 @@ pub struct Names {
     of: HashMap<String, usize>,
     names: Vec<String>,
     next: usize,
+    /// What programs said as it stands.
+    said: HashSet<String>,
 }
 
 /// What an address inside stands for.
@@ -69,7 +74,12 @@ impl Names {
     }
 
     /// The answer to one question in DNS's format; `None` where the bytes are no question.
-    pub fn answer(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub fn answer(
+        &mut self,
+        bytes: &[u8],
+        search: &Search,
+        listed: &dyn Fn(&str) -> Listed,
+    ) -> Option<Vec<u8>> {
         let asked = Packet::parse(bytes).ok()?;
         if asked.has_flags(PacketFlag::RESPONSE) {
             return None;
@@ -81,7 +91,7 @@ impl Names {
             reply.set_flags(PacketFlag::RECURSION_DESIRED);
         }
         let name = question.qname.clone();
-        match self.address(&name.to_string()) {
+        match self.address(&name.to_string(), search, listed) {
             Err(()) => *reply.rcode_mut() = RCODE::NameError,
             // The network inside is carried over IPv4 stand-ins; of other types nothing is known.
             Ok(address) if question.qtype == QTYPE::TYPE(TYPE::A) || question.qtype == QTYPE::ANY => {
@@ -94,7 +104,12 @@ impl Names {
         reply.build_bytes_vec().ok()
     }
 
-    fn address(&mut self, name: &str) -> Result<Ipv4Addr, ()> {
+    fn address(
+        &mut self,
+        name: &str,
+        search: &Search,
+        listed: &dyn Fn(&str) -> Listed,
+    ) -> Result<Ipv4Addr, ()> {
         match Host::parse(name).map_err(drop)? {
             Host::Address(IpAddr::V4(address)) => Ok(address),
             Host::Address(IpAddr::V6(_)) => Err(()),
@@ -102,21 +117,16 @@ impl Names {
             Host::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
                 Ok(Ipv4Addr::LOCALHOST)
             }
+            Host::Name(name) if !self.said.contains(&name) && search.is_made_up(&name, listed) => {
+                if self.said.len() >= MOST_SAID {
+                    self.said.clear();
+                }
+                self.said.extend(search.whole(&name).map(str::to_owned));
+                Err(())
+            }
             Host::Name(name) => Ok(self.stand_in(name)),
         }
     }
-}
-
-/// The names that a hosts file (hosts(5)) has for an address. Programs inside read it too, and then connect to the
-/// address, although what is allowed is the name.
-pub fn listed(address: IpAddr, hosts: &str) -> Vec<Host> {
-    let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
-    let words = lines.map(str::split_whitespace);
-    let of = words.filter_map(|mut words| {
-        let listed: IpAddr = words.next()?.parse().ok()?;
-        (listed.to_canonical() == address.to_canonical()).then_some(words)
-    });
-    of.flatten().filter_map(|name| Host::parse(name).ok()).collect()
 }
 
 #[cfg(test)]
@@ -133,7 +143,8 @@ mod tests {
             QCLASS::CLASS(CLASS::IN),
             false,
         ));
-        let bytes = names.answer(&packet.build_bytes_vec().unwrap()).unwrap();
+        let bytes =
+            names.answer(&packet.build_bytes_vec().unwrap(), &Search::of(""), &|_| Listed::Not).unwrap();
         let reply = Packet::parse(&bytes).unwrap();
         assert_eq!(reply.id(), 7);
         let address = |record: &ResourceRecord<'_>| match &record.rdata {
@@ -159,12 +170,23 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_file_gives_names_back() {
-        let hosts =
-            "# x 10.0.0.1 no\n10.0.0.1 git.corp git # here\n::ffff:10.0.0.1 mapped\n10.0.0.11 other\n";
-        let names: Vec<String> =
-            listed("10.0.0.1".parse().unwrap(), hosts).iter().map(Host::to_string).collect();
-        assert_eq!(names, ["git.corp", "git", "mapped"]);
+    fn a_completed_name_gives_way_to_the_one_that_was_said() {
+        let mut names = Names::default();
+        let search = Search::of("search corp.test svc.test\noptions ndots:5");
+        let mut address = |name: &str| names.address(name, &search, &|_| Listed::Not);
+        // In a resolver's order.
+        for (name, answered) in [
+            ("good.test.corp.test", false),
+            ("good.test.svc.test", false),
+            ("good.test", true),
+            // A whole name of the machine's own domain.
+            ("git.dev.corp.test.corp.test", false),
+            ("git.dev.corp.test.svc.test", false),
+            ("git.dev.corp.test", true),
+            ("foo.corp.test", true),
+        ] {
+            assert_eq!(address(name).is_ok(), answered, "{name}");
+        }
     }
 
     #[test]
@@ -181,7 +203,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
-            let _ = Names::default().answer(&bytes);
+            let _ = Names::default().answer(&bytes, &Search::of(""), &|_| Listed::Not);
         }
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Fake {
     pub(super) thinks: Cell<Duration>,
     /// Settings except the host from the check of its name.
     pub(super) unchecked: Cell<bool>,
+    /// Every target goes by this name, too.
+    pub(super) other: Cell<Option<&'static str>>,
     /// Servers of plain HTTP are behind this proxy.
     pub(super) upstream: Cell<Option<SocketAddr>>,
     /// What passed, of each permit.
@@ -99,7 +101,9 @@ impl Gate for Fake {
             return Err(Refusal::of(&target, Cause::Nobody("nobody could be asked".to_owned())));
         }
         let (rule, tally, check_name) = ("the list".to_owned(), Tally::default(), !self.unchecked.get());
-        let permit = Rc::new(Permit { target, way, rule, check_name, tally, ended: None });
+        let other = self.other.get();
+        let also: super::Also = Box::new(move |host| other.is_some_and(|other| host.to_string() == other));
+        let permit = Rc::new(Permit { target, way, rule, check_name, tally, also: Some(also), ended: None });
         self.permits.borrow_mut().push(permit.clone());
         Ok(permit)
     }

@@ -312,6 +312,22 @@ fn a_name_of_the_hosts_file_is_decided_on_as_a_name() {
 }
 
 #[test]
+fn names_are_reached_whatever_the_machine_completes_them_to() {
+    let settings = r#"{"sandbox": {"allowedDomains": ["good.test", "foo.corp.test"]}}"#;
+    online(settings, |world, outside| {
+        outside.add_to("resolv.conf", "search corp.test svc.cluster.local\noptions ndots:5\n");
+        let ran = outside.run(
+            world,
+            "curl -sS http://good.test/1; curl -sS http://foo/2; curl -sS http://foo.corp.test/3; curl -sS http://evil.test/4",
+        );
+        for got in ["GET /1 host=good.test", "GET /2 host=foo ", "GET /3 host=foo.corp.test"] {
+            assert!(ran.stdout.contains(got), "{ran:?}");
+        }
+        assert!(ran.stderr.contains("sbsh: network: evil.test:80 is blocked"), "{ran:?}");
+    });
+}
+
+#[test]
 fn a_permission_given_meanwhile_holds_for_the_running_command() {
     online(r#"{"sandbox": {}}"#, |world, outside| {
         let file = world.home.join(".claude/settings.json");

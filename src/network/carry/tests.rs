@@ -32,6 +32,11 @@ fn tls_to_the_host_passes_and_to_another_does_not_reach_it() {
             let refused = format!("refused transparent a.example:443 is blocked: {why}");
             assert_eq!(log, ["transparent a.example:443".to_owned(), refused], "and nothing was dialled");
         }
+        gate.other.set(Some("a"));
+        let mut program = transparent(&gate, "a.example", 443).await;
+        let short = hello(Some("A"));
+        program.write_all(&short).await.unwrap();
+        assert_eq!(exactly(&mut program, short.len()).await, short);
         gate.unchecked.set(true);
         let mut program = transparent(&gate, "a.example", 443).await;
         program.write_all(&hello(Some("b.example"))).await.unwrap();

@@ -165,7 +165,7 @@ impl<G: Gate> Exchange<G> {
     /// Has the request decided on.
     async fn permit(&self, parts: &Parts) -> Result<Rc<Permit>, Refusal> {
         match &self.role {
-            Role::Origin(permit) => request::origin(parts, &permit.target)
+            Role::Origin(permit) => request::origin(parts, permit)
                 .map(|()| permit.clone())
                 .map_err(|cause| self.gate.refuse(&permit.target, Way::Http, cause)),
             Role::Proxy(from) => match request::proxy(parts).map_err(|refusal| self.gate.record(refusal))? {
@@ -177,7 +177,7 @@ impl<G: Gate> Exchange<G> {
 
     /// Sends a permitted request on and brings its answer.
     async fn forward(&self, mut parts: Parts, body: Incoming, permit: Rc<Permit>) -> Result<Answer, Torn> {
-        let wants = request::prepare(&mut parts, &permit.target);
+        let wants = request::prepare(&mut parts, &permit);
         let asked = parts.uri.clone();
         let mut request = Request::from_parts(parts, body);
         let (mut upstream, response) = loop {

@@ -1,7 +1,7 @@
 //! What an HTTP request asks for, and how it goes on. Pure. Owns the agreement of its several names for a host, and
 //! the headers that end at a proxy; must not decide whether a host is allowed.
 
-use super::super::{Cause, Refusal, Target, asked, opening::HTTP_PORT};
+use super::super::{Cause, Permit, Refusal, Target, asked, opening::HTTP_PORT};
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
@@ -19,11 +19,11 @@ pub enum Wanted {
     Forward(Target),
 }
 
-/// Whether a request on a connection to `target` names only it.
+/// Whether a request on a permitted connection names only its target.
 ///
 /// # Errors
 /// What else it names, or why it cannot be told.
-pub fn origin(parts: &Parts, target: &Target) -> Result<(), Cause> {
+pub fn origin(parts: &Parts, permit: &Permit) -> Result<(), Cause> {
     let malformed = |why: &str| Err(Cause::Malformed(why.to_owned()));
     if parts.method == Method::CONNECT {
         return malformed("CONNECT would lead on to another host");
@@ -32,32 +32,33 @@ pub fn origin(parts: &Parts, target: &Target) -> Result<(), Cause> {
     let mut hosts = parts.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => return malformed("the request has more than one Host header"),
-        (Some(host), None) => agrees(host.as_bytes(), target)?,
+        (Some(host), None) => agrees(host.as_bytes(), permit)?,
         (None, _) if parts.version >= Version::HTTP_11 => return malformed("the request has no Host header"),
         (None, _) => {}
     }
     match (parts.uri.scheme(), parts.uri.authority()) {
         (None, None) => Ok(()),
         (Some(scheme), Some(authority)) if *scheme == Scheme::HTTP => {
-            agrees(authority.as_str().as_bytes(), target)
+            agrees(authority.as_str().as_bytes(), permit)
         }
         _ => malformed("the request is not for this server"),
     }
 }
 
 /// Whether a name in a request means the target; a port that is left out means the connection's.
-fn agrees(authority: &[u8], target: &Target) -> Result<(), Cause> {
-    match called(authority, target) {
+fn agrees(authority: &[u8], permit: &Permit) -> Result<(), Cause> {
+    match called(authority, permit) {
         Some(_) => Ok(()),
         None => Err(Cause::OtherName(Some(String::from_utf8_lossy(authority).into_owned()))),
     }
 }
 
 /// The target by the host that a name in a request has for it; `None` where that means another.
-fn called(authority: &[u8], target: &Target) -> Option<Target> {
+fn called(authority: &[u8], permit: &Permit) -> Option<Target> {
     let (host, port) = asked::authority(authority).ok()?;
-    let means = target.is_called(&host) && port.is_none_or(|port| port == target.port);
-    means.then_some(Target { host, port: target.port })
+    let wanted = permit.target.port;
+    let means = port.is_none_or(|port| port == wanted) && permit.is_called(&host);
+    means.then_some(Target { host, port: wanted })
 }
 
 /// What a request line asks for, where that can stand in no request: nobody who reads requests gets to see it.
@@ -112,14 +113,14 @@ fn framing(headers: &HeaderMap) -> Result<(), &'static str> {
     }
 }
 
-/// Makes a request ready to go on to `target`. The protocol that it wants to change to, if it may.
-pub fn prepare(parts: &mut Parts, target: &Target) -> Option<HeaderValue> {
+/// Makes a request ready to go on to the target. The protocol that it wants to change to, if it may.
+pub fn prepare(parts: &mut Parts, permit: &Permit) -> Option<HeaderValue> {
     let upgrade = upgrade(&parts.headers);
     let trailers = has_word(&parts.headers, &TE, "trailers");
     clean(&mut parts.headers);
     // In one spelling; but a server on the loopback may tell `localhost` from its addresses.
-    let said = parts.headers.get(HOST).and_then(|host| called(host.as_bytes(), target));
-    if let Ok(host) = HeaderValue::from_str(&authority(said.as_ref().unwrap_or(target))) {
+    let said = parts.headers.get(HOST).and_then(|host| called(host.as_bytes(), permit));
+    if let Ok(host) = HeaderValue::from_str(&authority(said.as_ref().unwrap_or(&permit.target))) {
         parts.headers.insert(HOST, host);
     }
     let mut connection = Vec::new();

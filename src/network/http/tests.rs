@@ -168,6 +168,19 @@ fn an_absolute_form_that_agrees_goes_on_as_a_path() {
 }
 
 #[test]
+fn a_name_that_the_machine_completes_goes_on_as_it_was_said() {
+    run(async {
+        let (gate, seen) = web_gate().await;
+        gate.other.set(Some("a"));
+        let mut program = transparent(&gate, "a.example", 80).await;
+        ask(&mut program, "GET http://a/x HTTP/1.1\r\nHost: A\r\n\r\n").await;
+        assert_eq!(seen.borrow()[0].1, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = ask_last(&mut program, "GET / HTTP/1.1\r\nHost: b\r\n\r\n").await;
+        is_refused(&answer, FORBIDDEN, "the program asked for 'b' on this connection");
+    });
+}
+
+#[test]
 fn lengths_that_can_be_read_in_two_ways_do_not_go_on() {
     run(async {
         let (gate, seen) = web_gate().await;

@@ -240,6 +240,7 @@ impl Loopback {
             rule: rule.to_owned(),
             check_name: false,
             tally: Tally::default(),
+            also: None,
             ended: Some(Box::new(move |permit| {
                 desk.ended(permit);
                 desk.write_down();

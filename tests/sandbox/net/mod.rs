@@ -161,6 +161,13 @@ impl Outside {
         self.command(world, &world.bin("sbsh"), &["-c", text]).output().unwrap().into()
     }
 
+    /// Has one of the machine's files (`hosts`, `resolv.conf`) say more.
+    pub fn add_to(&self, file: &str, text: &str) {
+        let path = self.place.join(file);
+        let before = fs::read_to_string(&path).unwrap();
+        fs::write(path, before + text).unwrap();
+    }
+
     /// What the servers received so far.
     pub fn received(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

@@ -19,7 +19,7 @@ NAMES = {
     "good.test": "203.0.113.10", "www.good.test": "203.0.113.10", "other.test": "203.0.113.10",
     "evil.test": "203.0.113.66", "good.test.evil.test": "203.0.113.66", "evilgood.test": "203.0.113.66",
     "loop.test": "127.0.0.1", "private.test": "10.9.9.9", "meta.test": "169.254.169.254", "zero.test": "0.0.0.0",
-    "xn--bcher-kva.test": "203.0.113.10",
+    "xn--bcher-kva.test": "203.0.113.10", "foo.corp.test": "203.0.113.10",
     # Two addresses at once, the forbidden one first or last.
     "both.test": ["127.0.0.1", "203.0.113.10"], "htob.test": ["203.0.113.10", "10.9.9.9"],
     # Another address each time it is asked for.
