@@ -4,7 +4,7 @@
 
 use super::asking_program::Inside;
 use super::desk::{Desk, Reply, ToFront};
-use super::machine::{Listed, Search};
+use super::machine::{Listed, Says, Search};
 use super::questions::Questions;
 use super::upstream::Upstreams;
 use super::{Also, Cause, Gate, HttpLine, Permit, Refusal, Tally, Target, Way, dial, machine};
@@ -75,18 +75,21 @@ impl Judge {
         }
     }
 
-    /// The host that an address stands for: itself where it is allowed, else a name that the machine's hosts file has
-    /// for it, an allowed one first.
+    /// The host that an address stands for: a name that the machine's hosts file has for it and that is allowed, because
+    /// a program that was told of the name says it on the connection; itself where only it is allowed; else the first name.
     pub fn named(&self, address: IpAddr, port: u16) -> Host {
         let own = Host::Address(address);
         let Ok(policy) = self.desk.policy() else { return own };
         let allowed = |host: &Host| matches!(policy.judge(host, port), NetworkVerdict::Allowed { .. });
-        if allowed(&own) || address.is_loopback() {
+        if address.is_loopback() {
             return own;
         }
         let names = machine::listed(address, &hosts());
-        let best = names.iter().position(allowed).unwrap_or(0);
-        names.into_iter().nth(best).unwrap_or(own)
+        match names.iter().find(|name| allowed(name)) {
+            Some(name) => name.clone(),
+            None if allowed(&own) => own,
+            None => names.into_iter().next().unwrap_or(own),
+        }
     }
 
     /// What settings, or the hosts file, say of a name that is asked for.
@@ -104,7 +107,7 @@ impl Judge {
     fn permit_by(&self, target: Target, way: Way, rule: String) -> Rc<Permit> {
         let check_name = self.desk.policy().is_ok_and(|policy| policy.checks_name(&target.host));
         let (desk, over) = (Arc::clone(&self.desk), Rc::clone(&self.over));
-        let also = also(target.clone());
+        let also = also(target.clone(), Arc::clone(&self.desk));
         Rc::new(Permit {
             also: Some(also),
             target,
@@ -196,8 +199,15 @@ fn hosts() -> String {
 }
 
 /// Whether an allowed target goes by another name too.
-fn also(target: Target) -> Also {
-    Box::new(move |host| machine::is_also(&target, host, &Search::of_machine()))
+fn also(target: Target, desk: Arc<dyn Desk>) -> Also {
+    Box::new(move |host| {
+        let says = |host: &Host| match desk.policy().map(|policy| policy.judge(host, target.port)) {
+            Ok(NetworkVerdict::Allowed { .. }) => Says::Allowed,
+            Ok(NetworkVerdict::Denied { .. }) | Err(_) => Says::Denied,
+            Ok(_) => Says::Nothing,
+        };
+        machine::is_also(&target, host, &Search::of_machine(), &hosts(), says)
+    })
 }
 
 /// An address that a person allowed may be dialled, whatever range it is in: it was shown.

@@ -112,12 +112,53 @@ fn entries(hosts: &str) -> impl Iterator<Item = (IpAddr, std::str::SplitWhitespa
     })
 }
 
-/// Whether a target is what a program gets to that was told of this host: one that is completed to it.
-pub fn is_also(target: &Target, said: &Host, search: &Search) -> bool {
-    match (said, &target.host) {
-        (Host::Name(said), Host::Name(name)) => search.short(name).any(|short| short == said),
-        _ => false,
+/// Whether a target is what a program gets to that was told of this host: one that is completed to it, or that the hosts
+/// file has for the same address. Of those who share the address, only hosts that are allowed themselves are meant, or
+/// where the address itself was decided on, those that are not denied; and a short form of the target's name.
+pub fn is_also(
+    target: &Target,
+    said: &Host,
+    search: &Search,
+    hosts: &str,
+    says: impl Fn(&Host) -> Says,
+) -> bool {
+    if let (Host::Name(said), Host::Name(name)) = (said, &target.host)
+        && search.short(name).any(|short| short == said)
+    {
+        return true;
     }
+    let has = |(_, mut names): (IpAddr, std::str::SplitWhitespace<'_>), host: &Host| {
+        names.any(|name| Host::parse(name).is_ok_and(|name| name == *host))
+    };
+    match (&target.host, said) {
+        (Host::Address(address), Host::Name(_)) => {
+            says(said) != Says::Denied && listed(*address, hosts).contains(said)
+        }
+        (Host::Name(_), Host::Address(address)) => {
+            says(said) == Says::Allowed && listed(*address, hosts).contains(&target.host)
+        }
+        (Host::Name(name), Host::Name(short)) => {
+            let first = name.split('.').next() == Some(short);
+            let meant = match says(said) {
+                Says::Allowed => true,
+                Says::Nothing => first,
+                Says::Denied => false,
+            };
+            meant && entries(hosts).any(|entry| has(entry.clone(), said) && has(entry, &target.host))
+        }
+        (Host::Address(_), Host::Address(_)) => false,
+    }
+}
+
+/// What settings say of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// It is allowed.
+    Allowed,
+    /// It is denied.
+    Denied,
+    /// Nothing.
+    Nothing,
 }
 
 #[cfg(test)]
@@ -180,7 +221,7 @@ mod tests {
     fn a_short_name_means_what_it_is_completed_to() {
         let target = |host: &str| Target { host: Host::parse(host).unwrap(), port: 80 };
         let also = |host: &str, said: &str, text: &str| {
-            is_also(&target(host), &Host::parse(said).unwrap(), &Search::of(text))
+            is_also(&target(host), &Host::parse(said).unwrap(), &Search::of(text), "", |_| Says::Nothing)
         };
         assert!(also("foo.corp.test", "foo", "search corp.test"));
         assert!(!also("foo.corp.test", "fo", "search corp.test"));
@@ -188,5 +229,40 @@ mod tests {
         assert!(!also("a.b.corp.test", "a.b", "search corp.test"));
         assert!(also("a.b.corp.test", "a.b", "search corp.test\noptions ndots:2"));
         assert!(!also("corp.test", "corp", "search corp.test"));
+    }
+
+    #[test]
+    fn hosts_of_one_address_are_one_where_they_are_allowed() {
+        let hosts = "10.9.9.9 git.corp git other.corp evil.corp\n10.9.9.8 git.corp\n10.9.9.7 far.corp\n";
+        let says = |host: &Host| match host.to_string().as_str() {
+            "git.corp" | "10.9.9.9" | "10.9.9.7" | "far.corp" => Says::Allowed,
+            "evil.corp" => Says::Denied,
+            _ => Says::Nothing,
+        };
+        let also = |host: &str, said: &str| {
+            let target = Target { host: Host::parse(host).unwrap(), port: 80 };
+            is_also(&target, &Host::parse(said).unwrap(), &Search::of(""), hosts, says)
+        };
+        for (host, said) in [
+            ("git.corp", "10.9.9.9"),
+            ("git.corp", "git"),
+            ("10.9.9.9", "git.corp"),
+            ("10.9.9.9", "git"),
+            ("10.9.9.9", "other.corp"),
+        ] {
+            assert!(also(host, said), "{host} {said}");
+        }
+        for (host, said) in [
+            ("git.corp", "other.corp"),
+            ("git.corp", "evil.corp"),
+            ("git.corp", "far.corp"),
+            ("git.corp", "10.9.9.8"),
+            ("git.corp", "10.9.9.7"),
+            ("10.9.9.9", "evil.corp"),
+            ("10.9.9.9", "far.corp"),
+            ("10.9.9.9", "10.9.9.8"),
+        ] {
+            assert!(!also(host, said), "{host} {said}");
+        }
     }
 }

@@ -312,6 +312,29 @@ fn a_name_of_the_hosts_file_is_decided_on_as_a_name() {
 }
 
 #[test]
+fn a_private_host_of_the_hosts_file_is_opened_by_its_name_and_its_address() {
+    for address in ["10.9.9.9", "10.0.0.0/8"] {
+        let settings = format!(
+            r#"{{"sandbox": {{"allowedDomains": ["good.corp", "{address}"], "deniedDomains": ["evil.corp"]}}}}"#
+        );
+        online(&settings, |world, outside| {
+            outside.add_to("hosts", "10.9.9.9 evil.corp good.corp good\n");
+            let ran = outside.run(
+                world,
+                "for host in good.corp good 10.9.9.9 evil.corp; do curl -sS http://$host:8080/$host; done",
+            );
+            for host in ["good.corp", "good", "10.9.9.9"] {
+                assert!(ran.stdout.contains(&format!("GET /{host} host={host}:8080 ")), "{ran:?}");
+            }
+            assert!(
+                ran.stdout.contains("the program asked for 'evil.corp:8080' on this connection"),
+                "{ran:?}"
+            );
+        });
+    }
+}
+
+#[test]
 fn names_are_reached_whatever_the_machine_completes_them_to() {
     let settings = r#"{"sandbox": {"allowedDomains": ["good.test", "foo.corp.test"]}}"#;
     online(settings, |world, outside| {

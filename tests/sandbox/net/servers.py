@@ -269,6 +269,7 @@ async def main():
         await tcp(handle, good, port)
     await tcp(web("http"), good, 80)
     await tcp(web("http"), good, 8080)
+    await tcp(web("http"), "10.9.9.9", 8080)
     await tcp(web("https"), good, 443, ssl=context)
     await tcp(echo, "127.0.0.1", 5432)
     await tcp(echo, "127.0.0.1", 80)
