@@ -12,7 +12,7 @@ use super::machine::Search;
 use super::names::{Meant, Names};
 use super::setup::{Entrances, HTTP_PORT, SOCKS_PORT};
 use super::upstream::Upstreams;
-use super::{Cause, Gate, Target, Way, explicit, mediated, transparent};
+use super::{Cause, Gate, Target, Way, explicit, mediated, peers, transparent};
 use crate::gatekeeper::door::Door;
 use crate::policy::Host;
 use crate::system::children::give_up;
@@ -72,6 +72,9 @@ pub fn serve(
     let runtime = builder.enable_io().enable_time().build_local(LocalOptions::default())?;
     let ends = Arc::clone(&desk);
     let inside = entrances.namespace.as_ref().and_then(Inside::of);
+    if entrances.mediated.is_none() {
+        peers::are_in(entrances.peers.as_ref().and_then(|socket| socket.try_clone().ok()));
+    }
     let served = runtime.block_on(async {
         let judge = Rc::new(Judge::new(Arc::clone(&desk), upstreams, front.try_clone()?, inside)?);
         let scribe = Rc::clone(&judge);

@@ -29,6 +29,8 @@ pub mod machine;
 pub mod mediated;
 pub mod names;
 pub mod opening;
+#[cfg(target_os = "linux")]
+pub mod peers;
 pub mod proxy;
 pub mod questions;
 pub mod refusal;

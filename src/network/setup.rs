@@ -11,7 +11,7 @@
 //! - Beside them stand listeners for programs that want to be told of a proxy.
 
 use super::mediated::Mediated;
-use super::rules;
+use super::{peers, rules};
 use crate::broker;
 use crate::system::netlink::{Batch, CREATE};
 use crate::system::{namespaces, process, sockets};
@@ -56,6 +56,8 @@ pub struct Entrances {
     pub mediated: Option<Mediated>,
     /// Where shims call the broker.
     pub broker: Option<OwnedFd>,
+    /// Through which it is asked whether programs still hold their ends (`peers`).
+    pub peers: Option<OwnedFd>,
     /// The network namespace.
     pub namespace: Option<OwnedFd>,
     /// The user namespace that owns it, if it is not ours.
@@ -66,6 +68,7 @@ const TRANSPARENT: u8 = b't';
 const EXPLICIT: u8 = b'e';
 const NAMES: u8 = b'n';
 const BROKER: u8 = b'b';
+const PEERS: u8 = b'p';
 const NAMESPACE: u8 = b's';
 const OWNER: u8 = b'o';
 
@@ -79,6 +82,7 @@ impl Entrances {
             names: Vec::new(),
             mediated: None,
             broker: None,
+            peers: None,
             namespace: None,
             owner: None,
         }
@@ -99,6 +103,7 @@ impl Entrances {
     pub fn numbers(&self) -> Vec<RawFd> {
         self.doors()
             .chain(&self.broker)
+            .chain(&self.peers)
             .chain(&self.namespace)
             .chain(&self.owner)
             .map(AsRawFd::as_raw_fd)
@@ -137,6 +142,7 @@ impl Entrances {
         bytes.extend(self.explicit.iter().map(|_| EXPLICIT));
         bytes.extend(self.names.iter().map(|_| NAMES));
         bytes.extend(self.broker.iter().map(|_| BROKER));
+        bytes.extend(self.peers.iter().map(|_| PEERS));
         bytes.extend(self.namespace.iter().map(|_| NAMESPACE));
         bytes.extend(self.owner.iter().map(|_| OWNER));
         sockets::send_with_descriptors(over, &bytes, &self.numbers())
@@ -167,6 +173,7 @@ impl Entrances {
                 EXPLICIT => all.explicit.push(descriptor),
                 NAMES => all.names.push(descriptor),
                 BROKER => all.broker = Some(descriptor),
+                PEERS => all.peers = Some(descriptor),
                 NAMESPACE => all.namespace = Some(descriptor),
                 _ => all.owner = Some(descriptor),
             }
@@ -249,6 +256,7 @@ pub fn explicit() -> nix::Result<Entrances> {
     Ok(Entrances {
         explicit: vec![on(HTTP_PORT)?, on(SOCKS_PORT)?],
         broker: sockets::named_listener(broker::NAME).ok(),
+        peers: peers::open().ok(),
         ..Entrances::none()
     })
 }

@@ -62,6 +62,28 @@ fn take_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((kind, content, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
 }
 
+/// Asks for one thing: the content of the answer.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn get(socket: BorrowedFd<'_>, kind: u16, body: &[u8]) -> nix::Result<Vec<u8>> {
+    let mut batch = Batch::default();
+    batch.add_unanswered(kind, 0, |content| {
+        content.header(body);
+    });
+    sockets::send(socket.as_raw_fd(), &batch.bytes)?;
+    let mut buffer = vec![0; 4096];
+    // The kernel has answered when it has taken the question.
+    let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)?;
+    match buffer.get(..length).and_then(take_message).ok_or(Errno::EPROTO)? {
+        (ERROR, content, _) => {
+            let code = content.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
+            Err(Errno::from_raw(-code))
+        }
+        (_, content, _) => Ok(content.to_vec()),
+    }
+}
+
 /// A batch of messages.
 #[derive(Debug, Default)]
 pub struct Batch {

@@ -5,6 +5,8 @@ mod request;
 mod upstream;
 mod wire;
 
+#[cfg(target_os = "linux")]
+use super::peers::gone;
 use super::{Cause, Gate, HttpLine, Permit, Refusal, Way, tunnel};
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
@@ -17,14 +19,20 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use request::Wanted;
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use upstream::{Rest, Upstream};
 use wire::Wire;
 
 type Answer = Response<Either<Incoming, Full<Bytes>>>;
+
+/// How long nothing of a request may have gone on before it counts as whole, where nobody waits for its answer.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// The reason phrase of a refusal.
 const BLOCKED: ReasonPhrase = ReasonPhrase::from_static(b"Blocked by sbsh");
@@ -68,6 +76,8 @@ struct Exchange<G> {
     /// A connection that was dialled before it was known to be for HTTP.
     dialled: Cell<Option<TcpStream>>,
     kept: RefCell<Option<Upstream>>,
+    /// The last request went to a server, by this permit.
+    asked: RefCell<Option<Rc<Permit>>>,
     next: RefCell<Option<Next>>,
 }
 
@@ -108,21 +118,32 @@ async fn converse<G: Gate>(
         role,
         dialled: Cell::new(dialled),
         kept: RefCell::default(),
+        asked: RefCell::default(),
         next: RefCell::default(),
     });
     let service = service_fn(|request| {
         let exchange = exchange.clone();
         Box::pin(async move { exchange.answer(request).await })
     });
+    let inside = Rc::new(inside);
+    let watched = Rc::clone(&inside);
+    let mut abandoned = Box::pin(async { exchange.abandoned(&watched).await });
     let mut connection = http1::Builder::new()
         .preserve_header_case(true)
         .half_close(true)
         .header_read_timeout(None)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(Wire::inside(first, inside)), service);
-    let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let ended = poll_fn(|cx| match connection.poll_without_shutdown(cx) {
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+        Poll::Pending => abandoned.as_mut().poll(cx).map(|()| None),
+    });
+    let ended = ended.await;
+    drop(abandoned);
+    drop(watched);
+    let Some(ended) = ended else { return None };
     let parts = connection.into_parts();
-    let (inside, first) = parts.io.into_inner().into_parts(&parts.read_buf);
+    let (inside, first) = parts.io.into_inner().into_parts(&parts.read_buf)?;
     exchange.kept.take();
     match exchange.next.take() {
         Some(Next::Connected { permit, outside }) if ended.is_ok() => {
@@ -143,8 +164,23 @@ async fn converse<G: Gate>(
 }
 
 impl<G: Gate> Exchange<G> {
+    /// Waits until nobody waits for an answer any more, and all that was asked has gone to the server.
+    async fn abandoned(&self, inside: &TcpStream) {
+        gone(inside).await;
+        let passed = || self.asked.borrow().as_ref().map(|permit| permit.tally.sent.get());
+        loop {
+            let before = passed();
+            sleep(QUIET).await;
+            if before.is_some() && before == passed() {
+                tunnel::reset(inside);
+                return;
+            }
+        }
+    }
+
     /// Answers one request.
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Torn> {
+        self.asked.take();
         let (parts, body) = request.into_parts();
         let permit = match self.permit(&parts).await {
             Ok(permit) => permit,
@@ -195,6 +231,7 @@ impl<G: Gate> Exchange<G> {
             if let Some(authorization) = &upstream.authorization {
                 request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
             }
+            self.asked.replace(Some(Rc::clone(&permit)));
             match upstream.sender.try_send_request(request).await {
                 Ok(response) => break (upstream, response),
                 Err(mut failed) if upstream.used => match failed.take_message() {
@@ -258,6 +295,12 @@ fn refused(refusal: &Refusal) -> Answer {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     answer
+}
+
+/// Elsewhere it cannot be told.
+#[cfg(not(target_os = "linux"))]
+async fn gone(_: &TcpStream) {
+    std::future::pending().await
 }
 
 #[cfg(test)]

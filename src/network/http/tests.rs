@@ -543,3 +543,45 @@ fn a_program_that_dies_takes_its_request_with_it() {
         told.await.unwrap();
     });
 }
+
+#[test]
+fn who_no_longer_waits_for_an_answer_keeps_no_connection() {
+    run(async {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        // It says nothing, and tells what it was sent when that is all.
+        let silent = server(move |mut stream| {
+            let tell = tell.clone();
+            async move {
+                let mut request = until(&mut stream, "\r\n\r\n").await.unwrap();
+                while let Ok(byte) = stream.read_u8().await {
+                    request.push(char::from(byte));
+                }
+                tell.send(request).unwrap();
+            }
+        })
+        .await;
+        let late = server(|mut stream| async move {
+            until(&mut stream, "\r\n\r\n").await.unwrap();
+            tokio::time::sleep(super::QUIET * 2).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate").await.unwrap();
+        })
+        .await;
+        let gate = Fake::new(&[("a.example:80", silent), ("b.example:80", late)]);
+        // One that only says no more still waits, however long.
+        let mut waits = transparent(&gate, "b.example", 80).await;
+        waits.write_all(b"GET / HTTP/1.1\r\nHost: b.example\r\n\r\n").await.unwrap();
+        waits.shutdown().await.unwrap();
+        for explicitly in [false, true] {
+            let mut program =
+                if explicitly { explicit(&gate).await } else { transparent(&gate, "a.example", 80).await };
+            let request =
+                "POST http://a.example/ HTTP/1.1\r\nHost: a.example\r\nContent-Length: 300000\r\n\r\n";
+            program.write_all(request.as_bytes()).await.unwrap();
+            program.write_all(&[b'x'; 300_000]).await.unwrap();
+            drop(program);
+            let request = told.recv().await.unwrap();
+            assert!(request.ends_with("xxx") && request.len() > 300_000, "{}", request.len());
+        }
+        assert!(String::from_utf8(all(&mut waits).await.unwrap()).unwrap().ends_with("late"));
+    });
+}

@@ -52,7 +52,7 @@ impl Upstream {
         spawn_local(async move {
             let ended = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
             let parts = connection.into_parts();
-            let (stream, read) = parts.io.into_inner().into_parts(&parts.read_buf);
+            let Some((stream, read)) = parts.io.into_inner().into_parts(&parts.read_buf) else { return };
             if ended.is_err() {
                 tunnel::reset(&stream);
             }

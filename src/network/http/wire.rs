@@ -1,7 +1,7 @@
 //! A connection as hyper wants it. Owns giving back bytes that were read before, and counting; must not look at what
 //! passes.
 
-use super::super::Permit;
+use super::super::{Permit, tunnel};
 use hyper::body::Bytes;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -18,24 +18,25 @@ pub type Account = Rc<RefCell<Rc<Permit>>>;
 #[derive(Debug)]
 pub struct Wire {
     before: Bytes,
-    stream: TcpStream,
+    stream: Rc<TcpStream>,
     account: Option<Account>,
 }
 
 impl Wire {
-    /// Of a program: bytes that were read already come first.
-    pub fn inside(before: Vec<u8>, stream: TcpStream) -> Wire {
+    /// Of a program: bytes that were read already come first. Who keeps the other handle looks on.
+    pub fn inside(before: Vec<u8>, stream: Rc<TcpStream>) -> Wire {
         Wire { before: before.into(), stream, account: None }
     }
 
     /// To a server.
     pub fn outside(stream: TcpStream, account: Account) -> Wire {
-        Wire { before: Bytes::new(), stream, account: Some(account) }
+        Wire { before: Bytes::new(), stream: Rc::new(stream), account: Some(account) }
     }
 
-    /// The connection, and what was read from it but not taken: `read`, and what was never given out.
-    pub fn into_parts(self, read: &[u8]) -> (TcpStream, Vec<u8>) {
-        (self.stream, [read, &self.before].concat())
+    /// The connection, and what was read from it but not taken: `read`, and what was never given out. `None` while
+    /// somebody else has a handle of it.
+    pub fn into_parts(self, read: &[u8]) -> Option<(TcpStream, Vec<u8>)> {
+        Some((Rc::into_inner(self.stream)?, [read, &self.before].concat()))
     }
 
     fn count(&self, which: fn(&Permit) -> &Cell<u64>, bytes: usize) {
@@ -46,11 +47,22 @@ impl Wire {
         }
     }
 
-    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.count(|permit| &permit.tally.sent, bytes);
+    fn write(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match write(&self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => {
+                    let written = written?;
+                    self.count(|permit| &permit.tally.sent, written);
+                    return Poll::Ready(Ok(written));
+                }
+            }
         }
-        written
     }
 }
 
@@ -65,37 +77,44 @@ impl AsyncRead for Wire {
             to.put_slice(&self.before.split_to(length));
             return Poll::Ready(Ok(()));
         }
-        let filled = to.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, to))?;
-        self.count(|permit| &permit.tally.received, to.filled().len() - filled);
-        Poll::Ready(Ok(()))
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(to.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => {
+                    let read = read?;
+                    to.advance(read);
+                    self.count(|permit| &permit.tally.received, read);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.sent(written)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(cx, |stream| stream.try_write(bytes))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.sent(written)
+        self.write(cx, |stream| stream.try_write_vectored(parts))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        tunnel::finish(&self.stream);
+        Poll::Ready(Ok(()))
     }
 }
