@@ -12,6 +12,6 @@ impl Rules {
     pub fn lets_write(&self, path: &Path, stands: impl Fn(&Path) -> bool) -> bool {
         let judgement = self.judge_among(path, |_| false, &stands);
         let passes = matches!(judgement, Judgement::Passes | Judgement::Single | Judgement::Own);
-        passes && !bare::configured(path).is_some_and(|holder| bare::parts(holder).all(|part| stands(&part)))
+        passes && !bare::configured(path).is_some_and(|holder| bare::is_one(holder, &stands))
     }
 }

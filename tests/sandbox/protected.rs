@@ -355,6 +355,10 @@ fn a_directory_put_in_place_as_a_whole_brings_no_kept_name() {
         assert_eq!(ran.stdout, "file\n", "{}", ran.stderr);
         for name in [".claude", ".hg", "b/deploy", "vault", "sub"] {
             assert!(fs::symlink_metadata(world.project.join(name)).is_err(), "{name}");
+        }
+    });
+}
+
 /// For git a HEAD beside the way to another directory is a repository, too.
 #[test]
 fn a_head_and_the_way_to_another_directory_are_taken_for_the_repository_that_they_are() {
