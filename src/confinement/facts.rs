@@ -4,6 +4,7 @@
 //! Owns resolving symlinks, expanding globs and finding repositories. Decides nothing: it turns rules into
 //! [`Places`], and an error here means that the command does not run.
 
+use super::configured::{self, Configured};
 #[cfg(target_os = "linux")]
 use super::landlock;
 use super::plan::{Before, Guard, Place, Places};
@@ -124,11 +125,11 @@ pub fn list(directory: &Path) -> Vec<landlock::Entry> {
 }
 
 /// Looks at everything that the policy names. `unguarded` are writable directories (TMPDIR, an agent's own files)
-/// at whose tops nothing is read as configuration.
+/// at whose tops nothing is read as configuration. In `home` is the user's own configuration of git.
 ///
 /// # Errors
 /// [`FactsError`].
-pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsError> {
+pub fn read(files: &FilePolicy, unguarded: &[PathBuf], home: Option<&Path>) -> Result<Facts, FactsError> {
     let sight = Sight::default();
     let mut resolver = Resolver { sight: &sight, parents: HashMap::new(), unseen: Vec::new() };
     let mut facts = Facts::default();
@@ -163,6 +164,8 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
         guard_links(named, &roots, places, &sight);
     }
     let mut seen = HashSet::new();
+    let users = home.map(configured::of_user).unwrap_or_default();
+    protect_configured(&users, Path::new("/"), &roots, places, &mut resolver);
     for root in &roots {
         protect_top(root, places, &mut resolver);
         for entry in repositories::find(root, &sight) {
@@ -170,6 +173,12 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf]) -> Result<Facts, FactsErr
                 let parts = protect_repository(&entry, root, &roots, files, places, &mut resolver);
                 facts.repositories.extend(parts);
                 if let Some(repository) = repositories::read(&entry, &sight) {
+                    let mut own = configured::read(repository.configs(), home);
+                    own.hooks.extend(users.hooks.iter().filter(|hooks| hooks.is_relative()).cloned());
+                    // Without a `.git` there is no other tree than itself.
+                    let is_entry = entry.file_name().is_some_and(|name| name.eq_ignore_ascii_case(".git"));
+                    let tree = entry.parent().filter(|_| is_entry).unwrap_or(&entry);
+                    protect_configured(&own, tree, &roots, places, &mut resolver);
                     facts.repositories.extend([repository.directory, repository.common]);
                 }
                 facts.repositories.push(entry);
@@ -336,7 +345,6 @@ fn protect_repository(
         places.writable.push(Place { path: common.clone(), directory: true });
     }
     let (modules, worktrees) = repositories::parts(&common, sight);
-    let named = entry.parent().map(|tree| repositories::named(&common, tree)).unwrap_or_default();
     let own = HashSet::from([directory, common]);
     let all = own
         .iter()
@@ -350,16 +358,25 @@ fn protect_repository(
             protect_name(holder, &inner.join(name), places, resolver);
         }
     }
-    // Hooks elsewhere, and more of the config: what stands outside of writable trees nobody inside writes.
-    for place in named {
-        let place = normal(&place);
+    modules.into_iter().chain(worktrees).collect()
+}
+
+/// Hooks elsewhere, and more of the config: what stands outside of writable trees nobody inside writes.
+fn protect_configured(
+    named: &Configured,
+    tree: &Path,
+    roots: &[PathBuf],
+    places: &mut Places,
+    resolver: &mut Resolver<'_>,
+) {
+    for place in named.hooks.iter().chain(&named.included) {
+        let place = normal(&tree.join(place));
         if let Some(root) = roots.iter().find(|root| place.starts_with(root) && place != **root)
             && let Ok(name) = place.strip_prefix(root)
         {
             protect_name(root, name, places, resolver);
         }
     }
-    modules.into_iter().chain(worktrees).collect()
 }
 
 /// Resolves paths, remembering parents: most of what is asked for shares a few.

@@ -6,6 +6,7 @@
 pub mod advice;
 #[cfg(target_os = "linux")]
 pub mod bubblewrap;
+mod configured;
 pub mod facts;
 #[cfg(target_os = "linux")]
 pub mod fittings;

@@ -16,8 +16,6 @@ const DIRECTORIES: usize = 24;
 const ENTRIES: usize = 400;
 /// Bytes of a file that only names a directory.
 const SMALL: u64 = 8192;
-/// Bytes of a repository's config.
-const CONFIG: u64 = 1 << 20;
 /// Where repositories are seldom and entries are many: looked into last.
 const CROWDED: &[&str] = &["node_modules", "target", ".venv", "venv", "vendor", "build", "dist"];
 
@@ -43,6 +41,17 @@ pub struct Repository {
     /// A linked worktree whose administrative directory names this very entry: the link was made by git and not
     /// by somebody who can only write here.
     pub linked: bool,
+}
+
+impl Repository {
+    /// The files that git reads as its config, if they are there.
+    pub fn configs(&self) -> [PathBuf; 3] {
+        [
+            self.common.join("config"),
+            self.common.join("config.worktree"),
+            self.directory.join("config.worktree"),
+        ]
+    }
 }
 
 /// The `.git` entries (whatever their case) at the top of `root` and below, nearest first, within the budget; and the
@@ -134,48 +143,6 @@ pub fn parts(common: &Path, sight: &Sight) -> (Vec<PathBuf>, Vec<PathBuf>) {
     (modules, worktrees)
 }
 
-/// Places that a repository's config names: hooks that git runs, and files that it takes as more of its config. `tree` is
-/// what relative names of hooks go by.
-pub fn named(common: &Path, tree: &Path) -> Vec<PathBuf> {
-    let (mut section, mut all) = (String::new(), Vec::new());
-    let text = read_small(&common.join("config"), CONFIG).unwrap_or_default();
-    for line in text.lines().map(str::trim) {
-        let rest = match line.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
-            Some((name, rest)) => {
-                section = name.split([' ', '\t', '"']).next().unwrap_or_default().to_lowercase();
-                rest.trim()
-            }
-            None => line,
-        };
-        let Some((key, value)) = rest.split_once('=') else { continue };
-        let base = match (section.as_str(), key.trim().to_lowercase().as_str()) {
-            ("core", "hookspath") => tree,
-            ("include" | "includeif", "path") => common,
-            _ => continue,
-        };
-        let value = unquoted(value);
-        // What is below the home directory by this name is no business of the tree's.
-        let in_reach = !value.is_empty() && !value.starts_with(['~', '%']);
-        all.extend(in_reach.then(|| base.join(&value)));
-    }
-    all
-}
-
-/// A value as git reads it: without quotes, escapes, and a comment.
-fn unquoted(value: &str) -> String {
-    let (mut text, mut quoted) = (String::new(), false);
-    let mut characters = value.trim().chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => quoted = !quoted,
-            '\\' => text.extend(characters.next()),
-            '#' | ';' if !quoted => break,
-            other => text.push(other),
-        }
-    }
-    text.trim_end().to_owned()
-}
-
 /// `git worktree add` writes the way back into `<common>/worktrees/<name>/gitdir`. A `.git` file that was only made
 /// to point at somebody else's repository has no such way back.
 fn is_linked(entry: &Path, directory: &Path, common: &Path) -> bool {
@@ -204,7 +171,7 @@ fn small_file(path: &Path) -> Option<String> {
 
 /// As on Linux: what stands there may be replaced at any time by something that is waited for or never ends.
 #[cfg(not(target_os = "linux"))]
-fn read_small(path: &Path, limit: u64) -> Option<String> {
+pub(super) fn read_small(path: &Path, limit: u64) -> Option<String> {
     use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
     let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOCTTY;
@@ -281,17 +248,6 @@ mod tests {
         );
         assert_eq!(worktrees, [top.path().join("worktrees/w")]);
         assert_eq!(parts(&top.path().join("none"), &Sight::default()), Default::default());
-    }
-
-    #[test]
-    fn what_a_config_names_is_found_as_git_would() {
-        let top = tempfile::tempdir().unwrap();
-        let config = "[core]\n\tbare = false\n\tHooksPath = \".git hooks\" ; ours\n[include] path = ../more\n\
-                      [includeIf \"gitdir:~/x/\"]\n\tpath=~/y\n[alias]\n\tpath = no\n[core \"x\"]\n[Include]\n path = a\\\"b # c\n";
-        fs::write(top.path().join("config"), config).unwrap();
-        let places = named(top.path(), Path::new("/tree"));
-        let wanted = [PathBuf::from("/tree/.git hooks"), top.path().join("../more"), top.path().join("a\"b")];
-        assert_eq!(places, wanted);
     }
 
     #[test]

@@ -105,8 +105,8 @@ pub fn plan(
     }
     let mut unguarded = vec![prepared.places.tmpdir.clone()];
     unguarded.extend(granted.writable);
-    let facts =
-        facts::read(&files, &unguarded).map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
+    let facts = facts::read(&files, &unguarded, prepared.locations.home.as_deref())
+        .map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
     root_is_itself(prepared, &facts)?;
     home_is_not_opened(prepared, &facts)?;
     let plan = plan::plan(&facts.places);

@@ -204,7 +204,8 @@ fn boundary(prepared: &Prepared, tag: &str, port: u16) -> Result<Vec<OsString>, 
     let failed = |text: String| Stop::Failed(text, exit::REFUSED);
     // Where it really is: facts name places as the kernel does.
     let unguarded: Vec<PathBuf> = std::fs::canonicalize(tmpdir).into_iter().chain([tmpdir.clone()]).collect();
-    let facts = facts::read(&policy.files, &unguarded).map_err(|error| failed(error.to_string()))?;
+    let facts = facts::read(&policy.files, &unguarded, prepared.locations.home.as_deref())
+        .map_err(|error| failed(error.to_string()))?;
     let network = Network {
         proxies: vec![port],
         local_binding: policy.network.local_binding.value,

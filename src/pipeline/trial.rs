@@ -105,7 +105,8 @@ fn begin(text: &OsStr, prepared: &Prepared) -> Result<(Trial, Planned), Stop> {
     // Before it is looked what there is to be hidden: the layers lie there. Whether they may is known later.
     let _ = trial::place(prepared.locations.state_dir.as_deref(), &[]);
     let mut files = prepared.policy.files.clone();
-    let mut facts = facts::read(&files, std::slice::from_ref(&prepared.places.tmpdir))
+    let home = prepared.locations.home.as_deref();
+    let mut facts = facts::read(&files, std::slice::from_ref(&prepared.places.tmpdir), home)
         .map_err(|error| Stop::Failed(error.to_string(), exit::REFUSED))?;
     // A layer lies over a directory. What does not exist yet is made by the gatekeeper, on the host.
     facts.places.writable.retain(|place| place.directory);
@@ -195,7 +196,8 @@ pub fn make_true(trial: &Trial, changes: &[&Change], caller: &Caller) -> Result<
     caller.directory = Some(directory);
     let prepared = prepare::policy(&caller)?;
     let files = &prepared.policy.files;
-    let facts = facts::read(files, std::slice::from_ref(&prepared.places.tmpdir))
+    let home = prepared.locations.home.as_deref();
+    let facts = facts::read(files, std::slice::from_ref(&prepared.places.tmpdir), home)
         .map_err(|error| Stop::Failed(error.to_string(), exit::REFUSED))?;
     let guards = plan::plan(&facts.places).guards;
     let rules = Rules::new(&facts.places, &guards, files, &prepared.policy.network, Vec::new());

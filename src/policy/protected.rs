@@ -44,6 +44,8 @@ pub const AT_TOP: &[&str] = &[
     ".claude/hooks",
     // What other version control systems obey as git does its configuration: hooks, aliases.
     ".hg/hgrc",
+    ".hg/hgrc-not-shared",
+    ".hg/sharedpath",
     ".jj/repo/config.toml",
 ];
 /// A name in the hooks of a git directory that git would run: everything but the samples.

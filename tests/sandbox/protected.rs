@@ -116,6 +116,8 @@ fn missing_names_at_the_top_are_taken_away() {
             ".cursor",
             ".ripgreprc",
             ".hg/hgrc",
+            ".hg/hgrc-not-shared",
+            ".hg/sharedpath",
             ".jj/repo/config.toml",
         ];
         for name in names {
@@ -551,5 +553,52 @@ fn a_directory_that_the_command_closed_is_looked_through_all_the_same() {
         world.give(&closed);
         world.run("true");
         assert_eq!(fs::metadata(&closed).unwrap().permissions().mode() & 0o777, 0o500);
+    });
+}
+
+/// Hooks and more of the configuration, wherever git's configuration names them.
+#[test]
+fn what_configuration_names_further_off_is_not_written() {
+    if !has(&["git"]) {
+        return;
+    }
+    each(|world| {
+        let top = repository(world, ".");
+        repository(world, "sub/nested");
+        git(world, &top, &["config", "include.path", "../.gitconfig.team"]);
+        git(world, &top, &["config", "extensions.worktreeConfig", "true"]);
+        git(world, &top, &["config", "--worktree", "core.hooksPath", ".byWorktree"]);
+        world.write(
+            &top.join(".gitconfig.team"),
+            "[core]\n\thooksPath = .byTeam\n[include]\n\tpath = conf/more.inc\n",
+        );
+        world.write(&top.join("conf/more.inc"), "[user]\n\tname = x\n");
+        world.write(
+            &world.home.join(".gitconfig"),
+            &format!("[core]\n\thooksPath = .byUser\n[include]\n\tpath = {}/users.inc\n", top.display()),
+        );
+        let names = [
+            ".gitconfig.team",
+            "conf/more.inc",
+            "users.inc",
+            ".byTeam/pre-commit",
+            ".byWorktree/pre-commit",
+            ".byUser/pre-commit",
+            "sub/nested/.byUser/pre-commit",
+        ];
+        for name in names {
+            world.write(&top.join(name), &fs::read_to_string(top.join(name)).unwrap_or_default());
+        }
+        for name in names {
+            let before = fs::read_to_string(top.join(name)).unwrap();
+            let ran = world
+                .run(&format!("echo '# evil' >> {name}; rm -f {name}; echo '# evil' > new; mv new {name}"));
+            assert_eq!(fs::read_to_string(top.join(name)).ok(), Some(before), "{name}: {}", ran.stderr);
+        }
+        // Nor made, where they are missing.
+        fs::remove_dir_all(top.join("sub/nested/.byUser")).unwrap();
+        world.run("mkdir -p sub/nested/.byUser; echo '# evil' > sub/nested/.byUser/pre-commit");
+        assert!(!top.join("sub/nested/.byUser").exists());
+        assert_eq!(world.run("git status --short | wc -l").status, Some(0));
     });
 }

@@ -206,7 +206,7 @@ fn settings_come_out_as_the_policy_says() {
             std::fs::write(home.join(".claude/settings.json"), text.to_string()).unwrap();
             let layers = settings::load(&locations).unwrap();
             let files = sbsh::policy::build(&layers, &locations).unwrap().files;
-            let facts = facts::read(&files, &[]).unwrap();
+            let facts = facts::read(&files, &[], None).unwrap();
             let world = World { places: facts.places, roots: facts.roots, ..World::of(files) };
             let checker = world.checker();
             for path in [&project, &outside].iter().flat_map(|t| TREE.iter().map(|p| t.join(p))) {
