@@ -4,6 +4,7 @@
 
 #[cfg(not(target_os = "linux"))]
 use super::repositories::read_small;
+use super::sight::Sight;
 #[cfg(target_os = "linux")]
 use crate::system::beneath::read_small;
 use std::collections::{BTreeSet, VecDeque};
@@ -24,18 +25,18 @@ pub struct Configured {
 }
 
 /// The user's own files, which hold for every repository.
-pub fn of_user(home: &Path) -> Configured {
-    read([home.join(".gitconfig"), home.join(".config/git/config")], Some(home))
+pub fn of_user(home: &Path, sight: &Sight) -> Configured {
+    read([home.join(".gitconfig"), home.join(".config/git/config")], Some(home), sight)
 }
 
 /// What these files name, and those that they include.
-pub fn read(files: impl IntoIterator<Item = PathBuf>, home: Option<&Path>) -> Configured {
+pub fn read(files: impl IntoIterator<Item = PathBuf>, home: Option<&Path>, sight: &Sight) -> Configured {
     let mut all = Configured::default();
     let mut seen = BTreeSet::new();
     let mut waiting = VecDeque::from_iter(files);
     while let Some(file) = waiting.pop_front().filter(|_| seen.len() < FILES) {
         // By different ways it may be the same one.
-        if !std::fs::canonicalize(&file).is_ok_and(|real| seen.insert(real)) {
+        if !sight.canonical(&file).is_some_and(|real| seen.insert(real)) {
             continue;
         }
         let text = read_small(&file, CONFIG).unwrap_or_default();
@@ -121,11 +122,11 @@ mod tests {
         fs::write(top.join("one"), "[include]\npath = sub/two\npath = ~/three\npath = ~other/x\n").unwrap();
         fs::write(top.join("sub/two"), "[include]\npath = ../one\n[core]\nhooksPath = h\n").unwrap();
         fs::write(top.join("three"), "[core]\nhooksPath = ~/g\n").unwrap();
-        let found = read([top.join("one"), top.join("missing")], Some(top));
+        let found = read([top.join("one"), top.join("missing")], Some(top), &Sight::default());
         assert_eq!(found.hooks, [PathBuf::from("h"), top.join("g")]);
         assert_eq!(found.included, [top.join("sub/two"), top.join("three"), top.join("sub/../one")]);
         let circle: String = (0..200).map(|n| format!("[include]\npath = {n}/../one\n")).collect();
         fs::write(top.join("one"), circle).unwrap();
-        read([top.join("one")], None);
+        read([top.join("one")], None, &Sight::default());
     }
 }

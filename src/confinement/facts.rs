@@ -164,7 +164,7 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf], home: Option<&Path>) -> R
         guard_links(named, &roots, places, &sight);
     }
     let mut seen = HashSet::new();
-    let users = home.map(configured::of_user).unwrap_or_default();
+    let users = home.map(|home| configured::of_user(home, &sight)).unwrap_or_default();
     protect_configured(&users, Path::new("/"), &roots, places, &mut resolver);
     for root in &roots {
         protect_top(root, places, &mut resolver);
@@ -173,7 +173,7 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf], home: Option<&Path>) -> R
                 let parts = protect_repository(&entry, root, &roots, files, places, &mut resolver);
                 facts.repositories.extend(parts);
                 if let Some(repository) = repositories::read(&entry, &sight) {
-                    let mut own = configured::read(repository.configs(), home);
+                    let mut own = configured::read(repository.configs(), home, &sight);
                     own.hooks.extend(users.hooks.iter().filter(|hooks| hooks.is_relative()).cloned());
                     // Without a `.git` there is no other tree than itself.
                     let is_entry = entry.file_name().is_some_and(|name| name.eq_ignore_ascii_case(".git"));
