@@ -8,7 +8,7 @@ use super::journal::Journal;
 use super::prepare::Prepared;
 use super::shells::Shell;
 use super::speaker::AtTerminal;
-use super::{Stop, environment, outside};
+use super::{Stop, environment, footing, outside};
 use crate::approval;
 use crate::audit::syslog;
 use crate::broker::{Desk, shim};
@@ -23,7 +23,6 @@ use crate::gatekeeper::Rules;
 use crate::network::gateway;
 use crate::network::loopback::seat::{self, Seat};
 use crate::network::setup::{self, Entrances, Joined, Others};
-use crate::policy::files::covered;
 use crate::policy::{FilePolicy, Gatekept, PathPattern, PathRule};
 use crate::report;
 use crate::run::caretaker::{Keeping, Kept, Network};
@@ -107,8 +106,8 @@ pub fn plan(
     unguarded.extend(granted.writable);
     let facts = facts::read(&files, &unguarded, prepared.locations.home.as_deref())
         .map_err(|e| Stop::Failed(e.to_string(), crate::exit::REFUSED))?;
-    root_is_itself(prepared, &facts)?;
-    home_is_not_opened(prepared, &facts)?;
+    footing::root_is_itself(prepared, &facts)?;
+    footing::home_is_not_opened(prepared, &facts)?;
     let plan = plan::plan(&facts.places);
     // As late as can be: what was started early may show what works here, but not at once.
     let mechanism = backend::choose(prepared, early)?;
@@ -127,45 +126,6 @@ fn is_weaker(prepared: &Prepared) -> bool {
         setting.origin
     ));
     true
-}
-
-/// The working root was canonical when the policy was built; if it leads elsewhere by now, somebody swapped it.
-fn root_is_itself(prepared: &Prepared, facts: &Facts) -> Result<(), Stop> {
-    let Some(root) = prepared.policy.working_root.path() else { return Ok(()) };
-    let swapped =
-        std::fs::symlink_metadata(root).is_ok() && !facts.places.writable.iter().any(|p| p.path == root);
-    if swapped {
-        let text = format!(
-            "the working root '{}' was replaced by a link while the command started; nothing was run",
-            root.display()
-        );
-        return Err(Stop::Failed(text, crate::exit::REFUSED));
-    }
-    Ok(())
-}
-
-/// What settings open by a link, or through `/proc`, holds the home directory no more than what they name as it: by its own
-/// name it would not have counted.
-fn home_is_not_opened(prepared: &Prepared, facts: &Facts) -> Result<(), Stop> {
-    let (policy, Some(home)) = (&prepared.policy, &prepared.locations.home) else { return Ok(()) };
-    let own =
-        |path: &Path| policy.working_root.path() == Some(path) || path.starts_with(&prepared.places.tmpdir);
-    let opened = || facts.places.writable.iter().filter(|place| place.directory && !own(&place.path));
-    if opened().next().is_none() || covered(&policy.files.writable, home) {
-        return Ok(());
-    }
-    let Some(holder) = home.canonicalize().ok().and_then(|real| opened().find(|p| real.starts_with(&p.path)))
-    else {
-        return Ok(());
-    };
-    let is_it = |rule: &&PathRule| rule.pattern.base().canonicalize().is_ok_and(|real| real == holder.path);
-    let rule = policy.files.writable.iter().find(is_it);
-    let named = rule.map(|rule| format!("'{}' ({}), ", rule.pattern.text(), rule.origin)).unwrap_or_default();
-    let text = format!(
-        "cannot make {named}which is '{}', writable: it holds the home directory; name a smaller directory",
-        holder.path.display()
-    );
-    Err(Stop::Failed(text, crate::exit::REFUSED))
 }
 
 /// What the boundary of a plan consists of beside it; `terminal` is the one on a standard descriptor.
@@ -240,6 +200,7 @@ pub fn run(
     session: Option<RunEnd>,
 ) -> Result<Outcome, Stop> {
     let policy = &prepared.policy;
+    footing::root_is_reached(prepared)?;
     // Landlock mounts nothing; what it allows is opened through no link.
     let mounts = planned.mechanism != Mechanism::Landlock;
     let held = if mounts { held(&planned, prepared)? } else { Vec::new() };

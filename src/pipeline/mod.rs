@@ -27,6 +27,8 @@ mod environment;
 #[cfg(target_os = "linux")]
 pub mod excluded;
 #[cfg(target_os = "linux")]
+mod footing;
+#[cfg(target_os = "linux")]
 pub mod hooked;
 #[cfg(target_os = "linux")]
 pub mod instead;

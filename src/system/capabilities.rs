@@ -1,7 +1,9 @@
-//! Capabilities of this process (capabilities(7)). Owns giving them up; decides nothing.
+//! Capabilities of this process (capabilities(7)). Owns giving them up, and what is out of reach without them; decides nothing.
 #![allow(unsafe_code)]
 
 use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+use std::path::{Path, PathBuf};
 
 /// struct __user_cap_header_struct (capset(2)).
 #[repr(C)]
@@ -45,4 +47,16 @@ pub fn give_up_all() -> nix::Result<()> {
     let none = [Data { effective: 0, permitted: 0, inheritable: 0 }; 2];
     // SAFETY: both structures are as version 3 of capset(2) wants them and outlive the call.
     Errno::result(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }).map(drop)
+}
+
+/// The first directory on the way to a path, or that itself, that this process could not pass without its capabilities. What
+/// cannot be found out bars nothing.
+pub fn barred(path: &Path) -> Option<PathBuf> {
+    let mut steps: Vec<&Path> = path.ancestors().collect();
+    steps.reverse();
+    let found = super::process::errand(|| {
+        give_up_all().ok()?;
+        steps.iter().find(|step| access(**step, AccessFlags::X_OK) == Err(Errno::EACCES)).copied()
+    });
+    found.ok().flatten().map(Path::to_path_buf)
 }

@@ -211,3 +211,32 @@ fn what_the_output_goes_to_is_opened_again_by_the_names_that_it_has() {
         assert_eq!(fs::read_to_string(&other).unwrap(), "before\n", "{backend}, user {}", world.user);
     });
 }
+
+#[test]
+fn root_is_told_where_it_has_no_more_rights_than_others() {
+    if !is_root() {
+        return skip("this is about root");
+    }
+    everywhere(|world, backend| {
+        // Others do not get there in the first place.
+        if world.user != 0 {
+            return;
+        }
+        let shut = world.outside.join("shut");
+        let inner = shut.join("inner");
+        fs::create_dir_all(inner.join(".claude")).unwrap();
+        std::os::unix::fs::chown(&shut, Some(1), None).unwrap();
+        fs::set_permissions(&shut, fs::Permissions::from_mode(0o700)).unwrap();
+        let mut command = world.command(world.bin("sbsh"));
+        let ran: Ran = command.args(["-c", "echo ran"]).current_dir(&inner).output().unwrap().into();
+        let what = format!("{backend}: {ran:?}");
+        assert_eq!((ran.stdout.as_str(), ran.status), ("", Some(126)), "{what}");
+        for said in
+            [format!("root cannot go to '{}' inside", inner.display()), format!("'{}'", shut.display())]
+        {
+            assert!(ran.stderr.contains(&said), "{what}");
+        }
+        assert_eq!(ran.stderr.lines().count(), 1, "{what}");
+        fs::remove_dir_all(&shut).unwrap();
+    });
+}
