@@ -12,7 +12,7 @@ use super::machine::Search;
 use super::names::{Meant, Names};
 use super::setup::{Entrances, HTTP_PORT, SOCKS_PORT};
 use super::upstream::Upstreams;
-use super::{Cause, Gate, Target, Way, explicit, mediated, peers, transparent};
+use super::{Cause, Gate, Target, Way, explicit, mediated, peers, transparent, tunnel};
 use crate::gatekeeper::door::Door;
 use crate::policy::Host;
 use crate::system::children::give_up;
@@ -43,6 +43,9 @@ const MOST: usize = 4096;
 const OTHERS: usize = 32;
 /// How long connections may take to end after everything inside has: their bytes are on the way.
 const LAST: Duration = Duration::from_millis(200);
+/// How long they may take while they still bring something to a server, and how long that may pause.
+const LONGEST: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until `alive` ends; `seat` is the sandbox's in its session.
 ///
@@ -105,7 +108,10 @@ pub fn serve(
         }
         // Nobody ever writes: readable means the end.
         let _ = pipe::Receiver::from_owned_fd(alive.try_clone()?)?.readable().await;
-        let _ = tokio::time::timeout(LAST, house.finish(entrances)).await;
+        tokio::select! {
+            () = house.finish(entrances) => {}
+            () = last_words() => {}
+        }
         Ok(())
     });
     // A person who is still being asked, or a resolver that does not answer, must not hold the caller.
@@ -114,6 +120,23 @@ pub fn serve(
     ends.write_down();
     seat.iter().for_each(|seat| seat.leave());
     served
+}
+
+/// Waits for as long as connections may take to end.
+async fn last_words() {
+    tokio::time::sleep(LAST).await;
+    let _ = tokio::time::timeout(LONGEST, async {
+        let mut passed = 0;
+        // All who could say more are gone: what has not ended has not been sent.
+        while tunnel::unsent() > 0 && passed != tunnel::passed() {
+            passed = tunnel::passed();
+            let until = tokio::time::Instant::now() + PAUSE;
+            while tunnel::unsent() > 0 && tokio::time::Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    })
+    .await;
 }
 
 /// How many connections there is room for under a limit of descriptors. Each takes two, and those who wait for a place

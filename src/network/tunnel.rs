@@ -29,6 +29,44 @@ const IGNORED: usize = 1 << 20;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static UNSENT: Cell<usize> = const { Cell::new(0) };
+    static PASSED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many connections have not passed on all that their programs said; an idle one is among them until its program ends.
+pub fn unsent() -> usize {
+    UNSENT.get()
+}
+
+/// The bytes that all connections have passed so far.
+pub fn passed() -> u64 {
+    PASSED.get()
+}
+
+/// A connection to outside over which not all has gone. Cut off, it ends with a reset: an orderly end would make what the
+/// server has look whole.
+struct Unsent<'s>(&'s TcpStream, Cell<bool>);
+
+impl<'s> Unsent<'s> {
+    fn on(outside: &'s TcpStream) -> Unsent<'s> {
+        UNSENT.set(UNSENT.get() + 1);
+        Unsent(outside, Cell::new(true))
+    }
+
+    fn is_sent(&self) {
+        if self.1.replace(false) {
+            UNSENT.set(UNSENT.get().saturating_sub(1));
+        }
+    }
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if self.1.get() {
+            reset(self.0);
+            self.is_sent();
+        }
+    }
 }
 
 /// Carries both directions until both have ended; `first` are bytes that were read from inside already.
@@ -51,6 +89,7 @@ pub async fn relay_both(
     tally: &Tally,
 ) -> io::Result<()> {
     let ended = {
+        let unsent = Unsent::on(&outside);
         // Closing both says the second end.
         let first = Cell::new(true);
         let end = |to: &TcpStream| {
@@ -65,6 +104,7 @@ pub async fn relay_both(
             if !out_ended && let Poll::Ready(ended) = out.as_mut().poll(cx) {
                 ended?;
                 out_ended = true;
+                unsent.is_sent();
             }
             if !back_ended && let Poll::Ready(ended) = back.as_mut().poll(cx) {
                 ended?;
@@ -226,6 +266,7 @@ fn receive(from: &TcpStream, to: &mut [u8], flags: MsgFlags) -> io::Result<usize
 }
 
 fn add(count: &Cell<u64>, bytes: usize) {
+    PASSED.set(PASSED.get().wrapping_add(bytes as u64));
     count.set(count.get().saturating_add(bytes as u64));
 }
 
@@ -294,6 +335,30 @@ mod tests {
             program.read_to_string(&mut answer).await.unwrap();
             assert_eq!(answer, "answer");
             relay.await.unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn what_is_cut_off_before_all_was_sent_does_not_look_whole() {
+        run(async {
+            for ends in [false, true] {
+                let (mut program, mut server, tally, relay) = relayed(b"").await;
+                program.write_all(b"half").await.unwrap();
+                let mut half = [0; 4];
+                server.read_exact(&mut half).await.unwrap();
+                assert_eq!((unsent(), passed() >= 4, tally.sent.get()), (1, true, 4));
+                if ends {
+                    program.shutdown().await.unwrap();
+                    assert_eq!(server.read(&mut half).await.unwrap(), 0);
+                    assert_eq!(unsent(), 0);
+                }
+                // As at the end of the gateway.
+                relay.abort();
+                assert!(relay.await.unwrap_err().is_cancelled());
+                let end = server.write_all(b"x").await.and(server.read(&mut half).await.map(drop));
+                assert!(ends || end.unwrap_err().kind() == ErrorKind::ConnectionReset);
+                assert_eq!(unsent(), 0);
+            }
         });
     }
 

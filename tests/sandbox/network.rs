@@ -285,6 +285,19 @@ print(digest.hexdigest() == whole.hexdigest())
 }
 
 #[test]
+fn what_was_sent_last_arrives_whole_though_the_server_takes_its_time() {
+    online(GOOD, |world, outside| {
+        let send = "import socket; s = socket.create_connection(('good.test', 7008)); s.sendall(bytes(12 << 20)); s.close()";
+        let ran = python(outside, world, send);
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+        while !outside.received().contains("slow ") {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(outside.received().contains(&format!("slow {} end", 12 << 20)), "{}", outside.received());
+    });
+}
+
+#[test]
 fn denied_beats_allowed_and_a_port_is_a_port() {
     let settings = r#"{"sandbox": {"allowedDomains": ["*.good.test", "good.test:8080", "203.0.113.66:4444"],
         "network": {"deniedDomains": ["www.good.test"], "strictAllowlist": true}}}"#;

@@ -106,6 +106,18 @@ async def endless(reader, writer):
         log("endless over")
 
 
+async def slow(reader, writer):
+    """Takes its time to read, and says how much came and whether that was all."""
+    total, end = 0, "end"
+    try:
+        while data := await reader.read(65536):
+            total += len(data)
+            await asyncio.sleep(0.01)
+    except ConnectionError:
+        end = "reset"
+    log(f"slow {total} {end}")
+
+
 async def garbage(reader, writer):
     await reader.read(10)
     writer.write(bytes(range(256)) * 40)
@@ -267,6 +279,11 @@ async def main():
     for handle, port in [(echo, 7000), (banner, 7001), (stall, 7002), (reset, 7003), (garbage, 7004),
                          (postgres, 5433), (truncate, 7005), (endless, 7006)]:
         await tcp(handle, good, port)
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    small.bind((good, 7008))
+    await asyncio.start_server(guarded(slow), sock=small, limit=65536)
     await tcp(web("http"), good, 80)
     await tcp(web("http"), good, 8080)
     await tcp(web("http"), "10.9.9.9", 8080)
