@@ -34,6 +34,9 @@ type Answer = Response<Either<Incoming, Full<Bytes>>>;
 /// How long nothing of a request may have gone on before it counts as whole, where nobody waits for its answer.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// Headers of a request or an answer.
+const MOST_HEADERS: usize = 1000;
+
 /// The reason phrase of a refusal.
 const BLOCKED: ReasonPhrase = ReasonPhrase::from_static(b"Blocked by sbsh");
 
@@ -113,6 +116,10 @@ async fn converse<G: Gate>(
     first: Vec<u8>,
     dialled: Option<TcpStream>,
 ) -> Option<Connected> {
+    let wanted = match &role {
+        Role::Origin(permit) => Some((permit.target.clone(), permit.way)),
+        Role::Proxy(_) => request::wanted(&first).map(|target| (target, Way::Http)),
+    };
     let exchange = Rc::new(Exchange {
         gate,
         role,
@@ -130,6 +137,7 @@ async fn converse<G: Gate>(
     let mut abandoned = Box::pin(async { exchange.abandoned(&watched).await });
     let mut connection = http1::Builder::new()
         .preserve_header_case(true)
+        .max_headers(MOST_HEADERS)
         .half_close(true)
         .header_read_timeout(None)
         .auto_date_header(false)
@@ -142,6 +150,12 @@ async fn converse<G: Gate>(
     drop(abandoned);
     drop(watched);
     let Some(ended) = ended else { return None };
+    if let (Some(error), Some((target, way))) =
+        (ended.as_ref().err().filter(|error| error.is_parse()), wanted)
+    {
+        // hyper has answered it, but nobody else would hear of it.
+        exchange.gate.refuse(&target, way, Cause::Malformed(format!("the request cannot be read: {error}")));
+    }
     let parts = connection.into_parts();
     let (inside, first) = parts.io.into_inner().into_parts(&parts.read_buf)?;
     exchange.kept.take();
@@ -247,6 +261,7 @@ impl<G: Gate> Exchange<G> {
         };
         let (mut head, body) = response.into_parts();
         let becomes = request::upgrade(&head.headers);
+        request::one_end(&mut head.headers);
         request::clean(&mut head.headers);
         head.version = Version::HTTP_11;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {

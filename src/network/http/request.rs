@@ -75,6 +75,15 @@ pub fn odd_host(bytes: &[u8]) -> Option<&[u8]> {
     if odd { asked::without_user(authority) } else { None }
 }
 
+/// Where a request line to a proxy wants to go, for telling that nobody could read the request.
+pub fn wanted(bytes: &[u8]) -> Option<Target> {
+    let line = bytes.split(|byte| *byte == b'\n').next()?;
+    let url = line.split(|byte| *byte == b' ').nth(1)?.strip_prefix(b"http://")?;
+    let authority = url.split(|byte| matches!(byte, b'/' | b'?')).next()?;
+    let (host, port) = asked::authority(authority).ok()?;
+    Some(Target { host, port: port.unwrap_or(HTTP_PORT) })
+}
+
 /// What a request to sbsh's own proxy wants.
 ///
 /// # Errors
@@ -160,6 +169,13 @@ pub fn comes_back(method: &Method) -> bool {
 /// A target as `Host` says it.
 fn authority(target: &Target) -> String {
     if target.port == HTTP_PORT { target.host.to_string() } else { target.to_string() }
+}
+
+/// Leaves one way only to say where an answer ends, the one that was gone by (RFC 9112, 6.3).
+pub fn one_end(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
 }
 
 /// Takes out the headers that are between neighbours (RFC 9110, 7.6.1), and those that `Connection` names.

@@ -37,6 +37,9 @@ async fn web() -> (SocketAddr, Seen) {
                     "last" => format!("{head}Connection: close\r\n\r\nuntil the end"),
                     "broken" => format!("{head}Content-Length: 100\r\n\r\nten bytes."),
                     "broken-chunks" => format!("{head}Transfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n"),
+                    "many" => format!("{head}{}Content-Length: 5\r\n\r\nhello", "X-N: 1\r\n".repeat(900)),
+                    "odd" => format!("{head}X(odd): 1\r\nno colon\r\nContent-Length: 5\r\n\r\nhello"),
+                    "both" => format!("{head}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
                     "garbage" => "this is no HTTP\r\n\r\n".to_owned(),
                     "hop" => format!("{head}Connection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nContent-Length: 0\r\n\r\n"),
                     "socket" => "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\
@@ -541,6 +544,47 @@ fn a_program_that_dies_takes_its_request_with_it() {
         exactly(&mut program, 100_000).await;
         drop(program);
         told.await.unwrap();
+    });
+}
+
+#[test]
+fn many_headers_and_odd_ones_of_answers_pass() {
+    run(async {
+        let (gate, seen) = web_gate().await;
+        let mut program = transparent(&gate, "a.example", 80).await;
+        let many = "X-N: 1\r\n".repeat(900);
+        ask(&mut program, &format!("GET / HTTP/1.1\r\nHost: a.example\r\n{many}\r\n")).await;
+        assert_eq!(seen.borrow()[0].1.matches("X-N").count(), 900);
+        let answer = ask(&mut program, "GET /many HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+        assert_eq!((answer.matches("X-N").count(), answer.ends_with("\r\nhello")), (900, true));
+        let answer = ask(&mut program, "GET /odd HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+        assert_eq!(answer, "HTTP/1.1 200 Very Well\r\nX-cASe: kept\r\nContent-Length: 5\r\n\r\nhello");
+        let both = "GET /both HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
+        let answer = ask_last(&mut program, both).await;
+        assert!(
+            answer.contains("ransfer-encoding: chunked") || answer.contains("ransfer-Encoding: chunked"),
+            "{answer}"
+        );
+        assert!(!answer.to_ascii_lowercase().contains("content-length"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), "{answer}");
+    });
+}
+
+#[test]
+fn a_request_that_cannot_be_read_is_told() {
+    run(async {
+        let (gate, seen) = web_gate().await;
+        for (explicitly, line) in [(false, "GET /?secret=<x>"), (true, "GET http://a.example/?secret=<x>")] {
+            let mut program =
+                if explicitly { explicit(&gate).await } else { transparent(&gate, "a.example", 80).await };
+            let request = format!("{line} HTTP/1.1\r\nHost: a.example\r\n\r\n");
+            let answer = ask_last(&mut program, &request).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+            let told = gate.log().pop().unwrap();
+            assert!(told.contains(" a.example:80 is blocked: the request cannot be read: invalid"), "{told}");
+            assert!(!told.contains("secret"), "{told}");
+        }
+        assert!(seen.borrow().is_empty());
     });
 }
 

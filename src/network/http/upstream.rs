@@ -44,6 +44,8 @@ impl Upstream {
         let wire = TokioIo::new(Wire::outside(line.stream, account.clone()));
         let (sender, mut connection) = Builder::new()
             .preserve_header_case(true)
+            .max_headers(super::MOST_HEADERS)
+            .ignore_invalid_headers_in_responses(true)
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(wire)
