@@ -126,7 +126,7 @@ impl Judge {
     async fn decide(&self, target: &Target, way: Way, from: SocketAddr) -> Result<Rc<Permit>, Cause> {
         let policy = match self.desk.policy() {
             Ok(policy) => policy,
-            Err(origin) => return Err(Cause::Strict { origin }),
+            Err(why) => return Err(Cause::Broken(why)),
         };
         match policy.judge(&target.host, target.port) {
             NetworkVerdict::Allowed { rule, .. } => return Ok(self.permit_by(target.clone(), way, rule)),
@@ -238,7 +238,7 @@ impl Gate for Judge {
 
     async fn dial(&self, permit: &Permit) -> Result<TcpStream, Refusal> {
         let refuse = |cause| self.refuse(&permit.target, permit.way, cause);
-        let policy = self.desk.policy().map_err(|origin| refuse(Cause::Strict { origin }))?;
+        let policy = self.desk.policy().map_err(|why| refuse(Cause::Broken(why)))?;
         let policy = with_answer(policy, &permit.target);
         let dialled = dial::dial(&policy, &self.upstreams, &permit.target).await.map_err(refuse)?;
         permit.tally.address.set(dialled.address);
@@ -247,7 +247,7 @@ impl Gate for Judge {
 
     async fn dial_http(&self, permit: &Permit) -> Result<HttpLine, Refusal> {
         let refuse = |cause| self.refuse(&permit.target, permit.way, cause);
-        let policy = self.desk.policy().map_err(|origin| refuse(Cause::Strict { origin }))?;
+        let policy = self.desk.policy().map_err(|why| refuse(Cause::Broken(why)))?;
         let policy = with_answer(policy, &permit.target);
         let (line, address) =
             dial::dial_http(&policy, &self.upstreams, &permit.target).await.map_err(refuse)?;

@@ -25,6 +25,8 @@ pub enum Cause {
         /// File, line and column.
         origin: String,
     },
+    /// What is allowed cannot be told, or not how it is reached; why.
+    Broken(String),
     /// Not allowed, and nobody could be asked; why.
     Nobody(String),
     /// Somebody said no.
@@ -103,6 +105,7 @@ impl Refusal {
             Cause::Strict { origin } => {
                 format!("{target} is blocked: not in allowedDomains, and {} says not to ask", safe(origin))
             }
+            Cause::Broken(why) => format!("{target} is blocked: {}", safe(why)),
             Cause::Nobody(why) => format!("{target} is blocked: not in allowedDomains, and {}", safe(why)),
             Cause::Answered(by) | Cause::Never(by) => format!("{target} is blocked: {}", safe(by)),
             Cause::Flood => format!("{target} is blocked: too many unknown hosts were asked for"),
@@ -135,6 +138,7 @@ impl Refusal {
                     (None, None) => allow,
                 })
             }
+            Cause::Broken(_) => Some("a person can put that right; until then no host is reached".to_owned()),
             Cause::Denied { .. } | Cause::Never(_) => Some("a person can change that rule".to_owned()),
             _ => None,
         }
@@ -205,6 +209,12 @@ mod tests {
             advice("pypi.org").ends_with("domain pypi.org, or with what goes with it: sbshctl preset python")
         );
         assert!(advice("github.com").ends_with("domain github.com (it lets data out: anybody can have a repository, a gist or an issue there to send data to)"));
+        let broken = Refusal::of(&target, Cause::Broken("HTTPS_PROXY is no proxy to use: x".to_owned()));
+        assert_eq!(
+            broken.body(),
+            "sbsh: a.example:443 is blocked: HTTPS_PROXY is no proxy to use: x\n\
+             sbsh: a person can put that right; until then no host is reached\n"
+        );
         assert_eq!(Refusal::of(&target, Cause::Range("private".to_owned())).advice(), None);
     }
 }

@@ -559,6 +559,17 @@ fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
 }
 
 #[test]
+fn an_upstream_proxy_that_is_none_is_told_as_what_stands_in_the_way() {
+    online(GOOD, |world, outside| {
+        let mut command = outside.command(world, &world.bin("sbsh"), &["-c", "curl -sS http://good.test/"]);
+        let ran: crate::world::Ran = command.env("HTTPS_PROXY", "ftp://proxy.test").output().unwrap().into();
+        let why = "good.test:80 is blocked: HTTPS_PROXY is no proxy to use: its scheme is none of";
+        assert!(ran.stdout.contains(why) && ran.stderr.contains(why), "{ran:?}");
+        assert!(!ran.stderr.contains("allowedDomains") && ran.stderr.contains("put that right"), "{ran:?}");
+    });
+}
+
+#[test]
 fn programs_that_want_to_be_told_are_told() {
     let settings =
         r#"{"sandbox": {"allowedDomains": ["good.test"], "network": {"proxyVariables": "always"}}}"#;
