@@ -355,10 +355,12 @@ fn loopback(entrances: &Result<Entrances, String>, prepared: &Prepared, caller: 
         return None;
     }
     let entrances = entrances.as_ref().map_err(Clone::clone);
-    let Err(why) = entrances.and_then(|entrances| setup::join_loopback(entrances, &joined)) else {
+    let Err(why) = entrances.clone().and_then(|entrances| setup::join_loopback(entrances, &joined)) else {
         return seat.map(Rc::new);
     };
-    if joined.host {
+    // The gatekeeper's door leads there by itself.
+    let by_door = entrances.as_ref().is_ok_and(|entrances| entrances.mediated.is_some());
+    if joined.host && !by_door {
         report::notice(&format!("the host's loopback is not reachable from inside: {why}"));
     }
     if let Some(seat) = seat {

@@ -559,6 +559,19 @@ fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
 }
 
 #[test]
+fn under_landlock_the_hosts_loopback_is_reached_without_a_word_of_complaint() {
+    if sbsh::system::landlock::version().is_none() {
+        return crate::world::not_here("this kernel has no Landlock");
+    }
+    let settings = r#"{"sandbox": {"backend": "landlock", "network": {"allowLocalBinding": true}}}"#;
+    online(settings, |world, outside| {
+        let ran = outside.run(world, "curl -sS http://127.0.0.1:3001/here");
+        assert!(ran.stdout.contains("GET /here host=127.0.0.1:3001"), "{ran:?}");
+        assert!(!ran.stderr.contains("not reachable from inside"), "{ran:?}");
+    });
+}
+
+#[test]
 fn an_upstream_proxy_that_is_none_is_told_as_what_stands_in_the_way() {
     online(GOOD, |world, outside| {
         let mut command = outside.command(world, &world.bin("sbsh"), &["-c", "curl -sS http://good.test/"]);
