@@ -231,6 +231,8 @@ fn furniture() -> nix::Result<Entrances> {
     if route.is_err() {
         return Ok(all);
     }
+    // Without it programs may go on as if they had no IPv4: it is for nothing else.
+    let _ = own_address();
     all.names = any(53).filter_map(|address| sockets::datagrams(address).ok()).collect();
     let listeners = any(TRANSPARENT_PORT).map(sockets::transparent_listener).collect::<nix::Result<Vec<_>>>();
     match listeners.and_then(|listeners| rules::divert_everything().map(|()| listeners)) {
@@ -275,6 +277,25 @@ pub fn loopback_up() -> nix::Result<()> {
     batch.add(NEW_LINK, 0, |body| {
         // struct ifinfomsg: family, pad, type, index, flags, change.
         body.header(&[&[0, 0, 0, 0], LO.to_ne_bytes().as_slice(), &up, &up].concat());
+    });
+    batch.send(SockProtocol::NetlinkRoute)
+}
+
+/// An address that nobody has and no name stands for.
+const OWN: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 254);
+
+/// `ip address add 198.19.255.254 dev lo scope host`. getaddrinfo(3) finds no IPv4 with AI_ADDRCONFIG where there is only
+/// 127.0.0.1. In this scope no connection begins at it.
+fn own_address() -> nix::Result<()> {
+    const NEW_ADDRESS: u16 = 20; // RTM_NEWADDR
+    const SCOPE_HOST: u8 = 254;
+    const ADDRESS: u16 = 1; // IFA_ADDRESS
+    const LOCAL: u16 = 2; // IFA_LOCAL
+    let mut batch = Batch::default();
+    batch.add(NEW_ADDRESS, CREATE, |body| {
+        // struct ifaddrmsg: family, length of the prefix, flags, scope, index.
+        body.header(&[&[libc::AF_INET as u8, 32, 0, SCOPE_HOST], LO.to_ne_bytes().as_slice()].concat());
+        body.bytes(LOCAL, &OWN.octets()).bytes(ADDRESS, &OWN.octets());
     });
     batch.send(SockProtocol::NetlinkRoute)
 }

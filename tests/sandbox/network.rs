@@ -559,6 +559,16 @@ fn an_upstream_proxy_carries_what_was_allowed_and_its_password_stays_outside() {
 }
 
 #[test]
+fn programs_that_ask_for_ipv4_where_it_is_configured_find_it() {
+    online(GOOD, |world, outside| {
+        let text = "import socket; found = socket.getaddrinfo('good.test', 80, socket.AF_INET, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+s = socket.create_connection(found[0][4]); print(s.getsockname()[0] != '198.19.255.254')";
+        let ran = python(outside, world, text);
+        assert_eq!((ran.stdout.as_str(), ran.status), ("True\n", Some(0)), "{}", ran.stderr);
+    });
+}
+
+#[test]
 fn under_landlock_the_hosts_loopback_is_reached_without_a_word_of_complaint() {
     if sbsh::system::landlock::version().is_none() {
         return crate::world::not_here("this kernel has no Landlock");
