@@ -202,6 +202,10 @@ fn to_door(socket: OwnedFd, address: &[u8], door: &Door, loopback: bool) -> nix:
     let ipv6 = family == libc::AF_INET6;
     // Without a family it would be disconnected, which nobody needs.
     let meant = door::parse(address, ipv6).ok_or(Errno::EAFNOSUPPORT)?;
+    // What is announced on it would be said to the server.
+    if connecting::is_connected(&socket) {
+        return Err(Errno::EISCONN);
+    }
     if !door.leads_to(meant, loopback) {
         return Err(Errno::ECONNREFUSED);
     }

@@ -582,6 +582,22 @@ fn under_landlock_the_hosts_loopback_is_reached_without_a_word_of_complaint() {
 }
 
 #[test]
+fn under_landlock_a_second_connect_says_nothing_to_the_server() {
+    if sbsh::system::landlock::version().is_none() {
+        return crate::world::not_here("this kernel has no Landlock");
+    }
+    let settings = r#"{"sandbox": {"backend": "landlock", "allowedDomains": ["203.0.113.10"]}}"#;
+    online(settings, |world, outside| {
+        let text = "import errno, socket
+s = socket.create_connection(('203.0.113.10', 7000), 60)
+for place in ('203.0.113.10', 7000), ('203.0.113.66', 4444): print(errno.errorcode.get(s.connect_ex(place)))
+s.setblocking(True); s.sendall(b'hello\\n'); s.shutdown(socket.SHUT_WR); print(s.makefile('rb').read())";
+        let ran = python(outside, world, text);
+        assert_eq!(ran.stdout, "EISCONN\nEISCONN\nb'hello\\n'\n", "{}", ran.stderr);
+    });
+}
+
+#[test]
 fn an_upstream_proxy_that_is_none_is_told_as_what_stands_in_the_way() {
     online(GOOD, |world, outside| {
         let mut command = outside.command(world, &world.bin("sbsh"), &["-c", "curl -sS http://good.test/"]);
