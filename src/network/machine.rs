@@ -41,8 +41,8 @@ impl Search {
             match words.next() {
                 Some("search" | "domain") => search.suffixes = words.filter_map(suffix).collect(),
                 Some("options") => {
-                    let said = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok());
-                    search.dots = said.last().unwrap_or(search.dots);
+                    let mut said = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok());
+                    search.dots = said.next_back().unwrap_or(search.dots);
                 }
                 _ => {}
             }

@@ -141,7 +141,7 @@ fn http(bytes: &[u8]) -> Said {
     }
     match rest {
         _ if over => Said::Talk(Talk::Other),
-        _ if !long && !(spaced && line.iter().all(|byte| is_text(*byte))) => Said::NoText,
+        _ if !long && (!spaced || line.iter().any(|byte| !is_text(*byte))) => Said::NoText,
         [] | [b'\r'] => undecided(Talk::Other),
         _ if spaced => undecided(Talk::Http),
         _ => undecided(Talk::Other),

@@ -149,7 +149,7 @@ async fn converse<G: Gate>(
     let ended = ended.await;
     drop(abandoned);
     drop(watched);
-    let Some(ended) = ended else { return None };
+    let ended = ended?;
     if let (Some(error), Some((target, way))) =
         (ended.as_ref().err().filter(|error| error.is_parse()), wanted)
     {
