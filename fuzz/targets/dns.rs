@@ -2,11 +2,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sbsh::network::machine::{Listed, Search};
 use sbsh::network::names::Names;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut names = Names::default();
-    if let Some(answer) = names.answer(bytes) {
+    let search = Search::of("search corp.example\noptions ndots:5");
+    if let Some(answer) = names.answer(bytes, &search, &|_| Listed::Not) {
         assert_eq!(answer.get(..2), bytes.get(..2));
         assert!(answer.len() <= 1500 + bytes.len());
     }
