@@ -537,7 +537,7 @@ fn a_directory_that_the_command_closed_is_looked_through_all_the_same() {
                 }
                 let left = world
                     .command("find")
-                    .args([".", "-name", "config", "-o", "-name", "settings.json"])
+                    .args([".", "-name", "config", "-o", "-path", "*.claude/settings.json"])
                     .output();
                 let left = String::from_utf8(left.unwrap().stdout).unwrap();
                 assert_eq!(left, "", "{mode} {place} as {}: {}", world.user, ran.stderr);
