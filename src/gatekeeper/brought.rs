@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Entries that are looked at in one directory; what holds more is not put where something is kept.
+#[cfg(target_os = "linux")]
 const MOST: usize = 20_000;
 
 impl Rules {
@@ -34,6 +35,7 @@ impl Rules {
     }
 
     /// Whether there is anything to look for in what is put at a path.
+    #[cfg(target_os = "linux")]
     fn keeps_below(&self, path: &Path) -> bool {
         let here = folded(path);
         let below = |kept: &Vec<u8>| kept.strip_prefix(&*here).is_some_and(|rest| rest.starts_with(b"/"));
@@ -49,6 +51,7 @@ impl Rules {
 
     /// Why a directory must not be put at a path, as far as it brings a name that is kept there. A link to one brings whatever
     /// it leads to.
+    #[cfg(target_os = "linux")]
     pub(super) fn brought(&self, to: &Path, from: Option<&Path>) -> Option<&'static str> {
         if !self.keeps_below(to) {
             return None;
@@ -88,4 +91,5 @@ impl Rules {
     }
 }
 
+#[cfg(target_os = "linux")]
 const TOO_MUCH: &str = "it holds too much to look for what is denied there";

@@ -156,10 +156,10 @@ fn a_closed_reader_ends_a_command_as_it_ends_bash() {
                 })
             };
             // A test beside that forks just then holds the reader for as long as its child has not executed.
-            let again = std::iter::repeat_with(run).take(5);
-            let [bash, ours] =
-                again.reduce(|last, next| if last[0] == last[1] { last } else { next }).unwrap();
-            assert_eq!(ours, bash, "{text}");
+            if !std::iter::repeat_with(run).take(5).any(|[bash, ours]| bash == ours) {
+                let [bash, ours] = run();
+                assert_eq!(ours, bash, "{text}");
+            }
         }
         fs::remove_file(world.project.join("go")).unwrap();
     });
