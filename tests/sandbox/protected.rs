@@ -304,17 +304,23 @@ fn what_somebody_outside_replaces_meanwhile_stays_held() {
 #[test]
 fn the_directory_of_the_approvers_console_cannot_be_replaced() {
     each(|world| {
-        world.user_settings("{\"sandbox\": {\"filesystem\": {\"allowWrite\": [\"/tmp\"]}}}");
-        let private = format!("/tmp/sbsh-{}", world.user);
-        let aside = format!("{private}-aside");
-        let ran = world
-            .run(&format!("mv {private} {aside}; mv {private}/approve {private}/x; ls {private}/approve"));
-        let moved = std::path::Path::new(&aside).exists();
-        if moved {
-            fs::rename(&aside, &private).unwrap();
-        }
-        assert!(!moved && ran.status != Some(0), "{ran:?}");
-        assert!(std::path::Path::new(&private).join("approve").exists());
+        let at = world.outside.join("run");
+        fs::create_dir(&at).unwrap();
+        fs::set_permissions(&at, fs::Permissions::from_mode(0o700)).unwrap();
+        world.give(&at);
+        let outside = world.outside.display();
+        world.user_settings(&format!(
+            "{{\"sandbox\": {{\"filesystem\": {{\"allowWrite\": [\"{outside}\"]}}}}}}"
+        ));
+        let text = format!("cd {outside} && : > there; mv run aside; mv run/sbsh run/x; rm -rf run");
+        let mut command = world.command(world.bin("sbsh"));
+        let ran = command.env("XDG_RUNTIME_DIR", &at).args(["-c", &text]).output().unwrap();
+        let stands = |name: &str| world.outside.join(name).exists();
+        assert_eq!(
+            ["there", "run/sbsh", "aside", "run/x"].map(stands),
+            [true, true, false, false],
+            "{ran:?}"
+        );
     });
 }
 
