@@ -21,7 +21,7 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::unistd::{Gid, Pid, Uid, getegid, geteuid};
 use std::ffi::CString;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
@@ -59,7 +59,7 @@ pub struct Ends {
     pub complaints: OwnedFd,
     /// What builds.
     pub mechanism: &'static str,
-    orders: Option<OwnedFd>,
+    orders: Option<UnixStream>,
     /// Who builds, and whether in a network that was made, once that is known.
     begun: Option<(Pid, bool)>,
     /// What made its network, until that is collected.
@@ -161,7 +161,8 @@ impl Waiting {
         let (channel, theirs) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
         let (alive, alive_inside) = pipe()?;
         let (complaints, complaints_inside) = pipe()?;
-        let (orders_inside, orders) = pipe()?;
+        // No pipe: whoever writes to one that nobody reads any more gets SIGPIPE, which would be passed on to the shell inside.
+        let (orders_inside, orders) = UnixStream::pair().map_err(RunError::system("make a socket pair"))?;
         // Each message by itself: one without descriptors would be read together with the next, and its descriptors lost.
         let (link, far) = sockets::packet_pair().map_err(RunError::system("make a socket pair"))?;
         let marker = open("/dev/null")?;
@@ -263,7 +264,8 @@ impl Waiting {
         let Some(ends) = self.ends.as_mut() else { return Err(twice) };
         match (ends.orders.take(), &mut ends.unborn) {
             (_, Some(unborn)) => unborn.orders = orders.to_vec(),
-            (Some(to), None) => drop(std::fs::File::from(to).write_all(orders)),
+            // Whoever is gone says why by its complaints.
+            (Some(to), None) => drop(sockets::write_all(&to, orders)),
             (None, None) => {}
         }
         self.has_network()?;
