@@ -3,6 +3,7 @@
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// struct __user_cap_header_struct (capset(2)).
@@ -53,6 +54,11 @@ pub fn give_up_all() -> nix::Result<()> {
 /// cannot be found out bars nothing.
 pub fn barred(path: &Path) -> Option<PathBuf> {
     let mut steps: Vec<&Path> = path.ancestors().collect();
+    // Whoever it belongs to lets everybody pass: no child has to try it. (One costs a tenth of a millisecond at each start.)
+    let open = |step: &&Path| std::fs::metadata(step).is_ok_and(|found| found.mode() & 0o111 == 0o111);
+    if steps.iter().all(open) {
+        return None;
+    }
     steps.reverse();
     let found = super::process::errand(|| {
         give_up_all().ok()?;
