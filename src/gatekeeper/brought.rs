@@ -6,12 +6,10 @@
 use super::rules::{AT_TOP, DENIED, Rules, covers, folded};
 use crate::policy::{Access, PathPattern, protected};
 use std::ffi::OsStr;
+#[cfg(target_os = "linux")]
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-/// Entries that are looked at in one directory; what holds more is not put where something is kept.
-#[cfg(target_os = "linux")]
-const MOST: usize = 20_000;
 
 impl Rules {
     /// Why a name is kept that nothing stands at yet.
@@ -34,52 +32,6 @@ impl Rules {
         })
     }
 
-    /// Whether there is anything to look for in what is put at a path.
-    #[cfg(target_os = "linux")]
-    fn keeps_below(&self, path: &Path) -> bool {
-        let here = folded(path);
-        let below = |kept: &Vec<u8>| kept.strip_prefix(&*here).is_some_and(|rest| rest.starts_with(b"/"));
-        let hidden = self.hidden_later.iter().flat_map(|files| &files.read_denied);
-        let mut later = self.denied_later.iter().chain(hidden).map(|rule| &rule.pattern);
-        self.guarded.iter().any(below)
-            || !self.allowed_later.is_empty()
-            || later.any(|pattern| match pattern {
-                PathPattern::Literal(literal) => literal.starts_with(path),
-                PathPattern::Glob(glob) => glob.base.starts_with(path) || path.starts_with(&glob.base),
-            })
-    }
-
-    /// Why a directory must not be put at a path, as far as it brings a name that is kept there. A link to one brings whatever
-    /// it leads to.
-    #[cfg(target_os = "linux")]
-    pub(super) fn brought(&self, to: &Path, from: Option<&Path>) -> Option<&'static str> {
-        if !self.keeps_below(to) {
-            return None;
-        }
-        let Some(from) = from else {
-            let here = folded(to);
-            let below =
-                |kept: &&Vec<u8>| kept.strip_prefix(&*here).is_some_and(|rest| rest.starts_with(b"/"));
-            return self.guarded.iter().find(below).map(|_| AT_TOP);
-        };
-        let mut left = MOST;
-        let mut directories = vec![from.to_path_buf()];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
-                let path = entry.path();
-                left = left.saturating_sub(1);
-                let kept = path.strip_prefix(from).ok().and_then(|below| self.kept_later(&to.join(below)));
-                if kept.is_some() || left == 0 {
-                    return kept.or(Some(TOO_MUCH));
-                }
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    directories.push(path);
-                }
-            }
-        }
-        None
-    }
-
     /// The first names below a directory on the way to something that is kept although nothing stands there.
     pub(super) fn ways<'r>(&'r self, directory: &Path) -> impl Iterator<Item = Vec<u8>> + use<'r> {
         let here = folded(directory);
@@ -92,4 +44,51 @@ impl Rules {
 }
 
 #[cfg(target_os = "linux")]
-const TOO_MUCH: &str = "it holds too much to look for what is denied there";
+impl Rules {
+    /// Whether what is kept anywhere by name or pattern may be at or below a path.
+    fn may_keep_below(&self, path: &Path) -> bool {
+        let hidden = self.hidden_later.iter().flat_map(|files| &files.read_denied);
+        let mut later = self.denied_later.iter().chain(&self.allowed_later).chain(hidden);
+        later.any(|rule| rule.pattern.base().starts_with(path) || path.starts_with(rule.pattern.base()))
+    }
+
+    /// Why a directory must not be put at a path, as far as it brings a name that is kept there. A link to one brings whatever
+    /// it leads to.
+    pub(super) fn brought(&self, to: &Path, from: Option<&Path>) -> Option<&'static str> {
+        /// Entries that are looked at.
+        const MOST: usize = 20_000;
+        const UNSEEN: &str = "it cannot be looked through for what is kept there";
+        let here = folded(to);
+        let is_below = |kept: &Vec<u8>| kept.strip_prefix(&*here).is_some_and(|rest| rest.starts_with(b"/"));
+        let guarded = self.guarded.iter().any(is_below);
+        let Some(from) = from else { return guarded.then_some(AT_TOP) };
+        if !guarded && !self.may_keep_below(to) {
+            return None;
+        }
+        let mut left = MOST;
+        let mut directories = vec![from.to_path_buf()];
+        while let Some(directory) = directories.pop() {
+            let entries = match std::fs::read_dir(&directory) {
+                Ok(entries) => entries,
+                // It is gone, or a link to a file.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    continue;
+                }
+                // Whoever closed it can open it again there.
+                Err(_) => return Some(UNSEEN),
+            };
+            for entry in entries.flatten() {
+                let path = entry.path();
+                left = left.saturating_sub(1);
+                let kept = path.strip_prefix(from).ok().and_then(|below| self.kept_later(&to.join(below)));
+                if kept.is_some() || left == 0 {
+                    return kept.or(Some(UNSEEN));
+                }
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    directories.push(path);
+                }
+            }
+        }
+        None
+    }
+}

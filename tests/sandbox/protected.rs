@@ -358,6 +358,7 @@ fn a_directory_put_in_place_as_a_whole_brings_no_kept_name() {
             "mkdir x; echo '{}' > x/settings.json; mv x .claude; mkdir y; mv -T --exchange x y 2>/dev/null; ln -s y .claude; ln -s x .hg
              mkdir -p b k; echo evil > k/key.pem; mv k b/deploy; mkdir t; echo tok > t/token; mv t vault
              mkdir -p n/m; echo evil > n/named; mv n sub
+             mkdir c; echo '{}' > c/settings.json; chmod 000 c; mv c .claude; chmod 755 c
              mkdir -p z/fine; echo a > z/fine/file; mv z moved; ls -d .claude .hg b/deploy vault sub; ls moved/fine",
         );
         assert_eq!(ran.stdout, "file\n", "{}", ran.stderr);
