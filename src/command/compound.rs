@@ -268,6 +268,7 @@ impl Reader<'_> {
         self.function_body(name)
     }
 
+    /// The text writes to it by a descriptor.
     fn coprocess(&mut self, length: usize) -> Step<()> {
         self.composed = true;
         self.advance(length)?;
@@ -278,17 +279,10 @@ impl Reader<'_> {
             self.skip_blanks()?;
             if !matches!(name, Word::Literal(_)) || !self.compound_ahead()? {
                 self.reset(&mark);
-                let from = self.found.len();
-                self.simple()?;
-                self.feed(from);
-                return Ok(());
+                return self.as_fed(Self::simple);
             }
         }
-        let from = self.found.len();
-        self.deeper(Self::command)?;
-        // The text writes to it by a descriptor.
-        self.feed(from);
-        Ok(())
+        self.as_fed(|reader| reader.deeper(Self::command))
     }
 }
 

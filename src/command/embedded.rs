@@ -57,20 +57,14 @@ const OPTIONS: &[&str] = &[
     "-t",
 ];
 
-/// Programs that have such options.
+/// Programs that have such options, and no others of their own here.
 const RUNNERS: &[&str] = &[
     "tar",
     "bsdtar",
     "gtar",
-    "git",
     "rg",
     "man",
     "sort",
-    "vim",
-    "vi",
-    "nvim",
-    "ex",
-    "view",
     "emacs",
     "less",
     "more",
@@ -78,14 +72,8 @@ const RUNNERS: &[&str] = &[
     "lldb",
     "make",
     "gmake",
-    "ssh",
-    "rsync",
-    "scp",
-    "sftp",
     "zip",
     "split",
-    "tmux",
-    "screen",
     "socat",
     "nc",
     "ncat",
@@ -159,14 +147,13 @@ pub(super) fn texts(name: &str, arguments: &[Word]) -> Vec<String> {
         "sqlite3" if shapes.iter().any(|s| s.contains(".sh") || s.contains(".sy") || s.contains(".o")) => {
             all(&shapes)
         }
-        "ex" | "vi" | "vim" | "nvim" | "view" => {
-            let mut found = option_values(&shapes);
-            found.extend(bundled(&shapes, &['c']));
-            found
-        }
-        // Bundled: `ssh -vo ProxyCommand=…`, `rsync -ae ssh`.
-        "ssh" | "scp" | "sftp" | "rsync" => {
-            let letters = if name == "rsync" { 'e' } else { 'o' };
+        // Bundled: `ssh -vo ProxyCommand=…`, `rsync -ae ssh`, `ex -sc '!…'`.
+        "ssh" | "scp" | "sftp" | "rsync" | "ex" | "vi" | "vim" | "nvim" | "view" => {
+            let letters = match name {
+                "rsync" => 'e',
+                "ssh" | "scp" | "sftp" => 'o',
+                _ => 'c',
+            };
             let mut found = option_values(&shapes);
             found.extend(bundled(&shapes, &[letters]));
             found

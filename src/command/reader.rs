@@ -144,6 +144,14 @@ impl<'t> Reader<'t> {
         self.found.iter_mut().skip(from).for_each(|command| command.fed = true);
     }
 
+    /// Reads what the text can feed by a way of its own.
+    pub(super) fn as_fed(&mut self, read: impl FnOnce(&mut Self) -> Step<()>) -> Step<()> {
+        let from = self.found.len();
+        read(self)?;
+        self.feed(from);
+        Ok(())
+    }
+
     /// The byte here, if any.
     pub(super) fn peek(&self) -> Option<u8> {
         self.peek_at(0)

@@ -218,11 +218,8 @@ impl Reader<'_> {
         if !self.compound_ahead()? {
             return Err("a function without a compound body");
         }
-        let from = self.found.len();
-        self.deeper(Self::command)?;
         // Whoever calls it may feed it.
-        self.feed(from);
-        Ok(())
+        self.as_fed(|reader| reader.deeper(Self::command))
     }
 
     /// A list in parentheses, from behind the `(`.

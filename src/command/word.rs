@@ -83,14 +83,15 @@ impl Reader<'_> {
                     scan.anything();
                     self.advance(1)?;
                 }
-                b'<' | b'>' if self.peek_at(1) == Some(b'(') => {
+                b'<' if self.peek_at(1) == Some(b'(') => {
                     scan.anything();
-                    let (from, written_to) = (self.found.len(), self.peek() == Some(b'>'));
                     self.advance(2)?;
                     self.substitution()?;
-                    if written_to {
-                        self.feed(from);
-                    }
+                }
+                b'>' if self.peek_at(1) == Some(b'(') => {
+                    scan.anything();
+                    self.advance(2)?;
+                    self.as_fed(Self::substitution)?;
                 }
                 byte if is_delimiter(Some(byte)) => break,
                 _ => self.piece(place, &mut scan)?,

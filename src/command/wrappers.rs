@@ -240,7 +240,7 @@ fn inner(program: &str, arguments: &[Word], depth: u32, layers: &mut Layers) {
             }
             let Some(wrapper) = wrapper_named(program) else { return };
             match wrapper.inner {
-                Inner::Text => shells::text_of(wrapper, arguments, depth, layers),
+                Inner::Text | Inner::Shell => shells::text_of(wrapper, arguments, depth, layers),
                 Inner::Rest | Inner::After(_) => rest(wrapper, arguments, depth, layers),
             }
         }

@@ -56,9 +56,7 @@ pub fn read(files: impl IntoIterator<Item = PathBuf>, home: Option<&Path>, sight
 fn expanded(path: PathBuf, home: Option<&Path>) -> Option<PathBuf> {
     match path.strip_prefix("~") {
         Ok(below) => home.map(|home| home.join(below)),
-        Err(_) => (!path.as_os_str().as_encoded_bytes().starts_with(b"~")
-            && !path.as_os_str().as_encoded_bytes().starts_with(b"%"))
-        .then_some(path),
+        Err(_) => Some(path).filter(|path| !matches!(path.as_os_str().as_encoded_bytes(), [b'~' | b'%', ..])),
     }
 }
 

@@ -99,8 +99,11 @@ pub fn listed(address: IpAddr, hosts: &str) -> Vec<Host> {
 
 /// Whether a hosts file has a name.
 pub fn has(hosts: &str, host: &Host) -> bool {
-    let mut names = entries(hosts).flat_map(|(_, names)| names);
-    names.any(|name| Host::parse(name).is_ok_and(|name| name == *host))
+    entries(hosts).any(|(_, mut names)| names.any(|name| is(name, host)))
+}
+
+fn is(name: &str, host: &Host) -> bool {
+    Host::parse(name).is_ok_and(|name| name == *host)
 }
 
 /// The lines of a hosts file: an address, and its names.
@@ -127,9 +130,6 @@ pub fn is_also(
     {
         return true;
     }
-    let has = |(_, mut names): (IpAddr, std::str::SplitWhitespace<'_>), host: &Host| {
-        names.any(|name| Host::parse(name).is_ok_and(|name| name == *host))
-    };
     match (&target.host, said) {
         (Host::Address(address), Host::Name(_)) => {
             says(said) != Says::Denied && listed(*address, hosts).contains(said)
@@ -144,7 +144,10 @@ pub fn is_also(
                 Says::Nothing => first,
                 Says::Denied => false,
             };
-            meant && entries(hosts).any(|entry| has(entry.clone(), said) && has(entry, &target.host))
+            let both = |(_, names): (IpAddr, std::str::SplitWhitespace<'_>)| {
+                [said, &target.host].iter().all(|host| names.clone().any(|name| is(name, host)))
+            };
+            meant && entries(hosts).any(both)
         }
         (Host::Address(_), Host::Address(_)) => false,
     }

@@ -1,13 +1,8 @@
 //! What a shell is given: the text behind `-c`, what it is fed with; and what `eval`, `trap`, `watch` make a text of.
 
 use super::{DEEPEST, Layers, abbreviates, if_word, text, value_word, word_of, words};
-use crate::command::options::Wrapper;
+use crate::command::options::{Inner, Wrapper};
 use crate::command::{ANYTHING, Word};
-
-const SHELLS: &[&str] = &[
-    "sh", "bash", "rbash", "zsh", "rzsh", "dash", "ash", "ksh", "mksh", "rksh", "lksh", "oksh", "pdksh",
-    "posh", "yash", "csh", "tcsh", "fish", "sbsh",
-];
 
 /// A shell and the like: the text behind `-c`; for `eval`, `watch`, `trap` the operands.
 pub(super) fn text_of(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers: &mut Layers) {
@@ -31,7 +26,7 @@ pub(super) fn text_of(wrapper: &Wrapper, arguments: &[Word], depth: u32, layers:
     if reads_otherwise {
         layers.opaque("a text that this shell reads otherwise");
     }
-    let (shell, fish) = (SHELLS.contains(&wrapper.name), wrapper.name == "fish");
+    let (shell, fish) = (wrapper.inner == Inner::Shell, wrapper.name == "fish");
     let mut after_c = false;
     let mut operands = 0;
     // Options like `-o` whose values have not come yet: `bash -c -o posix TEXT`, `bash -oc posix TEXT`.
