@@ -21,6 +21,8 @@ pub mod explicit;
 #[cfg(target_os = "linux")]
 pub mod gateway;
 pub mod http;
+#[cfg(target_os = "linux")]
+pub mod inet_diag;
 pub mod judge;
 #[cfg(target_os = "linux")]
 pub mod loopback;

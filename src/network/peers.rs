@@ -3,20 +3,17 @@
 //!
 //! Owns asking the kernel (sock_diag(7)), in the namespace where the programs are. Where it does not answer, nobody is gone.
 
+use super::inet_diag;
 use crate::system::netlink;
 use nix::errno::Errno;
-use nix::sys::socket::SockProtocol;
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-const BY_FAMILY: u16 = 20; // SOCK_DIAG_BY_FAMILY
-const V4: u8 = 2; // AF_INET
-const V6: u8 = 10; // AF_INET6
 /// Where struct inet_diag_msg has the inode number of the socket; it has none once it belongs to nobody.
 const INODE: std::ops::Range<usize> = 68..72;
 
@@ -36,14 +33,6 @@ enum Asked {
         answers: bool,
     },
     Nobody,
-}
-
-/// The socket to ask through, of the namespace that this process is in.
-///
-/// # Errors
-/// What the kernel answers.
-pub fn open() -> nix::Result<OwnedFd> {
-    netlink::open(SockProtocol::NetlinkSockDiag)
 }
 
 /// Programs are in the namespace of this socket; in none that can be asked about without one.
@@ -71,10 +60,11 @@ impl Asked {
     /// Whether somebody holds the socket with these two ends; `None` where that cannot be told.
     fn held(&mut self, own: SocketAddr, other: SocketAddr) -> Option<bool> {
         if matches!(self, Asked::Here) {
-            *self = open().map_or(Asked::Nobody, |socket| Asked::Through { socket, answers: false });
+            *self =
+                inet_diag::open().map_or(Asked::Nobody, |socket| Asked::Through { socket, answers: false });
         }
         let Asked::Through { socket, answers } = self else { return None };
-        match netlink::get(socket.as_fd(), BY_FAMILY, &request(own, other)) {
+        match netlink::get(socket.as_fd(), inet_diag::BY_FAMILY, &inet_diag::of_one(own, other)) {
             Ok(found) => {
                 *answers = true;
                 Some(found.get(INODE)?.iter().any(|byte| *byte != 0))
@@ -84,29 +74,6 @@ impl Asked {
             Err(_) => None,
         }
     }
-}
-
-/// struct inet_diag_req_v2: family, protocol, extensions, pad, states, and the socket: ports, addresses, any interface, any
-/// cookie.
-fn request(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
-    let address = |ip: IpAddr| {
-        let mut bytes = match ip.to_canonical() {
-            IpAddr::V4(v4) => v4.octets().to_vec(),
-            IpAddr::V6(v6) => v6.octets().to_vec(),
-        };
-        bytes.resize(16, 0);
-        bytes
-    };
-    let family = if own.ip().to_canonical().is_ipv4() { V4 } else { V6 };
-    let mut request = vec![family, 6, 0, 0];
-    request.extend(u32::MAX.to_ne_bytes());
-    request.extend(own.port().to_be_bytes());
-    request.extend(other.port().to_be_bytes());
-    request.extend(address(own.ip()));
-    request.extend(address(other.ip()));
-    request.extend([0; 4]);
-    request.extend([0xff; 8]);
-    request
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 //! - Beside them stand listeners for programs that want to be told of a proxy.
 
 use super::mediated::Mediated;
-use super::{peers, rules};
+use super::{inet_diag, rules};
 use crate::broker;
 use crate::system::netlink::{Batch, CREATE};
 use crate::system::{namespaces, process, sockets};
@@ -258,7 +258,7 @@ pub fn explicit() -> nix::Result<Entrances> {
     Ok(Entrances {
         explicit: vec![on(HTTP_PORT)?, on(SOCKS_PORT)?],
         broker: sockets::named_listener(broker::NAME).ok(),
-        peers: peers::open().ok(),
+        peers: inet_diag::open().ok(),
         ..Entrances::none()
     })
 }

@@ -1,6 +1,7 @@
 //! What listens inside: TCP listeners on the sandbox's loopback. Owns reading the kernel's list (sock_diag(7)); pure but
 //! for the question.
 
+use crate::network::inet_diag::{self, BY_FAMILY, V4, V6};
 use crate::system::netlink;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -18,11 +19,8 @@ pub struct Families {
 /// The ports that are served.
 pub type Served = BTreeMap<u16, Families>;
 
-const BY_FAMILY: u16 = 20; // SOCK_DIAG_BY_FAMILY
 const LISTEN: u32 = 1 << 10; // TCP_LISTEN as a bit of idiag_states
 const V6_ONLY: u16 = 11; // INET_DIAG_SKV6ONLY
-const V4: u8 = 2; // AF_INET
-const V6: u8 = 10; // AF_INET6
 
 /// Asks for the ports that programs inside serve on the loopback: the lowest ones, no more than [`super::MOST`], none of
 /// the gateway's own.
@@ -32,11 +30,7 @@ const V6: u8 = 10; // AF_INET6
 pub fn served(listing: BorrowedFd<'_>, own: &[u16]) -> nix::Result<Served> {
     let mut all = Served::new();
     for family in [V4, V6] {
-        // struct inet_diag_req_v2: family, protocol, extensions, pad, states, and the socket, which is any.
-        let mut request = vec![family, 6, 0, 0];
-        request.extend(LISTEN.to_ne_bytes());
-        request.resize(56, 0);
-        netlink::list(listing, BY_FAMILY, &request, |entry| {
+        netlink::list(listing, BY_FAMILY, &inet_diag::of_all(family, LISTEN), |entry| {
             if let Some((port, families)) = read(entry).filter(|(port, _)| !own.contains(port)) {
                 let known = all.entry(port).or_default();
                 known.v4 |= families.v4;
@@ -86,13 +80,12 @@ fn only_v6(mut attributes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::socket::SockProtocol;
     use std::net::TcpListener;
     use std::os::fd::AsFd;
 
     #[test]
     fn listeners_are_found_with_their_families_and_others_are_not() {
-        let listing = netlink::open(SockProtocol::NetlinkSockDiag).unwrap();
+        let listing = inet_diag::open().unwrap();
         let bind = |address: &str| TcpListener::bind(address).unwrap();
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
         let (one, any, other) = (bind("127.0.0.1:0"), bind("0.0.0.0:0"), bind("127.0.0.2:0"));

@@ -4,10 +4,9 @@
 //! connect such a one to a listener inside without entering anything itself. The maker reads nothing that comes from
 //! inside, and ends with the gateway.
 
-use crate::network::rules;
 use crate::network::setup::Entrances;
-use crate::system::{descriptors, namespaces, netlink, process, signals, sockets};
-use nix::sys::socket::SockProtocol;
+use crate::network::{inet_diag, rules};
+use crate::system::{descriptors, namespaces, process, signals, sockets};
 use nix::unistd::Pid;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -84,7 +83,7 @@ fn end(process: Pid) {
 
 /// The process's work, until the gateway is gone.
 fn make(line: &UnixStream, joined: nix::Result<()>) {
-    let first = joined.and_then(|()| netlink::open(SockProtocol::NetlinkSockDiag));
+    let first = joined.and_then(|()| inet_diag::open());
     if !answer(line, first.map(Some)) {
         return;
     }
