@@ -170,9 +170,11 @@ pub fn read(files: &FilePolicy, unguarded: &[PathBuf], home: Option<&Path>) -> R
         protect_top(root, places, &mut resolver);
         for entry in repositories::find(root, &sight) {
             if seen.insert(entry.clone()) {
-                let parts = protect_repository(&entry, root, &roots, files, places, &mut resolver);
+                let repository = repositories::read(&entry, &sight);
+                let found = repository.as_ref();
+                let parts = protect_repository(&entry, found, root, &roots, files, places, &mut resolver);
                 facts.repositories.extend(parts);
-                if let Some(repository) = repositories::read(&entry, &sight) {
+                if let Some(repository) = repository {
                     let mut own = configured::read(repository.configs(), home, &sight);
                     own.hooks.extend(users.hooks.iter().filter(|hooks| hooks.is_relative()).cloned());
                     // Without a `.git` there is no other tree than itself.
@@ -325,6 +327,7 @@ const PARTS: usize = 24;
 /// List 1: what a repository's `.git` leads to. Gives the directories of its submodules and worktrees.
 fn protect_repository(
     entry: &Path,
+    repository: Option<&Repository>,
     root: &Path,
     roots: &[PathBuf],
     files: &FilePolicy,
@@ -338,16 +341,15 @@ fn protect_repository(
         // A `.git` file or symlink decides where git looks for everything else.
         protect_name(root, name, places, resolver);
     }
-    let Some(Repository { directory, common, linked, .. }) = repositories::read(entry, sight) else {
-        return Vec::new();
-    };
-    if linked && entry.parent() == Some(root) {
+    let Some(Repository { directory, common, linked, .. }) = repository else { return Vec::new() };
+    if *linked && entry.parent() == Some(root) {
         places.writable.push(Place { path: common.clone(), directory: true });
     }
-    let (modules, worktrees) = repositories::parts(&common, sight);
+    let (modules, worktrees) = repositories::parts(common, sight);
     let own = HashSet::from([directory, common]);
     let all = own
         .iter()
+        .copied()
         .chain(&modules)
         .flat_map(|base| protected::IN_REPOSITORY.iter().map(move |name| (base, *name)));
     for (base, name) in all.chain(worktrees.iter().take(PARTS).map(|base| (base, "config.worktree"))) {

@@ -88,8 +88,10 @@ pub fn plan(
         pattern: PathPattern::Literal(path.clone()),
         origin: Origin::BuiltIn("agents' own files"),
     }));
+    let opened = files.writable.iter().map(|rule| rule.pattern.base());
+    let opened = opened.filter(|base| !footing::is_own(base, prepared));
     if prepared.policy.network.all_unix_sockets.as_ref().is_some_and(|all| all.value)
-        || approval::console::lies_below(files.writable.iter().map(|rule| rule.pattern.base()))
+        || approval::console::lies_below(opened)
     {
         // Who reaches the console's socket could answer its questions, and who can put another directory in the place of the one
         // that it is in could ask for its answers.

@@ -29,6 +29,11 @@ pub fn root_is_itself(prepared: &Prepared, facts: &Facts) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Whether a writable place is one that every command has: the working root, or in the private directory.
+pub fn is_own(path: &Path, prepared: &Prepared) -> bool {
+    prepared.policy.working_root.path() == Some(path) || path.starts_with(&prepared.places.tmpdir)
+}
+
 /// What settings open by a link, or through `/proc`, holds the home directory no more than what they name as it: by its own
 /// name it would not have counted.
 ///
@@ -36,9 +41,7 @@ pub fn root_is_itself(prepared: &Prepared, facts: &Facts) -> Result<(), Stop> {
 /// Names the entry.
 pub fn home_is_not_opened(prepared: &Prepared, facts: &Facts) -> Result<(), Stop> {
     let (policy, Some(home)) = (&prepared.policy, &prepared.locations.home) else { return Ok(()) };
-    let own =
-        |path: &Path| policy.working_root.path() == Some(path) || path.starts_with(&prepared.places.tmpdir);
-    let opened = || facts.places.writable.iter().filter(|place| place.directory && !own(&place.path));
+    let opened = || facts.places.writable.iter().filter(|p| p.directory && !is_own(&p.path, prepared));
     if opened().next().is_none() || covered(&policy.files.writable, home) {
         return Ok(());
     }
@@ -73,6 +76,8 @@ pub fn root_is_reached(prepared: &Prepared) -> Result<(), Stop> {
         let text = format!("{why}; nothing was run; run it as the owner");
         return Err(Stop::Failed(text, crate::exit::REFUSED));
     }
-    barred(&prepared.locations.cwd).iter().for_each(|why| report::notice(why));
+    let cwd = prepared.locations.cwd.as_path();
+    let elsewhere = Some(cwd).filter(|cwd| prepared.policy.working_root.path() != Some(cwd));
+    elsewhere.and_then(barred).iter().for_each(|why| report::notice(why));
     Ok(())
 }

@@ -54,8 +54,10 @@ pub fn directories() -> Vec<PathBuf> {
 /// rename what is in one could put another console there.
 pub fn lies_below<'d>(mut directories: impl Iterator<Item = &'d Path>) -> bool {
     let user = nix::unistd::geteuid().as_raw();
-    let places: Vec<PathBuf> = runtime(user).chain(private::of_user(user)).collect();
-    let holds_one = |real: PathBuf| places.iter().any(|place| place.starts_with(&real));
+    let holds_one = |real: PathBuf| {
+        let mut places = runtime(user).chain(private::of_user(user));
+        places.any(|place| place.starts_with(&real))
+    };
     directories.any(|directory| directory.canonicalize().is_ok_and(holds_one))
 }
 
